@@ -1,0 +1,97 @@
+"""A plan: for every evaluation and branch, compute or reuse. Data, known before sampling starts.
+
+Everything a static cache method can say is a row of spans. A span replaces the branches start..stop-1
+of one evaluation by something kept from earlier evaluations of the same trajectory:
+
+* BRANCH: each branch's own output, before its gate (L2C, FORA, SmoothCache). Long skips and gates run.
+* STATE: the tokens at the span's end (DeepCache on U-ViT, Faster Diffusion). Nothing inside runs.
+* OFFSET: what the span added to the tokens, on top of the current ones (DeepCache's form on DiT,
+  Delta-DiT, TeaCache). Nothing inside runs.
+
+`order` 0 holds the last kept tensor; order n extrapolates from the last n + 1 by finite differences in
+evaluation index (TaylorSeer). Branches in no span are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+BRANCH, STATE, OFFSET = "branch", "state", "offset"
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """Branches start..stop-1 of one evaluation, replaced by what was kept."""
+
+    start: int
+    stop: int
+    keep: str = BRANCH
+    order: int = 0
+
+    def slots(self) -> list[Span]:
+        """The kept tensors that this span reads: one a branch, or one for the whole span."""
+        if self.keep != BRANCH:
+            return [self]
+        return [Span(j, j + 1, BRANCH, self.order) for j in range(self.start, self.stop)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`rows[k]` are the spans of evaluation k, in execution order. Raises ValueError if they do not fit."""
+
+    branches: int
+    rows: tuple[tuple[Span, ...], ...]
+    notes: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        kept: set[Span] = set()
+        for k, row in enumerate(self.rows):
+            self._check_row(k, row)
+            slots = {slot for span in row for slot in span.slots()}
+            missing = {s for s in slots if not any(s.start == w.start and s.stop == w.stop and s.keep == w.keep for w in kept)}
+            if missing and k == 0:
+                raise ValueError("evaluation 0 has nothing to reuse")
+            kept |= slots
+
+    def _check_row(self, k: int, row: Sequence[Span]) -> None:
+        end = 0
+        for span in row:
+            if not end <= span.start < span.stop <= self.branches:
+                raise ValueError(f"evaluation {k}: span {span.start}..{span.stop} overlaps or leaves 0..{self.branches}")
+            if span.keep not in (BRANCH, STATE, OFFSET):
+                raise ValueError(f"evaluation {k}: unknown kind of span '{span.keep}'")
+            if span.keep != BRANCH and (span.start % 2 or span.stop % 2):
+                raise ValueError(f"evaluation {k}: a {span.keep} span must start and stop at a block boundary")
+            end = span.stop
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def computed(self) -> np.ndarray:
+        """bool [evaluations, branches], evaluations in execution order."""
+        mask = np.ones((len(self.rows), self.branches), dtype=bool)
+        for k, row in enumerate(self.rows):
+            for span in row:
+                mask[k, span.start : span.stop] = False
+        return mask
+
+
+def uncached(evaluations: int, branches: int) -> Plan:
+    """Every branch computed at every evaluation."""
+    return Plan(branches, ((),) * evaluations)
+
+
+def from_mask(computed: Iterable[Sequence[bool]], keep: str = BRANCH, order: int = 0) -> Plan:
+    """Plan whose reused branches are exactly the False entries of `computed` [evaluations, branches]."""
+    mask = np.asarray(computed, dtype=bool)
+    rows = []
+    for row in mask:
+        edges = np.flatnonzero(np.diff(np.concatenate([[1], row, [1]]).astype(int)))
+        rows.append(tuple(Span(int(a), int(b), keep, order) for a, b in edges.reshape(-1, 2)))
+    return Plan(mask.shape[1], tuple(rows))

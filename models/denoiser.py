@@ -1,0 +1,123 @@
+"""What every denoiser offers: the structure that plans are made for and the pieces that the executor runs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from models.noise_schedule import NoiseSchedule
+
+
+class Denoiser(nn.Module):
+    """A transformer that predicts noise from `x_t, t, y`, as a chain of residual branches.
+
+    Branch `2b` is block b's attention, `2b + 1` its MLP, in execution order. Running `embed`, then for
+    every block `enter_block` and its two branches, then `unembed`, is the forward pass; the executor runs
+    the same pieces but may leave branches out. Tokens `h` are [B,T,D]; `c` is what the branches are
+    conditioned on (DiT: silu of the embedding [B,D]; U-ViT: None, its time and label are tokens).
+    """
+
+    noise_schedule: NoiseSchedule
+    latent_shape: tuple[int, int, int]  # C, H, W
+    null_label: int  # the label of unconditional evaluations
+    num_blocks: int
+    skips: dict[int, int]  # block -> earlier block whose output joins its input; empty on DiT
+
+    @property
+    def num_branches(self) -> int:
+        return 2 * self.num_blocks
+
+    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x [B,C,H,W], t [B], y [B] int64 -> tokens h [B,T,D] and conditioning c."""
+        raise NotImplementedError("a denoiser must embed its input")
+
+    def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        """Tokens before the block's first branch; joins the long skip where there is one."""
+        return h
+
+    def branch(self, index: int, h: Tensor, c: Tensor | None) -> Tensor:
+        """The branch's output [B,T,D] before its gate: what L2C and FORA keep."""
+        raise NotImplementedError("a denoiser must compute its branches")
+
+    def residual(self, index: int, h: Tensor, out: Tensor, c: Tensor | None) -> Tensor:
+        """Tokens after the branch: h + gate * out, the gate from the current timestep."""
+        return h + out
+
+    def unembed(self, h: Tensor, c: Tensor | None) -> Tensor:
+        """Tokens [B,T,D] -> model output [B,C or 2C,H,W]."""
+        raise NotImplementedError("a denoiser must unembed its tokens")
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        """Noise prediction [B,C or 2C,H,W] of `x` [B,C,H,W] at network timesteps `t` [B], labels `y` [B]."""
+        h, c = self.embed(x, t, y)
+        kept: dict[int, Tensor] = {}
+        for block in range(self.num_blocks):
+            h = self.enter_block(block, h, kept.pop(self.skips[block]) if block in self.skips else None)
+            for index in (2 * block, 2 * block + 1):
+                h = self.residual(index, h, self.branch(index, h, c), c)
+            if block in self.skips.values():
+                kept[block] = h
+        return self.unembed(h, c)
+
+    # Multiply-accumulates of one unguided image, matmuls and convolutions only, attention products included.
+    def embed_macs(self) -> int:
+        """Patch, time and label embedding plus the output projection: what every evaluation pays."""
+        raise NotImplementedError("a denoiser must count its work")
+
+    def enter_block_macs(self, block: int) -> int:
+        return 0
+
+    def branch_macs(self, index: int) -> int:
+        raise NotImplementedError("a denoiser must count its work")
+
+    def residual_macs(self, index: int) -> int:
+        return 0
+
+    def token_shape(self) -> tuple[int, int]:
+        """(T, D) of one image's tokens: the size of everything a cache keeps."""
+        raise NotImplementedError("a denoiser must state its token shape")
+
+
+def timestep_embedding(t: Tensor, dim: int) -> Tensor:
+    """Sinusoids of `t` [B] -> [B,dim], float32, cosines first (DDPM's table with base 10000)."""
+    frequencies = torch.exp(torch.arange(dim // 2, dtype=torch.float32, device=t.device) * (-math.log(10000) / (dim // 2)))
+    angles = t[:, None].float() * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def attention_macs(tokens: int, dim: int) -> int:
+    """qkv and output projections (4 T D^2) plus QK^T and AV (2 T^2 D)."""
+    return 4 * tokens * dim**2 + 2 * tokens**2 * dim
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one packed qkv projection, packed (K H D)."""
+
+    def __init__(self, dim: int, num_heads: int, qkv_bias: bool) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"width {dim} is not a multiple of {num_heads} heads")
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, T, D = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # each [B,H,T,D/H]
+        out = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(out.transpose(1, 2).reshape(B, T, D))
+
+
+class Mlp(nn.Module):
+    """Linear, GELU, linear. DiT uses the tanh GELU, U-ViT the exact one."""
+
+    def __init__(self, dim: int, hidden: int, approximate: str) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.act = nn.GELU(approximate=approximate)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))

@@ -1,0 +1,173 @@
+"""DiT, the diffusion transformer with adaptive layer norm (Peebles & Xie, arXiv 2212.09748).
+
+Parameter names and numerics are those of the official checkpoints, so their state dicts load strictly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, silu
+
+from models.denoiser import Attention, Denoiser, Mlp, attention_macs, timestep_embedding
+from models.noise_schedule import linear as linear_schedule
+
+FREQUENCIES = 256  # width of the sinusoidal timestep embedding
+
+
+class DiT(Denoiser):
+    """DiT with adaLN-Zero blocks; output [B,2C,H,W] (noise, variance) with `learn_sigma`, else [B,C,H,W]."""
+
+    def __init__(
+        self,
+        input_size: int = 32,
+        patch_size: int = 2,
+        in_channels: int = 4,
+        hidden_size: int = 1152,
+        depth: int = 28,
+        num_heads: int = 16,
+        mlp_ratio: float = 4.0,
+        class_dropout_prob: float = 0.1,
+        num_classes: int = 1000,
+        learn_sigma: bool = True,
+    ) -> None:
+        super().__init__()
+        self.noise_schedule = linear_schedule()
+        self.latent_shape = (in_channels, input_size, input_size)
+        self.null_label = num_classes
+        self.num_blocks = depth
+        self.skips = {}
+        self.learn_sigma = learn_sigma
+        self.patch_size = patch_size
+        self.grid = input_size // patch_size
+        self.width, self.mlp_width = hidden_size, int(hidden_size * mlp_ratio)
+        self.class_dropout_prob = class_dropout_prob
+        self.out_channels = in_channels * (2 if learn_sigma else 1)
+        self.x_embedder = PatchEmbed(patch_size, in_channels, hidden_size)
+        self.t_embedder = TimestepEmbedder(hidden_size)
+        self.y_embedder = LabelEmbedder(num_classes + (class_dropout_prob > 0), hidden_size)
+        self.pos_embed = nn.Parameter(sincos_positions(hidden_size, self.grid), requires_grad=False)  # [1,T,D]
+        self.blocks = nn.ModuleList(DiTBlock(hidden_size, num_heads, self.mlp_width) for _ in range(depth))
+        self.final_layer = FinalLayer(hidden_size, patch_size**2 * self.out_channels)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """adaLN-Zero: gates, modulations and output start at zero (section 3.2)."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.x_embedder.proj.weight.flatten(1))
+        nn.init.zeros_(self.x_embedder.proj.bias)
+        for table in (self.y_embedder.embedding_table, self.t_embedder.mlp[0], self.t_embedder.mlp[2]):
+            nn.init.normal_(table.weight, std=0.02)
+        zeroed = [block.adaLN_modulation[1] for block in self.blocks]
+        for layer in [*zeroed, self.final_layer.adaLN_modulation[1], self.final_layer.linear]:
+            nn.init.zeros_(layer.weight)
+
+    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.x_embedder(x) + self.pos_embed
+        return h, silu(self.t_embedder(t) + self.y_embedder(y))  # c: the blocks' shared silu(c)
+
+    def modulation(self, index: int, first: int, last: int, c: Tensor) -> list[Tensor]:
+        """Chunks first..last-1 of the branch's (shift, scale, gate), each [B,1,D]."""
+        layer = self.blocks[index // 2].adaLN_modulation[1]
+        D = self.width
+        rows = slice((3 * (index % 2) + first) * D, (3 * (index % 2) + last) * D)
+        return linear(c, layer.weight[rows], layer.bias[rows]).unsqueeze(1).split(D, dim=-1)
+
+    def branch(self, index: int, h: Tensor, c: Tensor) -> Tensor:
+        block = self.blocks[index // 2]
+        shift, scale = self.modulation(index, 0, 2, c)
+        norm, sublayer = (block.norm2, block.mlp) if index % 2 else (block.norm1, block.attn)
+        return sublayer(norm(h) * (1 + scale) + shift)
+
+    def residual(self, index: int, h: Tensor, out: Tensor, c: Tensor) -> Tensor:
+        (gate,) = self.modulation(index, 2, 3, c)
+        return torch.addcmul(h, gate, out)
+
+    def unembed(self, h: Tensor, c: Tensor) -> Tensor:
+        p, g, C = self.patch_size, self.grid, self.out_channels
+        patches = self.final_layer(h, c).view(-1, g, g, p, p, C)
+        return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
+
+    def embed_macs(self) -> int:
+        T, D = self.token_shape()
+        patch = self.patch_size**2
+        conditioning = FREQUENCIES * D + D**2 + 2 * D**2  # timestep MLP, final layer's adaLN
+        return T * D * patch * (self.latent_shape[0] + self.out_channels) + conditioning
+
+    def branch_macs(self, index: int) -> int:
+        T, D = self.token_shape()
+        sublayer = 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
+        return sublayer + 2 * D**2  # shift and scale
+
+    def residual_macs(self, index: int) -> int:
+        return self.width**2  # the gate, recomputed also where the branch is reused
+
+    def token_shape(self) -> tuple[int, int]:
+        return self.grid**2, self.width
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, patch_size: int, in_channels: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).flatten(2).transpose(1, 2)  # [B,C,H,W] -> [B,T,D]
+
+
+class TimestepEmbedder(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.mlp(timestep_embedding(t, FREQUENCIES).to(self.mlp[0].weight.dtype))
+
+
+class LabelEmbedder(nn.Module):
+    def __init__(self, rows: int, dim: int) -> None:
+        super().__init__()
+        self.embedding_table = nn.Embedding(rows, dim)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.embedding_table(y)
+
+
+class DiTBlock(nn.Module):
+    """Holds one block's parameters; DiT.branch and DiT.residual are its two halves."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.attn = Attention(dim, num_heads, qkv_bias=True)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.mlp = Mlp(dim, mlp_width, approximate="tanh")
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+
+
+class FinalLayer(nn.Module):
+    def __init__(self, dim: int, out: int) -> None:
+        super().__init__()
+        self.norm_final = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.linear = nn.Linear(dim, out)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
+
+    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation[1](c).unsqueeze(1).chunk(2, dim=-1)
+        return self.linear(self.norm_final(h) * (1 + scale) + shift)
+
+
+def sincos_positions(dim: int, grid: int) -> Tensor:
+    """Fixed 2-D sinusoids [1,grid^2,dim]: the first half of the channels encodes the column, the second the row."""
+    frequencies = 1.0 / 10000 ** (np.arange(dim // 4, dtype=np.float64) / (dim / 4))
+    row, column = np.divmod(np.arange(grid**2), grid)
+
+    def encode(position: np.ndarray) -> np.ndarray:
+        angles = position[:, None] * frequencies
+        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+    return torch.from_numpy(np.concatenate([encode(column), encode(row)], axis=1)).float()[None]

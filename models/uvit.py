@@ -1,0 +1,139 @@
+"""U-ViT, the transformer with long skip connections and everything as tokens (Bao et al., arXiv 2209.12152).
+
+Parameter names and numerics are those of the official checkpoints, so their state dicts load strictly.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.denoiser import Attention, Denoiser, Mlp, attention_macs, timestep_embedding
+from models.noise_schedule import sqrt_linear
+
+
+class UViT(Denoiser):
+    """U-ViT; output [B,C,H,W] noise. `num_classes` counts the null class (last); -1 means unconditional."""
+
+    def __init__(
+        self,
+        img_size: int = 224,
+        patch_size: int = 16,
+        in_chans: int = 3,
+        embed_dim: int = 768,
+        depth: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = False,
+        mlp_time_embed: bool = False,
+        num_classes: int = -1,
+        conv: bool = True,
+        skip: bool = True,
+    ) -> None:
+        super().__init__()
+        self.noise_schedule = sqrt_linear()
+        self.latent_shape = (in_chans, img_size, img_size)
+        self.num_classes, self.null_label = num_classes, num_classes - 1
+        self.patch_size, self.grid = patch_size, img_size // patch_size
+        self.width, self.mlp_width = embed_dim, int(embed_dim * mlp_ratio)
+        self.extras = 2 if num_classes > 0 else 1  # time token and label token
+        half = depth // 2
+        self.num_blocks = 2 * half + 1
+        self.skips = {half + 1 + i: half - 1 - i for i in range(half)} if skip else {}
+
+        self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
+        hidden = 4 * embed_dim
+        self.time_embed = (
+            nn.Sequential(nn.Linear(embed_dim, hidden), nn.SiLU(), nn.Linear(hidden, embed_dim))
+            if mlp_time_embed
+            else nn.Identity()
+        )
+        if num_classes > 0:
+            self.label_emb = nn.Embedding(num_classes, embed_dim)
+        self.pos_embed = nn.Parameter(torch.zeros(1, self.extras + self.grid**2, embed_dim))
+
+        def block(joins: bool) -> Block:
+            return Block(embed_dim, num_heads, self.mlp_width, qkv_bias, joins)
+
+        self.in_blocks = nn.ModuleList(block(False) for _ in range(half))
+        self.mid_block = block(False)
+        self.out_blocks = nn.ModuleList(block(skip) for _ in range(half))
+        self.norm = nn.LayerNorm(embed_dim)
+        self.decoder_pred = nn.Linear(embed_dim, patch_size**2 * in_chans)
+        self.final_layer = nn.Conv2d(in_chans, in_chans, 3, padding=1) if conv else nn.Identity()
+        self.initialise()
+
+    def initialise(self) -> None:
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def block(self, index: int) -> Block:
+        half = len(self.in_blocks)
+        if index == half:
+            return self.mid_block
+        return self.in_blocks[index] if index < half else self.out_blocks[index - half - 1]
+
+    def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, None]:
+        tokens = [self.patch_embed(x)]
+        tokens.insert(0, self.time_embed(timestep_embedding(t, self.width).to(x.dtype)).unsqueeze(1))
+        if self.num_classes > 0:
+            tokens.insert(0, self.label_emb(y).unsqueeze(1))
+        return torch.cat(tokens, dim=1) + self.pos_embed, None
+
+    def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        return h if skip is None else self.block(block).skip_linear(torch.cat([h, skip], dim=-1))
+
+    def branch(self, index: int, h: Tensor, c: None) -> Tensor:
+        block = self.block(index // 2)
+        return block.mlp(block.norm2(h)) if index % 2 else block.attn(block.norm1(h))
+
+    def unembed(self, h: Tensor, c: None) -> Tensor:
+        p, g, C = self.patch_size, self.grid, self.latent_shape[0]
+        patches = self.decoder_pred(self.norm(h))[:, self.extras :].view(-1, g, g, p, p, C)
+        return self.final_layer(patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p))
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return super().forward(x, t, y)  # y may be left out by an unconditional model
+
+    def embed_macs(self) -> int:
+        T, D = self.token_shape()
+        C, patch = self.latent_shape[0], self.patch_size**2
+        time = 8 * D**2 if isinstance(self.time_embed, nn.Sequential) else 0
+        conv = 0 if isinstance(self.final_layer, nn.Identity) else 9 * C**2 * self.grid**2 * patch
+        return self.grid**2 * D * C * patch + T * D * C * patch + time + conv
+
+    def enter_block_macs(self, block: int) -> int:
+        T, D = self.token_shape()
+        return 2 * T * D**2 if block in self.skips else 0
+
+    def branch_macs(self, index: int) -> int:
+        T, D = self.token_shape()
+        return 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
+
+    def token_shape(self) -> tuple[int, int]:
+        return self.extras + self.grid**2, self.width
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, patch_size: int, in_chans: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).flatten(2).transpose(1, 2)  # [B,C,H,W] -> [B,T,D]
+
+
+class Block(nn.Module):
+    """Holds one block's parameters; UViT.enter_block and UViT.branch run them."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_width: int, qkv_bias: bool, joins_skip: bool) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, num_heads, qkv_bias)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, mlp_width, approximate="none")
+        self.skip_linear = nn.Linear(2 * dim, dim) if joins_skip else None
