@@ -49,14 +49,10 @@ class Plan:
     notes: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        kept: set[Span] = set()
         for k, row in enumerate(self.rows):
             self._check_row(k, row)
-            slots = {slot for span in row for slot in span.slots()}
-            missing = {s for s in slots if not any(s.start == w.start and s.stop == w.stop and s.keep == w.keep for w in kept)}
-            if missing and k == 0:
-                raise ValueError("evaluation 0 has nothing to reuse")
-            kept |= slots
+        if self.rows and self.rows[0]:
+            raise ValueError("evaluation 0 has nothing to reuse")
 
     def _check_row(self, k: int, row: Sequence[Span]) -> None:
         end = 0

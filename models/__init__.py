@@ -1,0 +1,74 @@
+"""Named denoisers. A file of this package, or a plugin, that defines `spec` (or `specs`) registers a model."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from models.denoiser import Denoiser
+from models.errors import InputError, expect_one_of
+from models.spec import ModelSpec, build_random
+
+__all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "register", "spec"]
+
+_plugins: dict[str, ModelSpec] = {}
+
+
+@cache
+def _shipped() -> dict[str, ModelSpec]:
+    modules = (importlib.import_module(f"models.{m.name}") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
+    return {s.name: s for module in modules for s in specs_in(module)}
+
+
+def specs_in(module: ModuleType) -> list[ModelSpec]:
+    """The specs that a module defines."""
+    found = [getattr(module, "spec", None), *getattr(module, "specs", ())]
+    return [s for s in found if isinstance(s, ModelSpec)]
+
+
+def register(module: ModuleType) -> list[str]:
+    """Register the models that a plugin module defines; returns their names."""
+    added = {s.name: s for s in specs_in(module)}
+    _plugins.update(added)
+    return sorted(added)
+
+
+def names() -> list[str]:
+    return sorted(_shipped() | _plugins)
+
+
+def spec(name: str) -> ModelSpec:
+    """The spec of a named model. Raises InputError with the nearest name."""
+    known = _shipped() | _plugins
+    expect_one_of("model", name, known)
+    return known[name]
+
+
+def build(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Denoiser:
+    """A denoiser in eval mode, without gradients.
+
+    `weights` is a path, "official", "random", or None for the shipped weights of a small model.
+    Raises InputError for an unknown name and for weights that are absent, damaged or of another shape.
+    """
+    from models.checkpoint import load_into
+
+    chosen = spec(name)
+    model = build_random(chosen)
+    if weights == "official":
+        raise InputError(f"{name}: official weights cannot be fetched by this version; download them and pass weights=PATH")
+    if weights is None and chosen.weights is None:
+        raise InputError(f"{name} ships no weights: pass weights=PATH, or weights='random' for latency and memory alone")
+    if weights != "random":
+        load_into(model, chosen.weights if weights is None else weights)
+    return model.eval().requires_grad_(False).to(device=device, dtype=dtype)

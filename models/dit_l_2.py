@@ -1,0 +1,13 @@
+"""dit-l-2: DiT-L/2 on ImageNet 256x256 latents (arXiv 2212.09748, table 1)."""
+
+from models.dit import DiT
+from models.spec import ModelSpec
+
+spec = ModelSpec(
+    name="dit-l-2",
+    architecture=DiT,
+    config={"input_size": 32, "patch_size": 2, "in_channels": 4, "hidden_size": 1024, "depth": 24, "num_heads": 16},
+    num_classes=1000,
+    guidance_scale=1.5,
+    guidance_channels=3,
+)

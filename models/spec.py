@@ -1,0 +1,53 @@
+"""What a named model is: an architecture, its configuration and everything that its evaluation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.denoiser import Denoiser
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A named model. A file in models/ (or a plugin) that defines one as `spec` registers it.
+
+    `autoencoder` and `features` name folders in models/weights; None where nothing is shipped.
+    """
+
+    name: str
+    architecture: Callable[..., Denoiser]
+    config: dict[str, Any]
+    num_classes: int
+    guidance_scale: float = 1.5
+    guidance_channels: int | None = None  # DiT's official code guides three of the four noise channels
+    weights: Path | None = None  # shipped with the package
+    autoencoder: str | None = None
+    features: str | None = None
+    reference: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)  # fields of models.training.loop.Recipe
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        size = self.config.get("input_size", self.config.get("img_size"))
+        return self.config.get("in_channels", self.config.get("in_chans")), size, size
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError where no autoencoder is shipped."""
+        from models.small import autoencoder
+
+        return autoencoder(self).decode(latents)
+
+
+def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:
+    """The architecture with random weights that depend on the seed alone; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return spec.architecture(**spec.config)

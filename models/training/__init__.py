@@ -1,0 +1,1 @@
+"""Training of the small models and what they need: `ditbench train NAME`."""
