@@ -65,6 +65,7 @@ def build(
 
     chosen = spec(name)
     model = build_random(chosen)
+    model.name = name
     if weights == "official":
         raise InputError(f"{name}: official weights cannot be fetched by this version; download them and pass weights=PATH")
     if weights is None and chosen.weights is None:

@@ -19,6 +19,7 @@ class Denoiser(nn.Module):
     conditioned on (DiT: silu of the embedding [B,D]; U-ViT: None, its time and label are tokens).
     """
 
+    name: str = ""  # the registered name, set by models.build
     noise_schedule: NoiseSchedule
     latent_shape: tuple[int, int, int]  # C, H, W
     null_label: int  # the label of unconditional evaluations

@@ -1,0 +1,88 @@
+"""`ditbench train NAME`: train one of the shipped models, store its weights and its card."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from models import spec as find_spec
+from models.errors import InputError, expect_one_of
+from models.small import autoencoder
+from models.spec import WEIGHTS, ModelSpec, build_random
+from models.training import digits
+from models.training.denoiser import DenoisingLoss
+from models.training.loop import Recipe, Trainer
+
+PARTS = ("digit-autoencoder", "digit-classifier")  # the denoisers need both
+
+
+def trainable() -> list[str]:
+    """Names that `train` takes: the parts, and every model with a training recipe."""
+    from models import names
+
+    return [*PARTS, *(n for n in names() if find_spec(n).training)]
+
+
+def train(name: str, out: Path | None = None, **overrides: Any) -> Path:
+    """Train `name` and store weights and card in `out` (default: the package's own weights folder).
+
+    `overrides` replace fields of the recipe. An interrupted run resumes from `out`/checkpoint.pt.
+    Raises InputError for an unknown name, a checkpoint of another recipe, or an unusable folder.
+    """
+    from models.training.card import write_card
+
+    expect_one_of("trainable model", name, trainable())
+    folder = WEIGHTS / name if out is None else out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+    model, loss, recipe, evaluate = _part(name, overrides) if name in PARTS else _denoiser(find_spec(name), overrides)
+    trainer = Trainer(model, loss, recipe, folder / "checkpoint.pt")
+    trained = trainer.run()
+    save_weights(trained, folder / "weights.safetensors")
+    write_card(name, folder, trained, recipe, trainer.progress, evaluate)
+    return folder
+
+
+def _part(name: str, overrides: dict[str, Any]) -> tuple[nn.Module, Callable, Recipe, Callable]:
+    module = importlib.import_module(f"models.training.{name.replace('-', '_')}")
+    recipe = Recipe(**vars(module.recipe) | overrides)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return module.build(), module.loss, recipe, module.evaluate
+
+
+def _denoiser(spec: ModelSpec, overrides: dict[str, Any]) -> tuple[nn.Module, Callable, Recipe, Callable]:
+    from models.training.accuracy import label_accuracy
+
+    recipe = Recipe(**spec.training | overrides)
+    images, labels = digits.load()
+    loss = DenoisingLoss(digit_latents(spec), labels, recipe.batch)
+    return build_random(spec, recipe.seed), loss, recipe, lambda model: label_accuracy(spec, model)
+
+
+@torch.inference_mode()
+def digit_latents(spec: ModelSpec) -> torch.Tensor:
+    """Latents [5000,C,H,W] of all digits, in the order of `digits.load`."""
+    from models.digit_autoencoder import to_pixels
+
+    images, _ = digits.load()
+    return autoencoder(spec).encode(to_pixels(images)).clone()
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Store a state dict as float16 safetensors, atomically."""
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, partial)
+    os.replace(partial, path)
+
+

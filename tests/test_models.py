@@ -1,0 +1,119 @@
+"""Named models, and weights from strangers."""
+
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import models
+from models.checkpoint import load_into, read_tensors
+from models.dit import DiT
+from models.errors import InputError
+from models.uvit import UViT
+
+PUBLISHED = {  # millions of parameters: arXiv 2212.09748, table 4; arXiv 2209.12152, table 1
+    "dit-s-2": 33,
+    "dit-b-2": 130,
+    "dit-l-2": 458,
+    "dit-xl-2": 675,
+    "uvit-l-2": 287,
+    "uvit-h-2": 501,
+}
+
+
+def test_every_name_of_the_contract_is_registered():
+    assert {*PUBLISHED, "uvit-m-2", "uvit-s-2", "dit-mnist", "uvit-mnist"} <= set(models.names())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameter_counts_are_the_published_ones(name):
+    spec = models.spec(name)
+    with torch.device("meta"):  # shapes alone, nothing is allocated
+        model = spec.architecture(**spec.config)
+    assert abs(sum(p.numel() for p in model.parameters()) / 1e6 - PUBLISHED[name]) < 0.7
+
+
+@pytest.mark.parametrize("name", ["dit-mnist", "uvit-mnist"])
+def test_small_models_are_small_and_deep(name):
+    model = models.build(name, weights="random")
+    assert sum(p.numel() for p in model.parameters()) <= 4e6
+    assert model.num_blocks >= 12
+    assert model.name == name
+
+
+def test_random_weights_are_reproducible_and_leave_the_generator_alone():
+    torch.manual_seed(1)
+    first = models.build("dit-mnist", weights="random")
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(drawn, torch.rand(1))
+    second = models.build("dit-mnist", weights="random")
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_unknown_and_unshipped_models_say_what_to_do():
+    with pytest.raises(InputError, match="did you mean 'dit-mnist'"):
+        models.build("dit-minst")
+    with pytest.raises(InputError, match="ships no weights: pass weights=PATH"):
+        models.build("dit-s-2")
+
+
+class Creates:
+    """A pickle that would create a file when loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_malicious_checkpoint_is_not_executed(tmp_path):
+    victim, file = tmp_path / "victim", tmp_path / "weights.pt"
+    torch.save({"model": Creates(victim)}, file)
+    with pytest.raises(InputError, match="not a plain file of tensors"):
+        read_tensors(file)
+    file.write_bytes(pickle.dumps(Creates(victim)))
+    with pytest.raises(InputError, match="not a plain file of tensors"):
+        read_tensors(file)
+    assert not victim.exists()
+
+
+def tiny():
+    return DiT(4, 1, 4, 16, 2, 2, num_classes=3)
+
+
+def test_damaged_and_foreign_weights_are_one_line(tmp_path):
+    good = tiny().state_dict()
+    path = tmp_path / "w.safetensors"
+    save_file(good, path)
+    load_into(tiny(), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"w\.safetensors: damaged"):
+        load_into(tiny(), path)
+    save_file({k: v for k, v in good.items() if k != "pos_embed"} | {"extra": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="missing pos_embed, unexpected extra"):
+        load_into(tiny(), path)
+    save_file(good | {"pos_embed": torch.zeros(1, 9, 16)}, path)
+    with pytest.raises(InputError, match=r"'pos_embed' has shape \[1, 9, 16\], expected \[1, 16, 16\]"):
+        load_into(tiny(), path)
+    save_file(good | {"pos_embed": torch.full((1, 16, 16), torch.nan)}, path)
+    with pytest.raises(InputError, match="not finite"):
+        load_into(tiny(), path)
+    with pytest.raises(InputError, match="no such file"):
+        load_into(tiny(), tmp_path / "absent.pt")
+
+
+def test_official_checkpoints_may_wrap_their_state_dict(tmp_path):
+    model = tiny()
+    torch.save({"ema": model.state_dict(), "model": {}}, tmp_path / "w.pt")
+    other = tiny()
+    load_into(other, tmp_path / "w.pt")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_uvit_without_skips_or_classes_runs():
+    model = UViT(4, 1, 3, 16, 4, 2, num_classes=-1, skip=False).eval()
+    assert model.skips == {}
+    assert model(torch.randn(2, 3, 4, 4), torch.tensor([1.0, 2.0])).shape == (2, 3, 4, 4)
