@@ -1,0 +1,149 @@
+"""DPM-Solver (Lu et al., arXiv 2206.00927) and DPM-Solver++ (arXiv 2211.01095)."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from methods.dpm_prediction import PREDICTIONS, dynamic_threshold, to_data, to_noise
+from methods.dpm_schedule import MIN_LAMBDA, alpha, lambda_schedule
+from methods.dpm_stages import (
+    LOG_SNR,
+    QUADRATIC,
+    UNIFORM,
+    Integral,
+    Stage,
+    multistep,
+    singlestep,
+    singlestep_orders,
+    singlestep_times,
+    time_grid,
+    to_clean,
+)
+from methods.method import Evaluation, Parameter, Sampler
+from models.errors import InputError
+from models.noise_schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.method import Denoise, StepNoise
+
+MULTISTEP, SINGLESTEP, FIXED = "multistep", "singlestep", "singlestep_fixed"
+# The older solver that U-ViT ships: uniform in time, and the log-SNR is not clipped.
+UVIT_SINGLESTEP, UVIT_FAST = "uvit-singlestep", "uvit-fast"
+VARIANTS = {MULTISTEP: "M", SINGLESTEP: "S", FIXED: "S, fixed", UVIT_SINGLESTEP: "S, U-ViT", UVIT_FAST: "S, U-ViT fast"}
+
+
+class DPMSolver(Sampler):
+    """Exponential integrator of the predicted noise."""
+
+    name = "dpm-solver"
+    title: ClassVar[str] = "DPM-Solver"
+    sign: ClassVar[int] = 1  # of λ in the integration variable
+    parameters = {
+        "steps": Parameter(int, 20, 1, 1000, help="evaluations requested; the singlestep_fixed variants round down"),
+        "order": Parameter(int, None, 1, 3, help="default 2; 3 for uvit-fast"),
+        "variant": Parameter(str, MULTISTEP, choices=(MULTISTEP, SINGLESTEP, FIXED)),
+        "skip_type": Parameter(str, UNIFORM, choices=(UNIFORM, LOG_SNR, QUADRATIC), help="spacing of the times"),
+        "lower_order_final": Parameter(bool, True, help="multistep below 10 steps ends on lower orders"),
+        "solver_type": Parameter(str, "dpmsolver", choices=("dpmsolver", "taylor"), help="published or exact φ_2"),
+        "denoise_to_zero": Parameter(bool, False, help="one more evaluation returns the predicted clean image"),
+        "t_start": Parameter(float, 1.0, 0.01, 1.0, help="continuous time at which x starts"),
+        "t_end": Parameter(float, 0.0, 0.0, 1.0, help="continuous time to stop at, but not before the first step's"),
+        "prediction": Parameter(str, "noise", choices=PREDICTIONS, help="what the network predicts"),
+    }
+    tiny = {"steps": 4}
+    steps: int
+    order: int
+    variant: str
+    skip_type: str
+    lower_order_final: bool
+    solver_type: str
+    denoise_to_zero: bool
+    t_start: float
+    t_end: float
+    prediction: str
+
+    def validate(self) -> None:
+        if self.order is None:
+            self.order = self.params["order"] = 3 if self.variant == UVIT_FAST else 2
+        if self.t_end >= self.t_start:
+            raise InputError(f"{self.name}: 't_end' = {self.t_end:g} must be below 't_start' = {self.t_start:g}")
+        if self.variant in (FIXED, UVIT_SINGLESTEP) and self.steps < self.order:
+            raise InputError(f"{self.name}: '{self.variant}' needs 'steps' >= 'order', got {self.steps} < {self.order}")
+        if self.variant in (UVIT_SINGLESTEP, UVIT_FAST) and self.skip_type != UNIFORM:
+            raise InputError(f"{self.name}: '{self.variant}' needs 'skip_type' = '{UNIFORM}', got '{self.skip_type}'")
+
+    @property
+    def label(self) -> str:
+        marks = [f"{self.order}{VARIANTS[self.variant]}"]
+        marks += [self.skip_type] * (self.skip_type != UNIFORM) + ["taylor"] * (self.solver_type == "taylor")
+        marks += ["denoised"] * self.denoise_to_zero
+        return f"{self.title}({', '.join(marks)})-{self.steps}"
+
+    def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        integral = self.integral(schedule)
+        network_time = integral.schedule.network_time
+        return [Evaluation(network_time(s.time), s.step, s.index) for s in self.stages(integral)]
+
+    def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        start = x
+        recent: deque[Tensor] = deque(maxlen=3)  # integrands, newest first; no update looks further back
+        for k, stage in enumerate(self.stages(self.integral(schedule))):
+            recent.appendleft(self.integrand(denoise(k, x)[:, : x.shape[1]], x, stage.lam))
+            x = stage.scale * start
+            for weight, d in zip(stage.weights, recent, strict=False):
+                x.add_(d, alpha=weight)
+            if stage.ends_step:
+                start = x
+        return x
+
+    def integrand(self, out: Tensor, x: Tensor, lam: float) -> Tensor:
+        """What the solver integrates, [B,C,H,W], from the network's output at λ."""
+        return to_noise(self.prediction, out, x, alpha(lam), alpha(-lam))
+
+    def integral(self, schedule: NoiseSchedule) -> Integral:
+        """The integral over the schedule's λ; a continuous LambdaSchedule is taken as it is."""
+        min_lambda = -math.inf if self.variant in (UVIT_SINGLESTEP, UVIT_FAST) else MIN_LAMBDA
+        return Integral(lambda_schedule(schedule, min_lambda), self.sign, self.solver_type)
+
+    def stages(self, integral: Integral) -> list[Stage]:
+        """Every evaluation and what follows it."""
+        end = max(self.t_end, integral.schedule.first_time)
+        stages = self.solver_stages(integral, self.t_start, end)
+        if self.denoise_to_zero:
+            stages.append(to_clean(integral, end, stages[-1].step + 1))
+        return stages
+
+    def solver_stages(self, integral: Integral, start: float, end: float) -> list[Stage]:
+        """The stages of the variant, from time `start` down to `end`."""
+        if self.variant == MULTISTEP:
+            times = time_grid(integral.schedule, self.skip_type, start, end, self.steps)
+            return multistep(integral, times, self.order, self.lower_order_final)
+        if self.variant in (SINGLESTEP, UVIT_FAST):
+            orders = singlestep_orders(self.steps, self.order)
+            times = singlestep_times(integral.schedule, self.skip_type, start, end, orders)
+            return singlestep(integral, times, orders, inner=self.skip_type)
+        orders = [self.order] * (self.steps // self.order)
+        times = time_grid(integral.schedule, self.skip_type, start, end, len(orders))
+        inner = LOG_SNR if self.variant == UVIT_SINGLESTEP else self.skip_type  # U-ViT: nodes even in λ
+        return singlestep(integral, times, orders, inner)
+
+
+class DPMSolverPlusPlus(DPMSolver):
+    """Exponential integrator of the predicted clean image; steadier under guidance."""
+
+    name = "dpm-solver++"
+    title = "DPM-Solver++"
+    sign = -1
+    parameters = DPMSolver.parameters | {
+        "variant": Parameter(str, MULTISTEP, choices=tuple(VARIANTS)),
+        "threshold": Parameter(float, 0.0, 0.0, 1.0, help="quantile of dynamic thresholding; 0: none"),
+    }
+    threshold: float
+
+    def integrand(self, out: Tensor, x: Tensor, lam: float) -> Tensor:
+        clean = to_data(super().integrand(out, x, lam), x, alpha(lam), alpha(-lam))
+        return dynamic_threshold(clean, self.threshold) if self.threshold else clean
