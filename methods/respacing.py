@@ -1,4 +1,7 @@
-"""Respaced diffusion: a subset of the trained steps with its own betas (Nichol & Dhariwal, arXiv 2102.09672, section 4)."""
+"""Respaced diffusion: a subset of the trained steps with betas of its own.
+
+Nichol & Dhariwal, Improved denoising diffusion probabilistic models, arXiv 2102.09672, section 4.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ class Respaced:
 
     @cached_property
     def betas(self) -> np.ndarray:
-        """beta_i = 1 - abar_i / abar_{i-1} over the picked steps, which keeps abar at each of them (2102.09672, eq. 19)."""
+        """β_i = 1 - ᾱ_i / ᾱ_{i-1} over the picked steps, which keeps ᾱ at each of them (2102.09672, eq. 19)."""
         picked = self.trained_alphas_cumprod[list(self.timestep_map)]
         return 1.0 - picked / np.append(1.0, picked[:-1])
 
