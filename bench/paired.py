@@ -1,0 +1,114 @@
+"""Fidelity to the uncached trajectory: distances between samples of the same seed and label.
+
+They say how far a cached sample moved, not how good it is: a changed image may still be a good one, so these
+stand beside the distribution metrics and never replace them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.features import require_finite, require_images
+from models.errors import InputError
+
+PEAK = 255.0
+WORST = 5  # per cent: the tail that `*_worst` reports
+
+Array = NDArray[np.float64]
+
+
+def paired_fidelity(latents: Tensor, images: Tensor, other_latents: Tensor, other_images: Tensor) -> dict[str, Any]:
+    """Fidelity of samples to `other` ones of the same seeds, as plain numbers ready for JSON.
+
+    Latents are floats [N,...], images uint8 [N,C,H,W]; `other_*` are the uncached ones. `psnr` is the dB of
+    the mean squared error over all pairs, null when every pair is identical; `*_worst` is the worst 5 %'s bound.
+    Raises InputError on unequal shapes, NaN, or counts that differ between latents and images.
+    """
+    if len(latents) != len(images):
+        raise InputError(f"paired metrics: {len(latents)} latents but {len(images)} images")
+    errors, cosines = latent_error(latents, other_latents), latent_cosine(latents, other_latents)
+    return {
+        **psnr_summary(images, other_images),
+        "latent_error": float(errors.mean()),
+        "latent_error_se": float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None,
+        "latent_error_median": float(np.median(errors)),
+        "latent_error_worst": float(np.percentile(errors, 100 - WORST)),
+        "latent_cosine": float(cosines.mean()),
+    }
+
+
+def psnr_summary(images: Tensor, other: Tensor) -> dict[str, Any]:
+    """`psnr` of the mean squared error, the median and the worst 5 % over pairs, and the number of identical pairs.
+
+    Identical pairs count in all of them, as an error of zero; a value that would be infinite is null.
+    """
+    squared = squared_errors(images, other)
+    each = decibels(squared)
+    return {
+        "psnr": finite(decibels(squared.mean())),
+        "psnr_median": finite(np.quantile(each, 0.5, method="lower")),
+        "psnr_worst": finite(np.quantile(each, WORST / 100, method="lower")),
+        "identical": int((squared == 0).sum()),
+    }
+
+
+def psnr(images: Tensor, other: Tensor) -> Array:
+    """Peak signal-to-noise ratio of each pair in dB, float64 [N]; infinite for identical pairs.
+
+    10 log₁₀(255² / MSE) with the mean over one image's pixels and channels, uint8 images [N,C,H,W].
+    """
+    return decibels(squared_errors(images, other))
+
+
+def squared_errors(images: Tensor, other: Tensor) -> Array:
+    """Mean squared error of each pair of uint8 images [N,C,H,W], float64 [N]."""
+    require_images("images", images)
+    require_images("images to compare with", other)
+    require_same_shape("images", images, other)
+    return (images.double() - other.double()).square().flatten(1).mean(dim=1).cpu().numpy()
+
+
+def latent_error(latents: Tensor, other: Tensor) -> Array:
+    """Relative L2 error of each pair of latents [N,...], |x - x'| / |x'|, float64 [N]."""
+    x, y = paired_rows(latents, other)
+    return ((x - y).norm(dim=1) / y.norm(dim=1)).cpu().numpy()
+
+
+def latent_cosine(latents: Tensor, other: Tensor) -> Array:
+    """Cosine similarity of each pair of latents [N,...], float64 [N]."""
+    x, y = paired_rows(latents, other)
+    return torch.nn.functional.cosine_similarity(x, y, dim=1).cpu().numpy()
+
+
+def paired_rows(latents: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Both latents as float64 [N,elements]; InputError when they are empty, unequal, not finite, or `other` is zero."""
+    require_same_shape("latents", latents, other)
+    if latents.ndim < 2 or latents.numel() == 0:
+        raise InputError(f"latents must have shape [N, ...] and not be empty, got {list(latents.shape)}")
+    require_finite("latents", latents)
+    require_finite("latents to compare with", other)
+    x, y = latents.double().flatten(1), other.double().flatten(1)
+    zeros = (y.norm(dim=1) == 0).nonzero().flatten().tolist()
+    if zeros:
+        raise InputError(f"latents to compare with are all zero in sample {zeros[0]}: no relative error")
+    return x, y
+
+
+def require_same_shape(what: str, tensor: Tensor, other: Tensor) -> None:
+    """Raise InputError unless the two sets hold the same number of samples of one shape."""
+    if tensor.shape != other.shape:
+        raise InputError(f"paired metrics: {what} of shape {list(tensor.shape)} against {list(other.shape)}")
+
+
+def decibels(squared: Any) -> Any:
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(PEAK**2 / np.asarray(squared, dtype=np.float64))
+
+
+def finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
