@@ -45,6 +45,8 @@ class Parameter:
         """Return `value` in the declared type, or raise InputError naming owner, key and value."""
         if self.type is object:  # checked by the method itself
             return value
+        if value is None and self.default is None and not self.required:  # stated, but absent: as stored in results
+            return None
         if self.type is float and type(value) is int:
             value = float(value)
         if type(value) is not self.type:
@@ -113,6 +115,16 @@ class CacheMethod(Method):
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
         """None, or one line that says why this method cannot run on that pair."""
         return None
+
+    @classmethod
+    def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any] | None:
+        """`exact` for a pair; overridden where the setting depends on the model and the sampler (L2C's router)."""
+        return cls.exact
+
+    @classmethod
+    def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """`tiny` for a pair, overridden likewise. Conformance tests build every cache method with these two."""
+        return cls.tiny
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """The plan for every evaluation of `sampler` on `model`."""

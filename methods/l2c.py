@@ -1,0 +1,115 @@
+"""L2C, Learning-to-Cache: a trained router says which branches to reuse (Ma et al., arXiv 2406.01733)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from methods.method import CacheMethod, Evaluation, Parameter, Sampler
+from methods.plan import Plan, from_mask
+from methods.routing.file import Router, read_router
+from methods.routing.pattern import routed_evaluations, solver_steps
+from methods.routing.shipped import find, strengths
+from models.denoiser import Denoiser
+from models.errors import InputError
+
+THRESHOLD = 0.1  # of the published DiT routers; U-ViT's are published with 0.9
+
+
+class L2C(CacheMethod):
+    """Every other evaluation reuses each branch whose router score is at most `threshold`; the rest is computed.
+
+    `router` is a file (ours, or an official one of either layout) or a tensor of scores in [0, 1], [rows, branches];
+    `l1` picks the shipped router trained with that λ for the model and the sampler. `training` is, once a router has
+    been read, what its training cost: a dict with `seconds`, `images` and `l1`, or None where its file does not say.
+    """
+
+    name = "l2c"
+    parameters = {
+        "router": Parameter(object, help="router file, or scores in [0, 1] as a tensor [rows, branches]"),
+        "l1": Parameter(float, None, 0.0, 1e6, help="λ of a shipped router"),
+        "threshold": Parameter(float, None, 0.0, 1.0, help="reuse scores up to this; default: the router's own, or 0.1"),
+    }
+    router: Any
+    l1: float | None
+    threshold: float | None
+    training: dict[str, Any] | None = None
+
+    @classmethod
+    def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        return {"router": torch.ones(*_score_shape(model, sampler))}
+
+    @classmethod
+    def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        rows, branches = _score_shape(model, sampler)
+        kept = (torch.arange(rows)[:, None] + torch.arange(branches)) % 3 == 0  # a third of the branches
+        return {"router": kept.float(), "threshold": 0.5}
+
+    def validate(self) -> None:
+        if (self.router is None) == (self.l1 is None):
+            raise InputError("l2c: give either 'router' (a file or a tensor of scores) or 'l1' (λ of a shipped router)")
+        self.given: Router | None = None if self.router is None else _router(self.router)
+        if self.given is not None:
+            self.training = _training(self.given)
+
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        if self.given is None and not strengths(model.name, sampler):
+            name = model.name or type(model).__name__
+            return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
+        return None
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Raises InputError where the router does not fit the denoiser and the sampler's steps."""
+        router = self.given or read_router(find(model.name, sampler, float(self.l1 or 0)))
+        evaluations = sampler.evaluations(model.noise_schedule)
+        check_shape(router, model, sampler, evaluations)
+        self.training = _training(router)
+        threshold = router.card.get("threshold", THRESHOLD) if self.threshold is None else self.threshold
+        computed = np.ones((len(evaluations), model.num_branches), dtype=bool)
+        for routed in routed_evaluations(model, evaluations):
+            scores = router.scores[routed.row]
+            if scores.isnan().any():
+                raise InputError(f"{router.source}: row {routed.row}, which this sampler reads, holds NaN or is not trained")
+            computed[routed.evaluation] = (scores > threshold).numpy()
+        notes = {"router": router.source, "threshold": threshold, "training": self.training}
+        return Plan(model.num_branches, from_mask(computed).rows, notes)
+
+
+def check_shape(router: Router, model: Denoiser, sampler: Sampler, evaluations: Sequence[Evaluation]) -> None:
+    """Raise InputError unless there is a column a branch and a row a solver step, or a row a requested evaluation.
+
+    The official U-ViT routers have the latter, and read only the first half of their rows.
+    """
+    rows, branches = router.scores.shape
+    steps = solver_steps(evaluations)
+    allowed = {steps, len(evaluations), sampler.params.get("steps", steps)}
+    if branches != model.num_branches or rows not in allowed:
+        expected = f"[{' or '.join(str(n) for n in sorted(allowed))}, {model.num_branches}]"
+        raise InputError(f"{router.source}: scores of shape [{rows}, {branches}], expected {expected}")
+
+
+def _score_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int]:
+    return solver_steps(sampler.evaluations(model.noise_schedule)), model.num_branches
+
+
+def _router(value: Any) -> Router:
+    if isinstance(value, (str, Path)):
+        return read_router(value)
+    if not isinstance(value, Tensor):
+        raise InputError(f"l2c: 'router' must be a file or a tensor of scores, got {type(value).__name__}")
+    if value.ndim != 2 or not value.numel() or not value.is_floating_point():
+        raise InputError(f"l2c: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}")
+    scores = value.detach().float().cpu()
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError("l2c: 'router' must hold scores in [0, 1]; logits go through a sigmoid first")
+    return Router(scores, "l2c: 'router'")
+
+
+def _training(router: Router) -> dict[str, Any] | None:
+    keys = ("seconds", "images", "l1")
+    return {key: router.card[key] for key in keys} if all(key in router.card for key in keys) else None

@@ -1,0 +1,117 @@
+"""Router files: ours, and the two official layouts. Nothing in a file is executed.
+
+All three hold one tensor '{row}.prob' of logits [branches] a row: a safetensors file with a description (ours; only
+trained rows), a torch file with them under 'routers' beside the training arguments (DiT), or a bare one (U-ViT).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.errors import InputError
+
+MOST_ROWS = 1000  # no sampler takes more steps
+METADATA_KEY = "router"
+
+
+@dataclass(frozen=True, eq=False)
+class Router:
+    """Scores in [0, 1], float32 [rows, branches]; a row that was never trained is NaN."""
+
+    scores: Tensor
+    source: str  # what messages name
+    card: dict[str, Any] = field(default_factory=dict)  # how it was trained; empty where the file does not say
+
+
+def read_router(path: str | Path) -> Router:
+    """The router in a file. Raises InputError with one line where it is absent, damaged or something else."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such router file")
+    logits, card = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_torch(path), {})
+    rows = _rows(path, logits)
+    count = card.get("rows", max(rows) + 1)
+    if type(count) is not int or not max(rows) < count <= MOST_ROWS:
+        raise InputError(f"{path}: row {max(rows)} lies outside 0..{MOST_ROWS - 1} or the stated number of rows")
+    scores = torch.full((count, len(rows[max(rows)])), torch.nan)
+    for i, row in rows.items():
+        if row.shape != scores.shape[1:]:
+            raise InputError(f"{path}: '{i}.prob' has shape {list(row.shape)}, other rows {list(scores.shape[1:])}")
+        scores[i] = row.float().sigmoid()
+    return Router(scores, str(path), card)
+
+
+def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, Any]) -> None:
+    """Store the trained rows' logits [branches] and the description, which must state `rows`, atomically."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {f"{i}.prob": row.detach().float().contiguous() for i, row in sorted(logits.items())}
+        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(card, ensure_ascii=False)})
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be written ({error})") from error
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The description in a router file of ours, its tensors unread. Raises InputError if it has none."""
+    return _read_safetensors(path, tensors=False)[1]
+
+
+def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as file:
+            card = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            content = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, ValueError, OSError) as error:
+        raise InputError(f"{path}: damaged router file ({_first_line(error)})") from error
+    if not isinstance(card, dict):
+        raise InputError(f"{path}: damaged router file (its description is not a table)")
+    return content, card
+
+
+def _read_torch(path: Path) -> Mapping[str, Any]:
+    """Torch's restricted unpickler builds tensors and containers; the official files also hold their argparse values."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # the unpickler raises whatever damaged bytes lead it to
+        raise InputError(f"{path}: not a plain router file ({_first_line(error)})") from error
+    if isinstance(content, Mapping) and isinstance(content.get("routers"), Mapping):
+        content = content["routers"]
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: expected a mapping of '0.prob', '1.prob', … to tensors")
+    return content
+
+
+def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
+    """Row number -> logits [branches]."""
+    rows: dict[int, Tensor] = {}
+    for key, value in content.items():
+        match = re.fullmatch(r"(\d{1,4})\.prob", str(key))
+        if match is None or not isinstance(value, Tensor):
+            raise InputError(f"{path}: unexpected entry '{key}', expected '0.prob', '1.prob', …")
+        if not value.is_floating_point() or value.ndim != 1 or not len(value):
+            raise InputError(f"{path}: '{key}' is {value.dtype} {list(value.shape)}, expected floating point [branches]")
+        if value.isnan().any():
+            raise InputError(f"{path}: '{key}' holds NaN")
+        rows[int(match[1])] = value
+    if not rows:
+        raise InputError(f"{path}: holds no router rows ('0.prob', '1.prob', …)")
+    return rows
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

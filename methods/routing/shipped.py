@@ -1,0 +1,56 @@
+"""The routers that come with the package: one file for a model, a sampler and λ."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from methods.method import Sampler
+from methods.routing.file import read_card
+from models.errors import InputError
+
+ROUTERS = Path(__file__).parent.parent / "routers"
+
+
+def sampler_settings(sampler: Sampler) -> dict[str, Any]:
+    """What identifies a sampler in a router's card."""
+    return {"name": sampler.name, "params": dict(sampler.params)}
+
+
+def fits(card: dict[str, Any], sampler: Sampler) -> bool:
+    """Whether the card names this sampler; parameters that it does not know must have their default values."""
+    trained = card.get("sampler", {})
+    defaults = {key: declared.default for key, declared in sampler.parameters.items()}
+    expected = defaults | trained.get("params", {})
+    return trained.get("name") == sampler.name and all(expected[k] == v for k, v in sampler.params.items())
+
+
+def file_name(sampler: Sampler, l1: float) -> str:
+    """`ddim-50-l1-1e-05.safetensors`, `dpm-solver++-20-uvit-singlestep-l1-0.1.safetensors`."""
+    settings = [str(v) for k, v in sampler.params.items() if isinstance(v, str) and v != sampler.parameters[k].default]
+    return "-".join([sampler.name, str(sampler.params["steps"]), *settings, "l1", f"{l1:g}"]) + ".safetensors"
+
+
+@cache
+def shipped(model: str) -> dict[Path, dict[str, Any]]:
+    """The cards of the routers shipped for a model, by file."""
+    return {path: read_card(path) for path in sorted((ROUTERS / model).glob("*.safetensors"))}
+
+
+def strengths(model: str, sampler: Sampler) -> dict[float, Path]:
+    """λ -> file, ascending, of the routers shipped for a model and sampler."""
+    found = {float(card["l1"]): path for path, card in shipped(model).items() if fits(card, sampler)}
+    return dict(sorted(found.items()))
+
+
+def find(model: str, sampler: Sampler, l1: float) -> Path:
+    """The shipped router's file. Raises InputError that lists the available λ."""
+    known = strengths(model, sampler)
+    for strength, path in known.items():
+        if abs(strength - l1) <= 1e-6 * abs(strength):
+            return path
+    available = ", ".join(f"{strength:g}" for strength in known) or "none"
+    where = ROUTERS / (model or "unnamed model")
+    name = f"{sampler.name} with steps = {sampler.params.get('steps')}"
+    raise InputError(f"l2c: no shipped router with l1 = {l1:g} for {name} in {where}; available l1: {available}")
