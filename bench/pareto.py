@@ -1,0 +1,206 @@
+"""Which methods are worth using: front, dominated, or undecided within the uncertainty of the measurements.
+
+Quality is a Fréchet distance (lower is better). All methods share seeds and labels, so two cells are compared by the
+differences of their leave-one-group-out values (paired delete-group jackknife, Shao & Tu 1995, Sec. 2.3), in which
+what the samples have in common cancels. Latency is compared on the log scale; its uncertainty has two parts: the
+interval over a cell's own rounds, and how much the same baseline changed from cell to cell (`drift`).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from bench.cell_schema import Cell, look_up
+from bench.jackknife import paired_difference
+
+LEVEL = 0.95
+_Z = 1.959964  # the normal quantile that turns a 95 % interval into standard errors
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval excludes 0, else 0."""
+        return (self.low > 0) - (self.high < 0)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell where it stands on the plot. `fd` [1 + G]: the estimate, then the G leave-one-group-out values."""
+
+    key: tuple[str, str]
+    family: tuple[Any, ...]  # the sampler with its parameters, without the number of steps
+    cached: bool
+    log_latency: float
+    log_latency_se: float
+    fd: np.ndarray
+    fd_se: float
+
+
+def analyse(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+    """For every cell with a place on the plot: `pareto`, `fd_gap`, `fd_gap_low`, `fd_gap_high`, `vs_fewer_steps`.
+
+    Also `by`, the cells (by slug) that dominate it. Only cells of one pool (same model, protocol, features,
+    reference, samples, seeds, batch, device, dtype) are compared with each other.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for members in pools(cells).values():
+        points = place(members)
+        for point in points:
+            gap = gap_to_curve(point, points) if point.cached else None
+            verdict, by = verdict_of(point, points, gap)
+            found[point.key] = {"pareto": verdict, "by": by} | _gap_columns(gap)
+    return found
+
+
+def _gap_columns(gap: Interval | None) -> dict[str, Any]:
+    if gap is None:
+        return {}
+    words = {1: "worse", -1: "better", 0: "undecided"}
+    return {"fd_gap": gap.value, "fd_gap_low": gap.low, "fd_gap_high": gap.high, "vs_fewer_steps": words[gap.sign]}
+
+
+_POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "quality.reference",
+         "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
+         "settings.guidance_channels", "settings.device", "settings.dtype", "timing.batch",
+         "timing.threads")  # fmt: skip
+
+
+def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+    """Cells measured alike, so that their numbers may stand in one column. Cells without numbers are in none."""
+    alike: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell["status"] == "ok" and look_up(cell, "quality.fd") is not None:
+            alike[tuple(str(look_up(cell, name)) for name in _POOL)].append(cell)
+    return dict(alike)
+
+
+def place(cells: Sequence[Cell]) -> list[Point]:
+    """The points of one pool; cells without a latency have none."""
+    timed = [cell for cell in cells if look_up(cell, "timing.latency_ms")]
+    spread = drift(timed)
+    return [_point(cell, spread) for cell in timed]
+
+
+def _point(cell: Cell, spread: float) -> Point:
+    quality, latency = cell["quality"], cell["timing"]["latency_ms"]
+    replicates = quality.get("fd_jackknife") or []
+    own = (math.log(latency["high"]) - math.log(latency["low"])) / (2 * _Z)
+    return Point(
+        key=(cell["model"], cell["slug"]),
+        family=sampler_family(cell),
+        cached=cell.get("cache") is not None,
+        log_latency=math.log(latency["median"]),
+        log_latency_se=math.hypot(own, spread),
+        fd=np.array([quality["fd"], *replicates], dtype=float),
+        fd_se=float(quality.get("fd_se") or 0.0),
+    )
+
+
+def sampler_family(cell: Cell) -> tuple[Any, ...]:
+    """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
+    params = look_up(cell, "sampler.params") or {}
+    return (cell["sampler"]["name"], *sorted((k, str(v)) for k, v in params.items() if k != "steps"))
+
+
+def drift(cells: Iterable[Cell]) -> float:
+    """Standard deviation of log baseline latency between cells that timed the same baseline; 0 if none did twice."""
+    groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for cell in cells:
+        baseline = look_up(cell, "timing.baseline_ms.median")
+        if baseline:
+            groups[(*sampler_family(cell), cell["sampler"]["steps"])].append(math.log(baseline))
+    squares = sum(float(np.var(g)) * len(g) for g in groups.values())
+    freedom = sum(len(g) - 1 for g in groups.values())
+    return math.sqrt(squares / freedom) if freedom else 0.0
+
+
+def fewer_steps(points: Iterable[Point], family: tuple[Any, ...]) -> list[Point]:
+    """The uncached points of one sampler, fastest first: its fewer-steps curve."""
+    return sorted((p for p in points if not p.cached and p.family == family), key=lambda p: p.log_latency)
+
+
+def fd_difference(a: Point, terms: Sequence[tuple[float, Point]], extra: float = 0.0) -> Interval:
+    """fd of `a` minus the weighted sum of the others' fd, with its 95 % interval.
+
+    With G replicates each: the paired jackknife error and Student's t with G - 1 degrees of freedom.
+    Without replicates that pair, the standard errors are added as if independent. `extra` is a further
+    standard error, in units of fd.
+    """
+    value = float(a.fd[0]) - sum(w * float(p.fd[0]) for w, p in terms)
+    groups = len(a.fd) - 1
+    if groups > 1 and all(len(p.fd) == len(a.fd) for _, p in terms):
+        se = paired_difference(a.fd[1:], np.sum([w * p.fd[1:] for w, p in terms], axis=0)).standard_error
+        quantile = float(stdtrit(groups - 1, (1 + LEVEL) / 2))
+    else:
+        if not a.fd_se or not all(p.fd_se for _, p in terms):
+            return Interval(value, -math.inf, math.inf)  # nothing is known about the error: nothing is decided
+        se = math.hypot(a.fd_se, *(w * p.fd_se for w, p in terms))
+        quantile = _Z
+    half = quantile * math.hypot(se, extra)
+    return Interval(value, value - half, value + half)
+
+
+def gap_to_curve(point: Point, points: Sequence[Point]) -> Interval | None:
+    """fd of a cached `point` minus that of fewer steps of the same sampler at equal measured latency; None off its end.
+
+    The curve is linear in log latency between uncached cells. Slower than its slowest cell, that cell is what one
+    would use instead; faster than its fastest cell there is nothing to compare with. Errors of all three latencies
+    enter through the slope.
+    """
+    curve = fewer_steps(points, point.family)
+    if not curve or point.log_latency < curve[0].log_latency:
+        return None
+    if point.log_latency >= curve[-1].log_latency:
+        return fd_difference(point, [(1.0, curve[-1])])
+    right = next(i for i, knot in enumerate(curve) if knot.log_latency > point.log_latency)
+    a, b = curve[right - 1], curve[right]
+    width = b.log_latency - a.log_latency
+    w = (point.log_latency - a.log_latency) / width
+    slope = (float(b.fd[0]) - float(a.fd[0])) / width
+    shift = math.hypot(point.log_latency_se, (1 - w) * a.log_latency_se, w * b.log_latency_se)
+    return fd_difference(point, [(1 - w, a), (w, b)], extra=abs(slope) * shift)
+
+
+def latency_difference(a: Point, b: Point) -> Interval:
+    """log latency of `a` minus that of `b`, with its 95 % interval."""
+    value = a.log_latency - b.log_latency
+    half = _Z * math.hypot(a.log_latency_se, b.log_latency_se)
+    return Interval(value, value - half, value + half)
+
+
+def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> tuple[str, list[str]]:
+    """('front' | 'dominated' | 'undecided', slugs of the cells that certainly dominate it).
+
+    Dominated: some cell is better and faster with both intervals clear of 0, or fewer steps of the same sampler are
+    better at equal latency. Front: every other cell, and that curve, is worse or slower with an interval clear of 0.
+    """
+    others = [p for p in points if p.key != point.key]
+    signs = [(p, fd_difference(point, [(1.0, p)]).sign, latency_difference(point, p).sign) for p in others]
+    by = [p.key[1] for p, worse, slower in signs if worse > 0 and slower > 0]
+    if by or (gap is not None and gap.sign > 0):
+        return "dominated", by
+    clear = all(worse < 0 or slower < 0 for _, worse, slower in signs)
+    return ("front" if clear and (gap is None or gap.sign < 0) else "undecided"), by
+
+
+def best_within(points: Sequence[Point], log_latency: float) -> tuple[Point, list[Point]] | None:
+    """The lowest fd among points no slower than `log_latency`, and those that cannot be told from it; None if none."""
+    fast = [p for p in points if p.log_latency <= log_latency]
+    if not fast:
+        return None
+    best = min(fast, key=lambda p: float(p.fd[0]))
+    ties = [p for p in fast if p is not best and fd_difference(p, [(1.0, best)]).sign <= 0]
+    return best, sorted(ties, key=lambda p: float(p.fd[0]))

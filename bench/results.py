@@ -1,0 +1,152 @@
+"""A result directory as records and as one tidy table: the contract's columns, then ours. Reads; never measures."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cell_schema import Cell, look_up, read_cell, read_json
+from bench.files import write_bytes
+from models.errors import InputError
+
+# Where each column comes from in the cell. None: filled in below or by the Pareto analysis.
+_CONTRACT: dict[str, str | None] = {
+    "model": "model", "method": "method", "sampler": "sampler.name", "steps": "sampler.steps", "nfe": "plan.nfe",
+    "cache": None, "params": None, "status": "status", "reason": "reason", "samples": "quality.samples",
+    "latency_ms": "timing.latency_ms.median", "latency_ci_low": "timing.latency_ms.low",
+    "latency_ci_high": "timing.latency_ms.high", "speedup": "timing.speedup.median",
+    "speedup_ci_low": "timing.speedup.low", "speedup_ci_high": "timing.speedup.high",
+    "speedup_ideal": "timing.speedup_ideal", "macs_g": None, "macs_ratio": "work.macs_ratio",
+    "branches_computed": "plan.branches_computed", "peak_memory_mb": "memory.peak_mb", "cache_mb": "memory.cache_mb",
+    "features": "quality.features", "reference": "quality.reference", "fd": "quality.fd", "fd_se": "quality.fd_se",
+    "fd_corrected": "quality.fd_corrected", "sfd": "quality.sfd", "is": "quality.is", "precision": "quality.precision",
+    "recall": "quality.recall", "kid": "quality.kid", "psnr": "quality.psnr", "latent_error": "quality.latent_error",
+    "training_s": "training.seconds", "pareto": None, "protocol": "protocol", "device": "settings.device",
+    "dtype": "settings.dtype", "batch": "timing.batch",
+}  # fmt: skip
+_EXTRA: dict[str, str | None] = {
+    "fd_gap": None, "fd_gap_low": None, "fd_gap_high": None, "vs_fewer_steps": None,
+    "accuracy": "quality.accuracy", "accuracy_se": "quality.accuracy_se", "identical": "quality.identical",
+    "psnr_reference": "quality.psnr_reference", "latent_error_reference": "quality.latent_error_reference",
+    "resolution_low": "timing.resolution.low", "resolution_high": "timing.resolution.high",
+    "baseline_ms": "timing.baseline_ms.median", "reference_samples": "quality.reference_samples",
+    "seed": "quality.seed", "guidance_scale": "settings.guidance_scale", "threads": "timing.threads",
+    "sampler_params": None, "slug": "slug",
+}  # fmt: skip
+CONTRACT_COLUMNS = tuple(_CONTRACT)
+COLUMNS = (*_CONTRACT, *_EXTRA)
+_INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads")
+_TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
+         "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a result directory holds. `unreadable` are one-line reasons; `missing` are (model, slug) not run yet."""
+
+    directory: Path
+    cells: list[Cell]
+    unreadable: list[str] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    suite: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def models(self) -> list[str]:
+        """Model names in the suite's order."""
+        return list(dict.fromkeys(cell["model"] for cell in self.cells))
+
+
+def read_results(directory: Path | str) -> Results:
+    """Every cell under `directory`/cells, in the suite's order. Raises InputError if there is none.
+
+    A file that cannot be trusted becomes an entry of `unreadable`; none of its numbers is used.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")
+    cells, unreadable = [], []
+    for path in sorted(directory.glob("cells/*/*.json")):
+        try:
+            cells.append(read_cell(path))
+        except InputError as error:
+            unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
+    if not cells and not unreadable:
+        raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
+    suite, listed = _read_suite(directory / "suite.json", unreadable)
+    order = {pair: i for i, pair in enumerate(listed)}
+    cells.sort(key=lambda cell: order.get((cell["model"], cell["slug"]), len(order)))
+    present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
+    return Results(directory, cells, unreadable, [pair for pair in listed if pair not in present], suite)
+
+
+def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """suite.json and its list of cells; both empty, with a note in `unreadable`, where it is absent or damaged."""
+    try:
+        suite = read_json(path)
+        listed = [(str(model), str(slug)) for model, slug in suite.get("cells") or []]
+        if not isinstance(suite.get("reference") or {}, dict):
+            raise TypeError("reference must be an object")
+    except InputError as error:
+        if path.exists():
+            unreadable.append(str(error).removeprefix(f"{path.parent}{os.sep}"))
+        return {}, []
+    except (TypeError, ValueError) as error:
+        unreadable.append(f"{path.name}: cells must be a list of [model, method] ({error})")
+        return {}, []
+    return suite, listed
+
+
+def frame(cells: Iterable[Cell], analysis: dict[tuple[str, str], dict[str, Any]] | None = None) -> pd.DataFrame:
+    """One row a cell, columns COLUMNS; missing means not applicable. `analysis` is bench.pareto.analyse's answer."""
+    rows = [row_of(cell) | (analysis or {}).get((cell["model"], cell["slug"]), {}) for cell in cells]
+    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    for name in COLUMNS:
+        if name in _TEXT:
+            table[name] = table[name].where(table[name].notna(), "").astype(object)
+        else:
+            table[name] = pd.to_numeric(table[name]).astype("Int64" if name in _INTEGERS else "float64")
+    return table
+
+
+def row_of(cell: Cell) -> dict[str, Any]:
+    """The columns that come straight from one cell."""
+    row = {name: look_up(cell, path) for name, path in (_CONTRACT | _EXTRA).items() if path}
+    macs = look_up(cell, "work.macs")
+    row |= {
+        "cache": look_up(cell, "cache.name") or "none",
+        "params": _as_json(look_up(cell, "cache.params")),
+        "sampler_params": _as_json(look_up(cell, "sampler.params")),
+        "macs_g": None if macs is None else macs / 1e9,
+    }
+    if cell["status"] == "ok":
+        return row
+    return {name: value for name, value in row.items() if name in _TEXT or name == "steps"}
+
+
+def _as_json(params: dict[str, Any] | None) -> str:
+    return json.dumps(params or {}, sort_keys=True)
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write `table` atomically. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    safe = table.copy()
+    for name in safe.columns:
+        if safe[name].dtype == object:
+            safe[name] = safe[name].map(_no_formula)
+    write_bytes(path, safe.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _no_formula(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    line = one_line(value)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
+def one_line(text: str) -> str:
+    """`text` with control characters (line ends, tabs, escapes) as single spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,162 @@
+"""Pareto verdicts and the gap to the fewer-steps curve, on cells whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+from cell_factory import cell, not_ok, suite_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import pareto
+
+
+def points(cells):
+    return {p.key[1]: p for p in pareto.place(cells)}
+
+
+def test_paired_jackknife_equals_the_formula_written_out():
+    a, b = cell(fd=5.0), cell(fd=4.0, steps=40)
+    found = points([a, b])
+    difference = pareto.fd_difference(found["ddim-50"], [(1.0, found["ddim-40"])])
+    d = np.array(a["quality"]["fd_jackknife"]) - np.array(b["quality"]["fd_jackknife"])
+    half = 2.0395134 * math.sqrt(31 / 32 * ((d - d.mean()) ** 2).sum())  # Student's t, 31 degrees of freedom, 97.5 %
+    assert difference.value == pytest.approx(1.0)
+    assert difference.high - difference.value == pytest.approx(half, rel=1e-5)
+    unpaired = 1.96 * math.hypot(a["quality"]["fd_se"], b["quality"]["fd_se"])
+    assert half < unpaired / 2  # what the two share has cancelled
+
+
+def test_unpaired_errors_where_the_groups_do_not_match_and_no_decision_without_any_error():
+    a, b = cell(fd=5.0), cell(fd=4.0, steps=40)
+    b["quality"]["fd_jackknife"] = b["quality"]["fd_jackknife"][:8]
+    found = points([a, b])
+    difference = pareto.fd_difference(found["ddim-50"], [(1.0, found["ddim-40"])])
+    assert difference.high - difference.value == pytest.approx(
+        1.959964 * math.hypot(a["quality"]["fd_se"], b["quality"]["fd_se"])
+    )
+    b["quality"]["fd_se"] = None
+    found = points([a, b])
+    assert pareto.fd_difference(found["ddim-50"], [(1.0, found["ddim-40"])]).sign == 0
+
+
+def test_the_curve_is_linear_in_log_latency():
+    cells = [
+        cell(steps=40, ms=400.0, fd=4.0),
+        cell(steps=10, ms=100.0, fd=8.0),
+        cell(cache="fora", interval=2, ms=200.0, fd=7.0),
+    ]
+    found = points(cells)
+    gap = pareto.gap_to_curve(found["ddim-50+fora-interval-2"], list(found.values()))
+    assert gap.value == pytest.approx(7.0 - 6.0)  # 200 ms is half-way from 100 to 400 on the log scale
+    assert gap.sign == 1
+
+
+def test_latency_errors_widen_the_gap_through_the_slope():
+    cells = [
+        cell(steps=40, ms=400.0, fd=4.0),
+        cell(steps=10, ms=100.0, fd=8.0),
+        cell(cache="fora", interval=2, ms=200.0, fd=7.0),
+    ]
+    narrow = points(cells)
+    cells[-1]["timing"]["latency_ms"] = {"median": 200.0, "low": 120.0, "high": 330.0}
+    wide = points(cells)
+    key = "ddim-50+fora-interval-2"
+    before = pareto.gap_to_curve(narrow[key], list(narrow.values()))
+    after = pareto.gap_to_curve(wide[key], list(wide.values()))
+    assert after.value == before.value
+    assert after.high - after.low > 2 * (before.high - before.low)
+    assert after.sign == 0
+
+
+def test_off_the_fast_end_there_is_no_gap_and_off_the_slow_end_the_slowest_cell_counts():
+    curve = [cell(steps=40, ms=400.0, fd=4.0), cell(steps=10, ms=100.0, fd=8.0)]
+    fast = points([*curve, cell(cache="fora", interval=5, ms=50.0, fd=9.0)])
+    assert pareto.gap_to_curve(fast["ddim-50+fora-interval-5"], list(fast.values())) is None
+    slow = points([*curve, cell(cache="fora", interval=1, ms=500.0, fd=4.5)])
+    assert pareto.gap_to_curve(slow["ddim-50+fora-interval-1"], list(slow.values())).value == pytest.approx(0.5)
+
+
+def test_another_samplers_curve_is_not_used():
+    cells = [cell(sampler="dpm-solver++", steps=s) for s in (20, 10)] + [cell(cache="fora", interval=2)]
+    found = pareto.analyse(cells)
+    assert "fd_gap" not in found["dit-mnist", "ddim-50+fora-interval-2"]
+
+
+def test_front_dominated_and_undecided():
+    a = cell(steps=50, ms=450.0, fd=3.0)
+    b = cell(steps=20, ms=180.0, fd=5.0)
+    worse_and_slower = cell(cache="fora", interval=2, ms=451.0, fd=6.0)
+    close = cell(sampler="dpm-solver++", steps=20, ms=181.0, fd=5.0)
+    found = pareto.analyse([a, b, worse_and_slower, close])
+    verdicts = {slug: v["pareto"] for (_, slug), v in found.items()}
+    assert verdicts == {
+        "ddim-50": "front", "ddim-20": "undecided", "dpm-solverpp-20": "undecided",
+        "ddim-50+fora-interval-2": "dominated",
+    }  # fmt: skip
+    assert found["dit-mnist", "ddim-50+fora-interval-2"]["by"] == ["ddim-20", "dpm-solverpp-20"]
+
+
+def test_below_the_fewer_steps_curve_is_dominated_even_where_no_single_cell_dominates():
+    cells = [
+        cell(steps=40, ms=400.0, fd=4.0),
+        cell(steps=10, ms=100.0, fd=8.0),
+        cell(cache="fora", interval=2, ms=200.0, fd=7.5),
+    ]
+    found = pareto.analyse(cells)["dit-mnist", "ddim-50+fora-interval-2"]
+    assert (found["pareto"], found["by"], found["vs_fewer_steps"]) == ("dominated", [], "worse")
+
+
+def test_drift_between_cells_makes_close_latencies_undecided():
+    better = cell(cache="fora", interval=2, ms=200.0, fd=4.0)
+    worse = cell(cache="fora", interval=3, ms=215.0, fd=6.0)
+    assert pareto.analyse([better, worse])["dit-mnist", worse["slug"]]["pareto"] == "dominated"
+    worse["timing"]["baseline_ms"] = {"median": 560.0, "low": 555.0, "high": 565.0}  # the machine was slower then
+    assert pareto.drift([better, worse]) == pytest.approx(abs(math.log(560 / 450)) / math.sqrt(2))
+    assert pareto.analyse([better, worse])["dit-mnist", worse["slug"]]["pareto"] == "undecided"
+
+
+@pytest.mark.parametrize(
+    "change", [("quality", "samples", 256), ("quality", "fingerprint", "0"), ("settings", "dtype", "bfloat16")]
+)
+def test_cells_measured_differently_are_never_compared(change):
+    good, bad = cell(fd=3.0, ms=100.0), cell(steps=40, fd=9.0, ms=400.0)
+    part, name, value = change
+    bad[part][name] = value
+    assert {v["pareto"] for v in pareto.analyse([good, bad]).values()} == {"front"}
+
+
+def test_cells_that_are_not_ok_have_no_verdict():
+    assert pareto.analyse([not_ok("oom", "killed")]) == {}
+
+
+def test_best_within_a_latency_lists_what_cannot_be_told_from_it():
+    cells = [
+        cell(steps=50, ms=450.0, fd=3.0),
+        cell(steps=20, ms=180.0, fd=5.0),
+        cell(cache="fora", interval=2, ms=150.0, fd=5.01),
+    ]
+    found = list(points(cells).values())
+    best, ties = pareto.best_within(found, math.log(200.0))
+    assert best.key[1] == "ddim-20"
+    assert [p.key[1] for p in ties] == ["ddim-50+fora-interval-2"]
+    assert pareto.best_within(found, math.log(10.0)) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.5, 100), st.floats(1, 1000)), min_size=1, max_size=8))
+def test_verdicts_are_consistent(places):
+    cells = [cell(sampler=f"s{i}", fd=fd, ms=ms) for i, (fd, ms) in enumerate(places)]
+    found = {p.key: p for p in pareto.place(cells)}
+    for key, verdict in pareto.analyse(cells).items():
+        me = found[key]
+        truly = [p for p in found.values() if p.fd[0] < me.fd[0] and p.log_latency < me.log_latency]
+        if verdict["pareto"] == "dominated":
+            assert truly  # whoever dominates for certain also does by the estimates
+        if verdict["pareto"] == "front":
+            assert not truly
+
+
+def test_the_synthetic_suite_has_every_kind_of_verdict():
+    verdicts = {v["pareto"] for v in pareto.analyse(suite_of("dit-mnist")).values()}
+    assert verdicts >= {"front", "dominated"}
