@@ -1,0 +1,96 @@
+"""`ditbench plan`: what a method computes and reuses, known before sampling starts."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from typing import Any
+
+import methods
+import models
+from bench import plan_text, plugins
+from bench.cost import plan_macs
+from bench.executor import Executor
+from bench.sampling import make_plan
+from models.errors import InputError
+
+HELP = "print or draw the plan of a method"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "method",
+        nargs="+",
+        metavar="METHOD",
+        help="a sampler or cache method, then key=value for its parameters; "
+        "for a cache method also sampler=NAME (default ddim), steps=N (default 50), sampler.KEY=VALUE",
+    )
+    parser.add_argument("--model", default="dit-mnist", help="a model's name (default: dit-mnist)")
+    parser.add_argument("--png", metavar="FILE", help="also draw it")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    for reason in plugins.load(plugins.files(args.plugin)).values():
+        print(f"ditbench: {reason}", file=sys.stderr)
+    sampler, cache = parse(args.method)
+    spec = models.spec(args.model)
+    shipped = spec.weights is not None and spec.weights.is_file()
+    model = models.build(args.model, weights=None if shipped else "random")  # a plan depends on the structure alone
+    plan = make_plan(model, sampler, cache)
+    title = " ".join(args.method) + f" on {args.model}"
+    print(title)
+    print(plan_text.LEGEND)
+    evaluations = sampler.evaluations(model.noise_schedule)
+    for k, (evaluation, row) in enumerate(zip(evaluations, plan_text.rows(plan), strict=True)):
+        print(f"{k:>4}  t={evaluation.timestep:<8.4g} {row}")
+    print_counts(model, sampler, plan, guided=spec.guidance_scale != 1)
+    if args.png:
+        plan_text.draw(plan, title, args.png)
+    return 0
+
+
+def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
+    """Branches, MACs and kept bytes, of one image."""
+    halves, whole = 2 if guided else 1, make_plan(model, sampler, None)
+    macs, baseline = halves * plan_macs(model, plan), halves * plan_macs(model, whole)
+    print(f"evaluations        {len(plan)}")
+    print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
+    print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
+    print(f"cache an image     {Executor(model, plan).cache_bytes(1, guided)} bytes")
+
+
+def parse(words: list[str]) -> tuple[Any, Any]:
+    """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
+    name, params = words[0], {}
+    for word in words[1:]:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"plan: expected key=value, got '{word}'")
+        params[key] = value
+    if methods.find(name).kind == "sampler":
+        return methods.build(name, **typed(name, params)), None
+    sampler = params.pop("sampler", "ddim")
+    rest = {k.removeprefix("sampler."): params.pop(k) for k in list(params) if k.startswith("sampler.")}
+    rest.setdefault("steps", params.pop("steps", "50"))
+    if methods.find(sampler).kind != "sampler":
+        raise InputError(
+            f"plan: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
+        )
+    return methods.build(sampler, **typed(sampler, rest)), methods.build(name, **typed(name, params))
+
+
+def typed(name: str, params: dict[str, str]) -> dict[str, Any]:
+    """Words as the values that the method declares; what does not fit stays a word and is refused by the method."""
+    declared = methods.find(name).parameters
+    return {key: word_value(word, declared[key].type if key in declared else str) for key, word in params.items()}
+
+
+def word_value(word: str, wanted: type) -> Any:
+    if wanted is str:
+        return word
+    try:
+        return ast.literal_eval(word.capitalize() if word in ("true", "false") else word)
+    except (ValueError, SyntaxError):
+        return word

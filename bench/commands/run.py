@@ -1,0 +1,54 @@
+"""`ditbench run`: measure the cells of a suite and write the report."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.cell_schema import STATUSES
+from bench.cells import Settings
+from bench.environment import cores
+from bench.run import run_suite
+from models.errors import InputError, expect_one_of
+
+HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("suite", metavar="SUITE", help="a shipped suite's name or a TOML file")
+    parser.add_argument("--out", metavar="DIR", help="directory of the results (default: runs/<suite>)")
+    parser.add_argument("--only", metavar="EXPR", help="only these cells: a pattern for model/slug, or key=value,…")
+    parser.add_argument("--retry", metavar="STATUS,…", default="", help="run finished cells of these statuses again")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+    parser.add_argument("--jobs", type=int, metavar="N", help="cells sampled side by side (default: cores / threads)")
+    parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    for name in ("jobs", "threads"):
+        value = getattr(args, name)
+        if value is not None and not 1 <= value <= 4096:
+            raise InputError(f"--{name} must lie in [1, 4096], got {value}")
+    retry = [status for status in args.retry.split(",") if status]
+    for status in retry:
+        expect_one_of("status in --retry", status, STATUSES)
+    check_device(args.device)
+    jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
+    settings = Settings(device=args.device, threads=args.threads)
+    return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs)
+
+
+def check_device(device: str) -> None:
+    """Raise InputError unless torch can use the device."""
+    import torch
+
+    if device == "cpu":
+        return
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'") from None
+    if wanted.type != "cuda":
+        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'")
+    if (wanted.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device {device}: torch finds {torch.cuda.device_count()} CUDA devices here")

@@ -1,0 +1,77 @@
+"""Methods and models of third parties: --plugin FILE, DITBENCH_PLUGINS, entry points. One file is enough."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+import methods
+import models
+from models.errors import InputError
+
+VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
+GROUPS = ("ditbench.methods", "ditbench.models")
+
+
+def files(named: list[str] | None) -> list[str]:
+    """Plugin files from the command line and the environment, absolute. Raises InputError for one that is not there."""
+    listed = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
+    found = []
+    for path in [*(named or []), *listed]:
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such plugin file")
+        found.append(str(Path(path).resolve()))
+    return list(dict.fromkeys(found))
+
+
+def load(paths: list[str]) -> dict[str, str]:
+    """Load the plugin files and the installed entry points; returns the broken ones with one-line reasons."""
+    broken: dict[str, str] = {}
+    for path in paths:
+        _attempt(broken, path, lambda path=path: register(load_file(path)))
+    for group in GROUPS:
+        for entry in entry_points(group=group):
+            _attempt(broken, f"{entry.name} ({entry.value})", lambda entry=entry: register(_module(entry)))
+    return broken
+
+
+def load_file(path: str) -> ModuleType:
+    """Import a Python file under a name of its own, once a process."""
+    digest = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:12]
+    name = f"ditbench_plugin_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def register(module: ModuleType) -> None:
+    """Make a module's methods and models known. Raises InputError where it defines neither."""
+    if not methods.register(module) + models.register(module):
+        raise InputError("defines no method and no model")
+
+
+def _module(entry: EntryPoint) -> ModuleType:
+    loaded = entry.load()
+    return loaded if isinstance(loaded, ModuleType) else sys.modules[loaded.__module__]
+
+
+def _attempt(broken: dict[str, str], what: str, action) -> None:
+    try:
+        action()
+    except (Exception, SystemExit) as error:  # somebody else's code: any failure is theirs, and is reported
+        broken[what] = f"plugin {what} could not be loaded: {type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,86 @@
+"""Progress on stderr: one moving line in a terminal, one line a finished cell elsewhere, both with an ETA."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+BAR = 20  # characters
+
+
+class Progress:
+    """Cells have weights (their expected work); the remaining time is extrapolated from the weight done so far."""
+
+    def __init__(
+        self, weights: dict[str, float], stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.weights = weights
+        self.stream = stream or sys.stderr
+        self.clock = clock
+        self.started = clock()
+        self.moving = self.stream.isatty()
+        self.done: set[str] = set()
+        self.running: dict[str, tuple[str, float]] = {}  # cell -> phase, fraction
+
+    def line(self, text: str) -> None:
+        """A line that stays."""
+        self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def phase(self, cell: str, phase: str, fraction: float) -> None:
+        """A running cell's phase and how much of the whole cell is done, 0..1."""
+        self.running[cell] = (phase, fraction)
+        self._redraw()
+
+    def finish(self, cell: str, outcome: str) -> None:
+        """A cell ended."""
+        self.running.pop(cell, None)
+        self.done.add(cell)
+        eta = self.remaining()
+        left = f", about {duration(eta)} left" if eta is not None and len(self.done) < len(self.weights) else ""
+        self.line(f"[{len(self.done)}/{len(self.weights)}] {cell}: {outcome}{left}")
+        self._redraw()
+
+    def close(self) -> None:
+        self._clear()
+
+    def remaining(self) -> float | None:
+        """Seconds still to go; None before anything is known."""
+        total = sum(self.weights.values())
+        done = sum(self.weights[c] for c in self.done)
+        done += sum(self.weights[c] * fraction for c, (_, fraction) in self.running.items())
+        if done <= 0:
+            return None
+        return (self.clock() - self.started) * (total - done) / done
+
+    def _redraw(self) -> None:
+        if not self.moving:
+            return
+        share = len(self.done) / max(1, len(self.weights))
+        bar = "#" * round(BAR * share) + "." * (BAR - round(BAR * share))
+        eta = self.remaining()
+        now = "; ".join(f"{cell} {phase}" for cell, (phase, _) in self.running.items())
+        text = f"[{bar}] {len(self.done)}/{len(self.weights)} {'' if eta is None else 'ETA ' + duration(eta)} {now}"
+        width = shutil.get_terminal_size().columns - 1
+        self.stream.write("\r" + text[:width].ljust(width))
+        self.stream.flush()
+
+    def _clear(self) -> None:
+        if self.moving:
+            self.stream.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+            self.stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """1.2 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,125 @@
+"""A run: a suite's cells through the scheduler into the store, then the report."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import plugins, protocol, suite
+from bench.cell_schema import SCHEMA
+from bench.cells import Cell, Settings
+from bench.environment import environment
+from bench.progress import Progress, duration
+from bench.scheduler import Scheduler
+from bench.selection import select
+from bench.store import Store
+from bench.worker import Task
+
+FAILURES = ("failed", "timeout", "oom")
+MEASURED = ("plan", "work", "timing", "memory", "quality", "training")  # null in a cell that is not ok
+
+
+def run_suite(
+    name: str,
+    out: str | None,
+    only: str | None,
+    retry: list[str],
+    settings: Settings,
+    plugin_files: list[str] | None,
+    jobs: int,
+) -> int:
+    """Run what is not done yet and write the report; returns the exit code."""
+    files = plugins.files(plugin_files)
+    broken = plugins.load(files)
+    for reason in broken.values():
+        print(f"ditbench: {reason}", file=sys.stderr)
+    chosen = suite.load(name, broken)
+    cells = select(chosen, only)
+    store = Store(out if out is not None else Path("runs") / chosen.name)
+    with store.exclusive():
+        store.open(chosen, settings)
+        done, waiting = split(store, cells, settings, retry)
+        print(f"{chosen.title}: {len(cells)} cells, {len(done)} done, {len(waiting)} to run", file=sys.stderr)
+        statuses = list(done)
+        if waiting:
+            tasks = [task(chosen, cell, settings, store, files) for cell in waiting]
+            statuses += execute(store, tasks, chosen, settings, jobs)
+    report(store.directory)
+    return 1 if any(status in FAILURES for status in statuses) else 0
+
+
+def split(store: Store, cells: list[Cell], settings: Settings, retry: list[str]) -> tuple[list[str], list[Cell]]:
+    """The statuses of finished cells, and the cells to run. Raises InputError for a corrupt cell file."""
+    done, waiting = [], []
+    for cell in cells:
+        stored = store.read(cell)
+        if stored is None or stored["key"] != cell.key(settings) or stored["status"] in retry:
+            waiting.append(cell)
+        else:
+            done.append(stored["status"])
+    return done, waiting
+
+
+def task(chosen: suite.Suite, cell: Cell, settings: Settings, store: Store, files: list[str]) -> Task:
+    return Task(cell, chosen.references.get(cell.model), settings, str(store.directory.resolve()), tuple(files))
+
+
+def execute(store: Store, tasks: list[Task], chosen: suite.Suite, settings: Settings, jobs: int) -> list[str]:
+    """Run the tasks, storing each result as it comes; returns their statuses."""
+    progress = Progress({label(t.cell): weight(t.cell) for t in tasks})
+    statuses: list[str] = []
+    constant = {"schema": SCHEMA, "protocol": protocol.VERSION, "suite": chosen.name}
+
+    def finished(cell: Cell, measured: dict[str, Any], seconds: float) -> None:
+        head = {**constant, "key": cell.key(settings), **cell.summary()}
+        store.write(cell, complete(head, measured, seconds, settings))
+        drop_empty_log(store.log_path(cell))
+        statuses.append(measured["status"])
+        reason = f": {measured['reason']}" if measured["reason"] else ""
+        progress.finish(label(cell), f"{measured['status']} in {duration(seconds)}{reason}")
+
+    try:
+        Scheduler(jobs, settings.threads).run(
+            tasks, finished, lambda cell, phase, share: progress.phase(label(cell), phase, share)
+        )
+    finally:
+        progress.close()
+    return statuses
+
+
+def complete(head: dict[str, Any], measured: dict[str, Any], seconds: float, settings: Settings) -> dict[str, Any]:
+    """The cell's JSON: a cell that is not ok has no numbers."""
+    defaults: dict[str, Any] = {
+        **dict.fromkeys(MEASURED),
+        "settings": {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads},
+    }
+    if "environment" not in measured:
+        defaults["environment"] = environment(settings.device)
+    finished = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {**head, **defaults, **measured, "seconds": round(seconds, 3), "finished": finished}
+
+
+def label(cell: Cell) -> str:
+    return f"{cell.model}/{cell.slug}"
+
+
+def weight(cell: Cell) -> float:
+    """Expected work, for the remaining time: steps, plus what every cell costs."""
+    steps = cell.sampler.params.get("steps")
+    return (steps if isinstance(steps, int) else 50) + 10.0
+
+
+def drop_empty_log(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def report(directory: Path) -> None:
+    """results.csv and report.html from what is stored; says on stdout where they are."""
+    from bench.report import write_report
+
+    print(write_report(directory))

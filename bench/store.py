@@ -1,0 +1,123 @@
+"""A run's directory: one JSON a cell, written whole or not at all, and what makes a second run a resume."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.cell_schema import SCHEMA, read_cell, read_json
+from bench.cells import Cell, Settings
+from bench.files import OutputError, make_folder, write_json
+from bench.suite import Suite
+from models.errors import InputError
+
+
+class Store:
+    """DIR/suite.json, DIR/cells/<model>/<slug>.json, DIR/samples/<model>/<slug>.safetensors, DIR/logs/."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+
+    def cell_path(self, cell: Cell) -> Path:
+        return self._path("cells", cell, ".json")
+
+    def samples_path(self, cell: Cell) -> Path:
+        return self._path("samples", cell, ".safetensors")
+
+    def log_path(self, cell: Cell) -> Path:
+        return self._path("logs", cell, ".log")
+
+    def _path(self, folder: str, cell: Cell, suffix: str) -> Path:
+        return self.directory / folder / cell.model / (cell.slug + suffix)
+
+    def open(self, suite: Suite, settings: Settings) -> None:
+        """Make the directory this suite's. Raises InputError where it holds another suite's run."""
+        path = self.directory / "suite.json"
+        new = describe(suite, settings)
+        if path.exists():
+            check_same_run(self.directory, read_json(path), new)
+        elif (self.directory / "cells").exists():
+            raise InputError(f"{self.directory}: holds cells but no suite.json; choose another --out")
+        write_json(path, new)
+        remove_leftovers(self.directory)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """One run a directory. Raises InputError where another one is at work."""
+        make_folder(self.directory)
+        try:
+            lock = (self.directory / ".run.lock").open("a")
+        except OSError as error:
+            raise OutputError(f"cannot write in {self.directory}: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"{self.directory}: another run is writing here; wait for it or choose --out"
+                ) from None
+            yield
+
+    def read(self, cell: Cell) -> dict[str, Any] | None:
+        """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
+        path = self.cell_path(cell)
+        if not path.exists():
+            return None
+        try:
+            return read_cell(path)
+        except InputError as error:
+            raise InputError(f"{error}; delete this cell file to run the cell again") from error
+
+    def write(self, cell: Cell, result: dict[str, Any]) -> None:
+        write_json(self.cell_path(cell), result)
+
+
+def describe(suite: Suite, settings: Settings) -> dict[str, Any]:
+    """What suite.json says: which cells belong to the run and under which protocol and settings they ran."""
+    return {
+        "schema": SCHEMA,
+        "suite": suite.name,
+        "title": suite.title,
+        "description": suite.description,
+        "sha256": suite.sha256,
+        "protocol": suite.protocol.as_dict(),
+        "settings": {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads},
+        "cells": [[cell.model, cell.slug] for cell in suite.cells],
+        "reference": {model: cell.slug for model, cell in suite.references.items()},
+    }
+
+
+def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
+    """A suite may gain or lose cells between runs; its name, protocol and settings must stay."""
+    if not isinstance(old, dict) or old.get("schema") != SCHEMA:
+        raise InputError(f"{directory / 'suite.json'}: not a suite record of schema {SCHEMA}; choose another --out")
+    if old.get("suite") != new["suite"]:
+        raise InputError(
+            f"{directory}: holds a run of suite '{old.get('suite')}', not '{new['suite']}'; choose another --out"
+        )
+    for what in ("protocol", "settings"):
+        before, now = flat(old.get(what)), flat(new[what])
+        for key in now:
+            if key != "timeout" and before.get(key) != now[key]:
+                raise InputError(
+                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
+                )
+
+
+def flat(table: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested tables with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in (table if isinstance(table, dict) else {}).items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Temporary files of a run that was killed while writing."""
+    for folder in ("cells", "samples"):
+        for path in (directory / folder).rglob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -1,0 +1,113 @@
+"""A tiny model, methods that misbehave, and suites made of them, as files for the command line's tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PLUGIN = '''
+import os, signal, time
+from pathlib import Path
+import torch
+from safetensors.torch import save
+from methods.method import CacheMethod, Parameter
+from methods.plan import Plan, Span
+from models.dit import DiT
+from models.spec import ModelSpec, build_random
+
+CONFIG = dict(input_size=4, patch_size=2, in_channels=2, hidden_size=16, depth=4, num_heads=2, num_classes=3)
+WEIGHTS = Path(__file__).with_name("tiny.safetensors")
+spec = ModelSpec(name="tiny", architecture=DiT, config=CONFIG, num_classes=3, weights=WEIGHTS)
+if not WEIGHTS.exists():
+    model = build_random(spec)
+    generator = torch.Generator().manual_seed(1)
+    state = {k: torch.randn(v.shape, generator=generator) * 0.1 for k, v in model.state_dict().items()}
+    partial = WEIGHTS.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(save(state))
+    os.replace(partial, WEIGHTS)
+
+class Half(CacheMethod):
+    """Reuse everything at every second evaluation."""
+    name = "half"
+    parameters = {"word": Parameter(str, default="")}
+    tiny = {}
+    def plan(self, model, sampler):
+        count = len(sampler.evaluations(model.noise_schedule))
+        return Plan(model.num_branches, tuple((Span(0, model.num_branches),) if k % 2 else () for k in range(count)))
+
+class Misbehave(Half):
+    """Fails in the way that `how` says."""
+    name = "misbehave"
+    parameters = {"how": Parameter(str, required=True), "seconds": Parameter(float, default=60.0)}
+    def supports(self, model, sampler):
+        return "misbehave: not on this model" if self.how == "unsupported" else None
+    def plan(self, model, sampler):
+        if self.how == "raise":
+            raise RuntimeError("a deliberate\\nfailure")
+        if self.how == "exit":
+            raise SystemExit(3)
+        if self.how == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.how == "memory":
+            raise MemoryError("no more")
+        if self.how == "print":
+            print("noise on stdout")
+        if self.how == "sleep":
+            time.sleep(self.seconds)
+        return super().plan(model, sampler)
+'''
+
+SUITE = """
+name = "{name}"
+title = "Tiny"
+reference = {{ name = "ddim", steps = 4 }}
+[protocol]
+samples = 6
+sampling_batch = 4
+timeout = {timeout}
+[protocol.timing]
+batch = 2
+rounds = 3
+seconds = 0.01
+[[cells]]
+models = "tiny"
+sampler = {{ name = "ddim", steps = [4, 3] }}
+{cells}
+"""
+
+
+def write_plugin(folder: Path) -> Path:
+    path = folder / "tiny_plugin.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+def write_suite(folder: Path, cells: str = "", name: str = "tiny", timeout: float = 60) -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(SUITE.format(name=name, cells=cells, timeout=timeout))
+    return path
+
+
+def cached(cache: str, steps: str = "4") -> str:
+    """A [[cells]] table of the tiny model with a cache method."""
+    return f'[[cells]]\nmodels = "tiny"\nsampler = {{ name = "ddim", steps = {steps} }}\ncache = {cache}\n'
+
+
+def ditbench(*arguments: object, cwd: Path | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, cwd=cwd, timeout=timeout, env=environment(), check=False
+    )
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "bench", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("DITBENCH_")}
+    return clean | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
