@@ -12,11 +12,11 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from types import ModuleType
 from typing import NoReturn
 
 from bench import commands
+from bench.environment import version
 from models.errors import InputError, expect_one_of
 
 USAGE = "usage: ditbench COMMAND [OPTIONS]   (ditbench COMMAND --help says more)"
@@ -46,7 +46,7 @@ def dispatch(argv: list[str]) -> int:
         print_help()
         return 0 if argv else complain("expected a command; ditbench --help lists them")
     if argv[0] == "--version":
-        print(f"ditbench {metadata.version('ditbench')}")
+        print(f"ditbench {version('ditbench') or '(not installed)'}")
         return 0
     expect_one_of("command", argv[0], verbs())
     command = load(argv[0])

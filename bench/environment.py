@@ -29,14 +29,14 @@ def cores() -> int:
 @cache
 def _fixed() -> dict[str, Any]:
     return {
-        "python": platform.python_version(),
-        "torch": _version("torch"),
-        "numpy": _version("numpy"),
+        "python": platform.pythonversion(),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
         "cpu": _cpu(),
         "cores": cores(),
         "memory_gb": _memory_gb(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "ditbench": _version("ditbench"),
+        "ditbench": version("ditbench"),
         "commit": _commit(),
     }
 
@@ -49,7 +49,8 @@ def _accelerator(device: str) -> dict[str, Any]:
     return {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """An installed distribution's version."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

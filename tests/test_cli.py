@@ -1,0 +1,128 @@
+"""The command line: every wrong word is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from tiny_suite import command, ditbench, environment, write_plugin
+
+from bench import cli
+
+MISTAKES = {
+    "": "expected a command",
+    "lst": "did you mean 'list'?",
+    "list modls": "did you mean 'models'?",
+    "list --jsn": "did you mean '--json'?",
+    "run": "required: SUITE",
+    "run smol": "did you mean 'smoke'?",
+    "run small --jobs x": "invalid int value",
+    "run small --jobs 0": "--jobs must lie in",
+    "run small --threads -1": "--threads must lie in",
+    "run small --retry faild": "did you mean 'failed'?",
+    "run small --device toaster": "--device must be cpu or cuda",
+    "run small --device cuda:99": "CUDA devices",
+    "run small --plugin nowhere.py": "nowhere.py: no such plugin file",
+    "run small --only steps=51": "no cell of suite 'small' matches",
+    "run small --out": "expected one argument",
+    "plan for": "did you mean 'fora'?",
+    "plan fora": "'interval' is required",
+    "plan fora interval=zwei": "'interval' must be int",
+    "plan fora interval": "expected key=value",
+    "plan fora interval=2 stps=3": "unknown parameter of fora 'stps'",
+    "plan fora interval=2 sampler=deepcache": "is a cache method",
+    "plan fora interval=2 --model dit-mnits": "did you mean 'dit-mnist'?",
+    "report nowhere-at-all": "nowhere-at-all",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_bad_usage_is_one_line_and_code_2(line, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(line.split()) == 2
+    shown = capsys.readouterr()
+    assert MISTAKES[line] in shown.err
+    assert shown.err.strip().splitlines()[-1].startswith("ditbench: ")
+    assert "Traceback" not in shown.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_and_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(verb in text for verb in cli.verbs())
+    assert cli.main(["run", "--help"]) == 0
+
+
+def test_hostile_text_cannot_control_the_terminal(capsys):
+    assert cli.main(["\x1b[31mlist\n\n\x07"]) == 2
+    error = capsys.readouterr().err
+    assert "\x1b" not in error
+    assert "\x07" not in error
+    assert error.count("\n") == 1
+
+
+def test_list_shows_everything(capsys):
+    assert cli.main(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"ddim", "ddpm", "dpm-solver", "dpm-solver++", "fora", "deepcache", "l2c"} <= names(listed["methods"])
+    assert {"dit-mnist", "uvit-mnist", "dit-xl-2"} <= names(listed["models"])
+    assert {"smoke", "small", "small-full"} <= names(listed["suites"])
+
+
+def test_list_of_one_kind(capsys):
+    assert cli.main(["list", "models", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["models"]
+
+
+def names(rows: list[dict[str, str]]) -> set[str]:
+    return {row["name"] for row in rows}
+
+
+def test_plan_prints_rows_and_counts(capsys):
+    assert cli.main(["plan", "fora", "interval=2", "steps=4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith("#" * 24) for line in lines) == 3, "evaluation 0, and every second counted from the end"
+    assert any("72 of 96 (75.0%)" in line for line in lines)
+
+
+def test_plan_of_other_sampler_and_model(capsys):
+    words = ["fora", "interval=3", "sampler=dpm-solver++", "steps=6", "sampler.order=2", "--model", "uvit-mnist"]
+    assert cli.main(["plan", *words]) == 0
+    assert cli.main(["plan", "ddim", "steps=3"]) == 0
+    assert "100.0%" in capsys.readouterr().out
+
+
+def test_plan_is_drawn(tmp_path, capsys):
+    path = tmp_path / "plan.png"
+    assert cli.main(["plan", "deepcache", "interval=3", "steps=9", "--png", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert cli.main(["plan", "ddim", "steps=2", "--png", str(tmp_path / "plan.png" / "x")]) == 2
+    assert "cannot" in capsys.readouterr().err
+
+
+def test_plugin_appears_in_list(tmp_path):
+    done = ditbench("list", "--json", "--plugin", write_plugin(tmp_path))
+    listed = json.loads(done.stdout)
+    assert {"half", "misbehave"} <= names(listed["methods"])
+    assert "tiny" in names(listed["models"])
+
+
+def test_broken_plugin_is_reported_and_the_rest_is_listed(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("import nothing_of_this_name\n")
+    done = ditbench("list", "methods", "--plugin", path)
+    assert done.returncode == 0
+    assert "broken.py could not be loaded: ModuleNotFoundError" in done.stderr
+    assert "fora" in done.stdout
+
+
+def test_closed_stdout_is_no_error():
+    process = subprocess.Popen(
+        command("list", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
+    )
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait()

@@ -1,0 +1,192 @@
+"""Whole runs of a tiny model: what becomes of cells that fail, and a method that somebody dropped in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
+
+
+def cells_in(out: Path) -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text()) for path in out.glob("cells/*/*.json")}
+
+
+def rows_in(out: Path) -> list[dict[str, str]]:
+    with (out / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run with every kind of outcome."""
+    folder = tmp_path_factory.mktemp("run")
+    ways = '["raise", "exit", "crash", "memory", "print", "unsupported", "sleep"]'
+    methods = '[{ name = "half" }, { name = "fora", interval = [1, 2] }]'
+    text = cached(methods) + cached(f'{{ name = "misbehave", how = {ways} }}')
+    suite = write_suite(folder, text, timeout=15)
+    done = ditbench("run", suite, "--plugin", write_plugin(folder), "--out", folder / "out", "--jobs", 2)
+    (folder / "stderr").write_text(done.stderr)
+    (folder / "stdout").write_text(done.stdout)
+    assert done.returncode == 1, done.stderr
+    return folder
+
+
+OUTCOMES = {
+    "raise": ("failed", "RuntimeError: a deliberate failure"),
+    "exit": ("failed", "SystemExit: 3"),
+    "crash": ("failed", "SIGSEGV"),
+    "memory": ("oom", "no more"),
+    "print": ("ok", None),
+    "unsupported": ("unsupported", "misbehave: not on this model"),
+    "sleep": ("timeout", "stopped after 15 s"),
+}
+
+
+@pytest.mark.parametrize("how", OUTCOMES)
+def test_failures_are_recorded_with_their_reason(finished, how):
+    status, reason = OUTCOMES[how]
+    cell = cells_in(finished / "out")[f"ddim-4+misbehave-how-{how}"]
+    assert cell["status"] == status
+    assert cell["reason"] is None if reason is None else reason in cell["reason"]
+    if status != "ok":
+        assert all(cell[part] is None for part in ("plan", "work", "timing", "memory", "quality"))
+        assert "\n" not in cell["reason"]
+        assert cell["environment"]["torch"]
+
+
+def test_logs_keep_tracebacks_and_prints_and_stdout_stays_clean(finished):
+    logs = finished / "out" / "logs" / "tiny"
+    assert "Traceback" in (logs / "ddim-4+misbehave-how-raise.log").read_text()
+    assert "noise on stdout" in (logs / "ddim-4+misbehave-how-print.log").read_text()
+    assert not (logs / "ddim-4.log").exists()
+    assert "noise" not in (finished / "stdout").read_text()
+    assert "Traceback" not in (finished / "stderr").read_text()
+
+
+def test_progress_tells_every_cell_and_an_eta(finished):
+    text = (finished / "stderr").read_text()
+    assert "12 cells, 0 done, 12 to run" in text
+    assert text.count("/12] tiny/") == 12
+    assert "left" in text
+
+
+def test_numbers_of_a_cached_cell(finished):
+    cells = cells_in(finished / "out")
+    cell, uncached = cells["ddim-4+half"], cells["ddim-4"]
+    assert cell["plan"]["rows"] == ["########", "........"] * 2
+    assert cell["plan"]["branches_computed"] == 0.5
+    assert cell["work"]["macs_baseline"] == uncached["work"]["macs"]
+    assert cell["work"]["macs_ratio"] == cell["work"]["macs"] / uncached["work"]["macs"] < 1
+    assert cell["memory"]["cache_mb"] > 0
+    assert cell["timing"]["rounds"]
+    assert cell["quality"]["latent_error"] > 0
+    assert cell["quality"]["latent_error"] == cell["quality"]["latent_error_reference"]
+    assert cells["ddim-3"]["quality"]["latent_error"] is None, "an uncached cell is its own baseline"
+    assert cells["ddim-3"]["quality"]["latent_error_reference"] > 0
+
+
+def test_exact_setting_has_identical_samples(finished):
+    assert cells_in(finished / "out")["ddim-4+fora-interval-1"]["quality"]["latent_error"] == 0
+
+
+def test_samples_of_every_cell_are_stored(finished):
+    latents = load_file(finished / "out" / "samples" / "tiny" / "ddim-4+half.safetensors")["latents"]
+    assert latents.shape == (6, 2, 4, 4)
+
+
+def test_dropped_in_method_stands_in_the_results(finished):
+    rows = rows_in(finished / "out")
+    assert len(rows) == 12
+    assert [row["status"] for row in rows if row["cache"] == "half"] == ["ok"]
+    assert (finished / "out" / "report.html").exists()
+
+
+def test_second_run_skips_everything_and_still_says_that_cells_failed(finished):
+    before = cells_in(finished / "out")
+    again = ditbench("run", finished / "tiny.toml", "--plugin", finished / "tiny_plugin.py", "--out", finished / "out")
+    assert "12 done, 0 to run" in again.stderr
+    assert again.returncode == 1
+    assert cells_in(finished / "out") == before
+
+
+def test_retry_runs_cells_of_one_status_again(finished, tmp_path):
+    shutil.copytree(finished / "out", tmp_path / "out")
+    before = cells_in(tmp_path / "out")
+    options = [
+        "--plugin",
+        finished / "tiny_plugin.py",
+        "--out",
+        tmp_path / "out",
+        "--retry",
+        "failed",
+        "--only",
+        "*raise",
+    ]
+    assert "1 to run" in ditbench("run", finished / "tiny.toml", *options).stderr
+    after = cells_in(tmp_path / "out")
+    assert [k for k in after if after[k]["finished"] != before[k]["finished"]] == ["ddim-4+misbehave-how-raise"]
+
+
+def test_corrupt_cell_file_stops_with_one_line(finished, tmp_path):
+    shutil.copytree(finished / "out", tmp_path / "out")
+    broken = tmp_path / "out" / "cells" / "tiny" / "ddim-4.json"
+    broken.write_text("{")
+    options = ["--plugin", finished / "tiny_plugin.py", "--out", tmp_path / "out"]
+    done = ditbench("run", finished / "tiny.toml", *options)
+    assert done.returncode == 2
+    assert str(broken) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    broken.unlink()
+    assert "1 to run" in ditbench("run", finished / "tiny.toml", *options).stderr
+
+
+def test_broken_plugin_fails_its_own_cells_only(tmp_path):
+    good, bad = write_plugin(tmp_path), tmp_path / "bad.py"
+    bad.write_text("raise SystemExit('I leave')\n")
+    suite = write_suite(tmp_path, cached('{ name = "theirs", a = 1 }'))
+    done = ditbench("run", suite, "--plugin", good, "--plugin", bad, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    cells = cells_in(tmp_path / "out")
+    assert {slug: cell["status"] for slug, cell in cells.items()} == {
+        "ddim-4": "ok",
+        "ddim-3": "ok",
+        "ddim-4+theirs-a-1": "failed",
+    }
+    assert "bad.py could not be loaded: SystemExit: I leave" in cells["ddim-4+theirs-a-1"]["reason"]
+
+
+def test_edited_plugin_runs_again(tmp_path):
+    plugin, suite = write_plugin(tmp_path), write_suite(tmp_path, cached('{ name = "half" }'))
+    assert ditbench("run", suite, "--plugin", plugin, "--out", tmp_path / "out").returncode == 0
+    plugin.write_text(plugin.read_text() + "\n# changed\n")
+    assert "2 done, 1 to run" in ditbench("run", suite, "--plugin", plugin, "--out", tmp_path / "out").stderr
+
+
+def test_interrupt_is_code_130_and_leaves_nobody_behind(tmp_path):
+    suite = write_suite(tmp_path, cached('{ name = "misbehave", how = "sleep" }'))
+    arguments = command("run", suite, "--plugin", write_plugin(tmp_path), "--out", tmp_path / "out", "--jobs", 1)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment())
+    sleeping = tmp_path / "out" / "logs" / "tiny" / "ddim-4+misbehave-how-sleep.log"
+    wait_for(sleeping.exists)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "interrupted" in error
+    assert sorted(cells_in(tmp_path / "out")) == ["ddim-3", "ddim-4"]
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

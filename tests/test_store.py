@@ -1,0 +1,139 @@
+"""A run's directory: whole files only, and no second run in another one's place."""
+
+from __future__ import annotations
+
+import json
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import trajectories
+from bench.cells import Cell, Part, Settings
+from bench.files import OutputError, write_bytes, write_json
+from bench.protocol import Protocol
+from bench.store import Store
+from bench.suite import Suite
+from models.errors import InputError
+
+CELL = Cell("dit-mnist", Part("ddim", {"steps": 5}), None, Protocol())
+
+
+def suite_of(name: str = "t", **rules: int) -> Suite:
+    return Suite(name, name, "", Protocol(**rules), (CELL,), {}, "0" * 64)
+
+
+def result(**changes: object) -> dict[str, object]:
+    head = {"schema": 1, "protocol": "1", "key": CELL.key(Settings()), **CELL.summary()}
+    return {**head, "status": "failed", "reason": "why", "finished": "now", **changes}
+
+
+def test_results_come_back(tmp_path):
+    store = Store(tmp_path)
+    assert store.read(CELL) is None
+    store.write(CELL, result())
+    assert store.read(CELL) == result()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\0", "[" * 100_000])
+def test_corrupt_cell_file_is_one_line_that_names_it(tmp_path, content):
+    store = Store(tmp_path)
+    store.write(CELL, result())
+    store.cell_path(CELL).write_text(content)
+    with pytest.raises(InputError) as caught:
+        store.read(CELL)
+    message = str(caught.value)
+    assert str(store.cell_path(CELL)) in message
+    assert "delete" in message
+    assert "\n" not in message
+
+
+def test_same_suite_goes_on_and_may_gain_cells(tmp_path):
+    store = Store(tmp_path / "out")
+    store.open(suite_of(), Settings())
+    store.open(suite_of(), Settings())
+    assert json.loads((tmp_path / "out" / "suite.json").read_text())["cells"] == [["dit-mnist", "ddim-5"]]
+
+
+@pytest.mark.parametrize(
+    ("other", "settings", "expected"),
+    [
+        (suite_of("u"), Settings(), "holds a run of suite 't', not 'u'"),
+        (suite_of(samples=9), Settings(), "samples 256, this one 9"),
+        (suite_of(), Settings(threads=2), "threads 1, this one 2"),
+        (suite_of(), Settings(device="cuda"), "device 'cpu', this one 'cuda'"),
+    ],
+)
+def test_directory_of_another_run_is_refused(tmp_path, other, settings, expected):
+    store = Store(tmp_path)
+    store.open(suite_of(), Settings())
+    before = (tmp_path / "suite.json").read_bytes()
+    with pytest.raises(InputError, match=expected):
+        store.open(other, settings)
+    assert (tmp_path / "suite.json").read_bytes() == before
+
+
+def test_damaged_or_missing_suite_record_is_refused(tmp_path):
+    store = Store(tmp_path)
+    (tmp_path / "suite.json").write_text("{")
+    with pytest.raises(InputError, match="suite.json"):
+        store.open(suite_of(), Settings())
+    (tmp_path / "suite.json").unlink()
+    (tmp_path / "cells").mkdir()
+    with pytest.raises(InputError, match="no suite.json"):
+        store.open(suite_of(), Settings())
+
+
+def test_two_runs_at_once_are_refused(tmp_path):
+    with Store(tmp_path).exclusive(), pytest.raises(InputError, match="another run"), Store(tmp_path).exclusive():
+        pass
+    with Store(tmp_path).exclusive():
+        pass
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
+    store = Store(tmp_path)
+    store.open(suite_of(), Settings())
+    left = tmp_path / "cells" / "dit-mnist" / ".half.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    store.open(suite_of(), Settings())
+    assert not left.exists()
+
+
+def test_a_file_in_place_of_a_directory_is_one_line(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(OutputError, match="out"):
+        write_json(tmp_path / "out" / "cells" / "x.json", {})
+
+
+def test_full_disk_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot write"):
+            write_bytes(path, b"n" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_without_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"fd": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_samples_belong_to_one_key(tmp_path):
+    path = tmp_path / "s.safetensors"
+    latents, images = torch.randn(50, 2, 4, 4), torch.zeros(50, 1, 8, 8, dtype=torch.uint8)
+    trajectories.store(path, "key", latents, images)
+    assert torch.equal(trajectories.load(path, "key"), latents)
+    assert trajectories.load(path, "other") is None
+    assert trajectories.load(tmp_path / "absent", "key") is None
+    path.write_bytes(Path(path).read_bytes()[:100])
+    assert trajectories.load(path, "key") is None

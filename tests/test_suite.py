@@ -1,0 +1,194 @@
+"""Suite files: what they mean, and one clear line for everything that is wrong in one."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from bench import suite
+from bench.cells import Cell, Part, Settings
+from bench.protocol import Protocol
+from bench.selection import select
+from models.errors import InputError
+
+HEAD = 'name = "t"\n'
+BLOCK = '[[cells]]\nmodels = "dit-mnist"\n'
+DDIM = BLOCK + 'sampler = { name = "ddim", steps = 10 }\n'
+
+
+def load(folder: Path, text: str, broken: dict[str, str] | None = None) -> suite.Suite:
+    path = folder / "t.toml"
+    path.write_text(text)
+    return suite.load(str(path), broken)
+
+
+def slugs(loaded: suite.Suite) -> list[str]:
+    return [cell.slug for cell in loaded.cells]
+
+
+@pytest.mark.parametrize("name", suite.names())
+def test_shipped_suites_load(name):
+    loaded = suite.load(name)
+    assert loaded.name == name
+    assert loaded.title
+    assert loaded.references
+    assert len({(c.model, c.slug) for c in loaded.cells}) == len(loaded.cells)
+
+
+def test_lists_are_swept_as_a_cross_product(tmp_path):
+    text = BLOCK + (
+        'sampler = { name = "ddim", steps = [20, 10] }\n'
+        'cache = [{ name = "fora", interval = 2 }, { name = "deepcache", interval = [2, 3], depth = [1, 2] }]\n'
+    )
+    loaded = load(tmp_path, HEAD + text)
+    assert len(loaded.cells) == 2 * (1 + 4)
+    assert "ddim-20+deepcache-interval-3-depth-2" in slugs(loaded)
+    assert "ddim-20+deepcache-interval-3" in slugs(loaded), "a parameter at its default is not part of the slug"
+
+
+def test_uncached_cells_come_first_and_repetitions_are_dropped(tmp_path):
+    cached = DDIM + 'cache = { name = "fora", interval = 2 }\n'
+    assert slugs(load(tmp_path, HEAD + cached + DDIM + DDIM)) == ["ddim-10", "ddim-10+fora-interval-2"]
+
+
+def test_reference_is_a_cell_of_every_model(tmp_path):
+    loaded = load(tmp_path, HEAD + 'reference = { name = "ddim", steps = 10 }\n' + DDIM)
+    assert loaded.references["dit-mnist"].slug == "ddim-10"
+
+
+MISTAKES = {
+    "not toml": ("name = ", "not a TOML file"),
+    "no name": (DDIM, "'name' must be a string"),
+    "name is a path": ('name = "../x"\n' + DDIM, "'name' must be letters"),
+    "unknown top key": (HEAD + "protocl = {}\n" + DDIM, "did you mean 'protocol'?"),
+    "no cells": (HEAD, "at least one [[cells]]"),
+    "cells is no table": (HEAD + "cells = [1]\n", "expected a table"),
+    "unknown cell key": (HEAD + DDIM + "cachee = 1\n", "did you mean 'cache'?"),
+    "unknown model": (HEAD + DDIM.replace("mnist", "mnst"), "did you mean 'dit-mnist'?"),
+    "hostile model": (HEAD + DDIM.replace("dit-mnist", "../../etc"), "a model's name must be"),
+    "model is a number": (HEAD + DDIM.replace('"dit-mnist"', "3"), "'models' must be"),
+    "unknown sampler": (HEAD + DDIM.replace("ddim", "ddin"), "did you mean 'ddim'?"),
+    "cache method as sampler": (HEAD + DDIM.replace("ddim", "fora"), "unknown sampler 'fora'"),
+    "sampler as cache method": (HEAD + DDIM + 'cache = { name = "ddim" }\n', "unknown cache method 'ddim'"),
+    "sampler is a string": (HEAD + BLOCK + 'sampler = "ddim"\n', "'sampler' must be a table"),
+    "no sampler": (HEAD + BLOCK, "'sampler' must be a table"),
+    "empty list": (HEAD + BLOCK + "sampler = []\n", "'sampler' is an empty list"),
+    "unknown parameter": (HEAD + DDIM.replace("steps", "stepps"), "did you mean 'steps'?"),
+    "wrong type": (HEAD + DDIM.replace("10", '"ten"'), "'steps' must be int, got 'ten'"),
+    "boolean for a number": (HEAD + DDIM.replace("10", "true"), "'steps' must be int, got True"),
+    "out of range": (HEAD + DDIM.replace("10", "0"), "'steps' must lie in"),
+    "unknown protocol key": (HEAD + "[protocol]\nsample = 3\n" + DDIM, "did you mean 'samples'?"),
+    "protocol type": (HEAD + '[protocol]\nsamples = "3"\n' + DDIM, "'samples' must be int"),
+    "protocol range": (HEAD + "[protocol]\nsamples = 1\n" + DDIM, "'samples' must lie in"),
+    "not a number": (HEAD + "[protocol]\ntimeout = nan\n" + DDIM, "'timeout' must lie in"),
+    "timing key": (HEAD + "[protocol.timing]\nround = 3\n" + DDIM, "did you mean 'rounds'?"),
+    "timing is no table": (HEAD + "[protocol]\ntiming = 3\n" + DDIM, "'timing' must be a table"),
+    "reference not a cell": (HEAD + 'reference = { name = "ddim", steps = 9 }\n' + DDIM, "ddim-9 is not a cell"),
+    "reference swept": (
+        HEAD + 'reference = { name = "ddim", steps = [9, 8] }\n' + DDIM,
+        "one sampler with one setting",
+    ),
+    "too many cells": (HEAD + DDIM.replace("10", str(list(range(1, 200)) * 60)), None),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_every_mistake_is_one_line_that_names_the_file(tmp_path, mistake):
+    text, expected = MISTAKES[mistake]
+    if expected is None:  # repetitions are dropped, so this is fine
+        assert len(load(tmp_path, text).cells) == 199
+        return
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert "t.toml" in message
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_unknown_suite_gives_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean 'smoke'"):
+        suite.load("smok")
+    with pytest.raises(InputError, match="no such suite file"):
+        suite.load("nowhere/t.toml")
+
+
+def test_names_of_a_broken_plugin_become_cells_that_fail(tmp_path):
+    broken = {"p.py": "plugin p.py could not be loaded: ImportError: x"}
+    text = HEAD + DDIM + 'cache = { name = "mine", a = [1, 2] }\n' + DDIM.replace("dit-mnist", "my-model")
+    loaded = load(tmp_path, text, broken)
+    assert [c.broken for c in loaded.cells] == [broken["p.py"]] * 3
+    assert sorted(slugs(loaded)) == ["ddim-10", "ddim-10+mine-a-1", "ddim-10+mine-a-2"]
+
+
+def cell(sampler: Part, cache: Part | None = None, **rules: int) -> Cell:
+    return Cell("dit-mnist", sampler, cache, Protocol(**rules))
+
+
+def test_key_depends_on_everything_that_numbers_depend_on(tmp_path):
+    router = tmp_path / "router"
+    router.write_bytes(b"one")
+    ddim, settings = Part("ddim", {"steps": 10}), Settings()
+    first = cell(ddim).key(settings)
+    others = [
+        cell(Part("ddim", {"steps": 11})).key(settings),
+        cell(ddim, Part("fora", {"interval": 2})).key(settings),
+        cell(ddim, samples=8).key(settings),
+        cell(ddim).key(Settings(threads=2)),
+        cell(ddim).key(Settings(device="cuda")),
+    ]
+    assert len({first, *others}) == 6
+    assert first == cell(Part("ddim", {"steps": 10, "eta": 0.0})).key(settings), "a stated default changes nothing"
+    assert first == Cell("dit-mnist", ddim, None, Protocol(timeout=5.0)).key(settings), "nor does the timeout"
+
+
+def test_slugs_of_hostile_values_are_file_names_and_stay_apart():
+    values = ["../../x", "..", "a/b", "a b", "a\nb", "é" * 300, "", "-"]
+    names = [Cell("m", Part("x", {"word": v}), None, Protocol(), "broken").slug for v in values]
+    assert len(set(names)) == len(values)
+    for name in names:
+        assert "/" not in name
+        assert name.isascii()
+        assert name.isprintable()
+        assert len(name) < 100
+
+
+def test_cells_travel_to_other_processes():
+    part = Part("ddim", {"steps": 10})
+    _ = part.method
+    assert pickle.loads(pickle.dumps(cell(part))) == cell(part)
+
+
+def test_titles_are_for_people():
+    made = cell(Part("ddim", {"steps": 50}), Part("deepcache", {"interval": 3, "depth": 2}))
+    assert made.title == "DDIM-50 + DeepCache (interval=3, depth=2)"
+
+
+SELECTIONS = {
+    "dit-mnist/*": 14,
+    "*fora*": 2,
+    "ddim-50|ddim-20": 2,
+    "cache=none": 7,
+    "cache=fora|none,steps=50": 3,
+    "interval=3": 2,
+    "sampler=dpm*": 2,
+    "l1=0.00001": 1,
+}
+
+
+@pytest.mark.parametrize("expression", SELECTIONS)
+def test_only_selects(expression):
+    small = suite.load("small")
+    assert len(small.cells) == 14
+    assert len(select(small, expression)) == SELECTIONS[expression]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [("nothing", "no cell of suite 'small' matches"), ("cach=fora", "did you mean 'cache'"), ("a=1,b", "key=value")],
+)
+def test_only_refuses(expression, expected):
+    with pytest.raises(InputError, match=expected):
+        select(suite.load("small"), expression.replace("a=1", "steps=50"))
