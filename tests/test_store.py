@@ -77,11 +77,11 @@ def test_directory_of_another_run_is_refused(tmp_path, other, settings, expected
 def test_damaged_or_missing_suite_record_is_refused(tmp_path):
     store = Store(tmp_path)
     (tmp_path / "suite.json").write_text("{")
-    with pytest.raises(InputError, match="suite.json"):
+    with pytest.raises(InputError, match=r"suite\.json"):
         store.open(suite_of(), Settings())
     (tmp_path / "suite.json").unlink()
     (tmp_path / "cells").mkdir()
-    with pytest.raises(InputError, match="no suite.json"):
+    with pytest.raises(InputError, match=r"no suite\.json"):
         store.open(suite_of(), Settings())
 
 
