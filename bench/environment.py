@@ -29,7 +29,7 @@ def cores() -> int:
 @cache
 def _fixed() -> dict[str, Any]:
     return {
-        "python": platform.pythonversion(),
+        "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),
         "cpu": _cpu(),
