@@ -32,7 +32,9 @@ def main(directory: Path) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     fresh = not (directory / "pyvenv.cfg").exists()
-    print(f"{'installing' if fresh else 'updating'} {directory} (PyTorch is large: about 3 GB down, 6 GB on disk, once)")
+    print(
+        f"{'installing' if fresh else 'updating'} {directory} (PyTorch is large: about 3 GB down, 6 GB on disk, once)"
+    )
     if fresh:
         venv.create(directory, with_pip=True, upgrade_deps=False)
     stamp.unlink(missing_ok=True)

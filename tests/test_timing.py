@@ -1,0 +1,168 @@
+import gc
+import itertools
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from fake_machine import MS, FakeMachine
+
+from bench.timing import WARMUP_MOST, Budget, measure_pair
+
+FIVE = Budget(fewest=5, most=5, seconds=0)
+
+
+def measure(machine: FakeMachine, method, baseline, budget=FIVE, **options):
+    return measure_pair(method, baseline, budget=budget, clock=machine.clock, machine=machine, **options)
+
+
+def test_medians_and_ratios_of_steady_calls():
+    machine = FakeMachine()
+    timing = measure(machine, machine.call("m", 10), machine.call("b", 25))
+    assert timing["latency_ms"] == {"median": 10, "low": 10, "high": 10}
+    assert timing["baseline_ms"]["median"] == 25
+    assert timing["speedup"] == timing["speedup_process"] == {"median": 2.5, "low": 2.5, "high": 2.5}
+    assert timing["resolution"] == {"median": 1, "low": 1, "high": 1}
+    assert timing["interfered_rounds"] == 0
+    json.dumps(timing, allow_nan=False)
+
+
+def test_every_round_runs_method_baseline_and_baseline_again_in_a_fresh_order():
+    machine = FakeMachine()
+    timing = measure(machine, machine.call("m", 1), machine.call("b", 2), Budget(40, 40, 0))
+    orders = Counter(tuple(r["order"]) for r in timing["rounds"])
+    assert set(orders) == set(itertools.permutations(["method", "baseline", "baseline_again"]))
+    timed = machine.calls[2 * timing["warmup_rounds"] :]
+    assert "".join(timed) == "".join(name[0] for r in timing["rounds"] for name in r["order"])
+
+
+def test_the_order_is_reproducible():
+    def orders(**options):
+        machine = FakeMachine()
+        timing = measure(machine, machine.call("m", 1), machine.call("b", 2), **options)
+        return [r["order"] for r in timing["rounds"]]
+
+    assert orders() == orders()
+    assert orders(rng=np.random.default_rng(1)) == orders(rng=np.random.default_rng(1)) != orders()
+
+
+def test_drift_cancels_in_paired_ratios():
+    machine = FakeMachine()
+    machine_slows = itertools.count(1, 0.01)
+
+    def slowing(name, milliseconds):
+        return machine.call(name, (milliseconds * next(machine_slows) for _ in itertools.count()))
+
+    timing = measure(machine, slowing("m", 10), slowing("b", 20), Budget(50, 50, 0))
+    latency, speedup = timing["latency_ms"], timing["speedup"]
+    assert latency["high"] / latency["low"] > 1.2
+    assert speedup["median"] == pytest.approx(2, rel=0.01)
+    assert speedup["high"] - speedup["low"] < 0.02
+
+
+def test_an_uncached_sampler_is_timed_against_itself_and_claims_no_speedup():
+    machine = FakeMachine()
+    timing = measure(machine, machine.call("m", 10), None)
+    assert timing["speedup"] is timing["speedup_process"] is timing["baseline_ms"] is None
+    assert timing["resolution"]["median"] == 1
+    assert {frozenset(r["order"]) for r in timing["rounds"]} == {frozenset({"method", "baseline_again"})}
+
+
+@pytest.mark.parametrize(
+    ("budget", "rounds"),
+    [
+        (Budget(fewest=3, most=100, seconds=0), 3),
+        (Budget(fewest=3, most=100, seconds=0.1), 10),  # 10 ms a round
+        (Budget(fewest=3, most=4, seconds=100), 4),
+        (Budget(fewest=7, most=7, seconds=0.01), 7),
+    ],
+)
+def test_the_budget_bounds_the_rounds(budget, rounds):
+    machine = FakeMachine()
+    timing = measure(machine, machine.call("m", 2), machine.call("b", 4), budget)
+    assert len(timing["rounds"]) == rounds
+
+
+def test_a_budget_without_rounds_is_refused():
+    with pytest.raises(ValueError, match="fewest"):
+        Budget(fewest=0)
+    with pytest.raises(ValueError, match="fewest"):
+        Budget(fewest=5, most=4)
+
+
+def test_warm_up_ends_when_the_last_timings_agree():
+    machine = FakeMachine()
+    compiling = itertools.chain([900, 300, 100, 10.2], itertools.repeat(10.0))
+    timing = measure(machine, machine.call("m", compiling), machine.call("b", 20), Budget(5, 5, 60))
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (5, True)
+    assert timing["latency_ms"]["high"] == 10
+
+
+def test_warm_up_is_bounded_in_rounds_and_in_time():
+    machine = FakeMachine()
+    restless = itertools.cycle([10.0, 20.0])
+    timing = measure(machine, machine.call("m", restless), None, Budget(5, 5, 60))
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (WARMUP_MOST, False)
+    timing = measure(machine, machine.call("m", restless), None, Budget(5, 5, 0.04))
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (2, False)
+
+
+def test_a_round_that_lost_the_processor_is_flagged_and_kept():
+    machine = FakeMachine()
+    robbed = iter([10.0] * 4 + [50.0] + [10.0] * 10)
+
+    def method():
+        slow = len(machine.calls) == 4
+        machine.call("m", robbed, busy=0.2 if slow else 1.0)()
+
+    timing = measure(machine, method, None)
+    assert timing["interfered_rounds"] == 1
+    assert len(timing["rounds"]) == 5
+    assert max(r[name] for r in timing["rounds"] for name in r["order"]) == 50 * MS
+
+
+def test_preemption_flags_a_round():
+    machine = FakeMachine()
+    wait = machine.call("m", 100)
+
+    def method():
+        wait()
+        machine.preemptions += 30
+
+    assert measure(machine, method, None)["interfered_rounds"] == 5
+    machine.preemptions = None  # a system that does not count them
+    assert measure(machine, wait, None)["interfered_rounds"] == 0
+
+
+def test_processor_time_measures_through_waiting():
+    machine = FakeMachine()
+    waits = itertools.cycle([0.5, 1.0])
+
+    def method():
+        machine.call("m", 10, busy=next(waits) * 0.4)()
+
+    timing = measure(machine, method, machine.call("b", 40, busy=0.3), Budget(40, 40, 0))
+    assert timing["speedup"]["median"] == 4
+    assert timing["speedup_process"]["low"] == pytest.approx(3)
+    assert timing["speedup_process"]["high"] == pytest.approx(6)
+
+
+def test_collector_and_threads_are_restored_after_an_error():
+    before = torch.get_num_threads()
+
+    def broken():
+        assert not gc.isenabled()
+        assert torch.get_num_threads() == before + 1
+        raise MemoryError("too large")
+
+    with pytest.raises(MemoryError, match="too large"):
+        measure_pair(broken, None, threads=before + 1)
+    assert gc.isenabled()
+    assert torch.get_num_threads() == before
+
+
+def test_real_clock_gives_positive_times():
+    timing = measure_pair(lambda: sum(range(100)), lambda: sum(range(200)), budget=Budget(2, 2, 0))
+    assert all(r[name] > 0 for r in timing["rounds"] for name in r["order"])
+    assert timing["threads"] == 1
