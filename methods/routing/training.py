@@ -28,8 +28,8 @@ class RouterRecipe(Recipe):
     """Everything that a training run depends on; kept in checkpoints and in the router's card."""
 
     steps: int = 1000  # of the optimiser
-    batch: int = 32
-    learning_rate: float = 0.1
+    batch: int = 8
+    learning_rate: float = 0.15
     warmup: int = 1
     ema_decay: float = 0.0
     clip_norm: float = INFINITE

