@@ -1,4 +1,4 @@
-"""What a cell's JSON must look like before its numbers are believed (schema 1, docs/results.md)."""
+"""What a cell's JSON must look like before its numbers are believed (schema 1, docs/results-schema.md)."""
 
 import json
 import math
