@@ -1,4 +1,4 @@
-"""What is measured of one cell, in the order of what it costs: plan, work, quality, memory, timing."""
+"""What is measured of one cell, in the order of what it costs: plan, work, memory, quality, timing."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
         "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
         "settings": describe_settings(task),
     }
+    trajectories_of = {name: trajectory(task, executor) for name, executor in executors.items()}
+    with lock.sampling():  # before the quality metrics load what has no part in sampling
+        result["memory"] = memory(task, executors["method"], trajectories_of["method"], spec.guidance_scale != 1)
     result["quality"] = sample_and_compare(task, model, lock, reporter)
     reporter.phase("timing", SAMPLING_SHARE + 0.05)
     with lock.timing():
-        trajectories_of = {name: trajectory(task, executor) for name, executor in executors.items()}
         result["timing"] = measure_timing(task, trajectories_of, result["work"]["macs_ratio"])
-        result["memory"] = memory(task, executors["method"], trajectories_of["method"], spec.guidance_scale != 1)
         result["environment"] = environment(settings.device)
     return finite(result)
 
