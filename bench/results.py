@@ -132,12 +132,17 @@ def _as_json(params: dict[str, Any] | None) -> str:
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write `table` atomically. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    """Write `table` atomically. Raises InputError where that fails."""
+    write_bytes(path, csv_bytes(table))
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """`table` as CSV. Text that a spreadsheet would run as a formula gets a leading apostrophe."""
     safe = table.copy()
     for name in safe.columns:
         if safe[name].dtype == object:
             safe[name] = safe[name].map(_no_formula)
-    write_bytes(path, safe.to_csv(index=False, lineterminator="\n").encode())
+    return safe.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _no_formula(value: object) -> object:

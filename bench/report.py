@@ -1,0 +1,132 @@
+"""The report: one HTML file that needs nothing else, and the tables, all from a result directory. Measures nothing."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bench import pareto, report_heatmaps, report_plots, report_provenance, report_samples, report_tables
+from bench.cell_schema import Cell
+from bench.files import write_bytes
+from bench.report_answer import answer
+from bench.report_format import MISSING, duration
+from bench.report_group import Group, groups_of
+from bench.results import Results, csv_bytes, frame, read_results, write_csv
+from bench.svg import element
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
+    """Write the report of a result directory; returns its path (`out`, or DIR/report.html).
+
+    Beside it: results.csv, table.md, table.tex. Raises InputError where there are no results, or a file cannot be
+    written; a cell file that cannot be trusted is listed on the page and none of its numbers is used.
+    """
+    directory = Path(directory)
+    results = read_results(directory)
+    analysis = pareto.analyse(results.cells)
+    groups = groups_of(results, analysis)
+    target = directory / "report.html" if out is None else Path(out)
+    write_csv(frame(results.cells, analysis), target.parent / "results.csv")
+    write_bytes(target.parent / "table.md", report_tables.markdown(groups).encode())
+    write_bytes(target.parent / "table.tex", report_tables.latex(groups).encode())
+    write_bytes(target, render(results, analysis, groups).encode())
+    return target
+
+
+def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], groups: list[Group]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    table = base64.b64encode(csv_bytes(frame(results.cells, analysis))).decode()
+    return environment.get_template("report.html").render(
+        title=results.suite.get("title") or results.suite.get("suite") or results.directory.resolve().name,
+        description=results.suite.get("description") or "",
+        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
+        models=[model_context(group, results.directory) for group in groups],
+        tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
+        plan_legend=report_heatmaps.legend_of(results.cells),
+        unfinished=[c for c in results.cells if c["status"] != "ok"],
+        results=results,
+        csv=f"data:text/csv;base64,{table}",
+        protocol=report_provenance.protocol_facts(results),
+        settings=report_provenance.settings_facts(results),
+        machine=report_provenance.environment_facts(results),
+        commands=report_provenance.commands(results),
+        duration=duration,
+    )
+
+
+def model_context(group: Group, directory: Path) -> dict[str, Any]:
+    """Everything that the page shows of one group."""
+    columns, rows = report_tables.page_rows(group)
+    return {
+        "group": group,
+        "answer": answer(group),
+        "plots": plots(group),
+        "legend": legend(group),
+        "columns": columns,
+        "rows": rows,
+        "heat_maps": report_heatmaps.heat_maps(group),
+        "strips": report_samples.strips(group, directory),
+    }
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One measure's plot: its key, the choice's name, and the picture."""
+
+    key: str
+    name: str
+    svg: Markup
+
+
+def plots(group: Group) -> list[Plot]:
+    """The plots of a group, the Fréchet distance first."""
+    if not group.points:
+        return []
+    return [
+        Plot(m.key, report_plots.label_of(m, group), report_plots.ParetoPlot(group, m).svg())
+        for m in report_plots.measures_of(group)
+    ]
+
+
+@dataclass(frozen=True)
+class Family:
+    """An entry of a plot's legend."""
+
+    name: str
+    note: str
+    swatch: Markup
+
+
+def legend(group: Group) -> list[Family]:
+    """The families of a group with their markers."""
+    cached = {report_plots.family_name(c) for c in group.cells if c.get("cache") is not None}
+    found = []
+    for name, style in report_plots.styles(group.families).items():
+        mark = element("path", d=report_plots.marker(style.shape, 16, 9, 6), class_="mark")
+        line = [] if name in cached else [element("path", d="M0 9H32", class_=f"curve c{style.color}")]
+        svg = element("svg", *line, mark, viewBox="0 0 32 18", class_=f"swatch c{style.color}", aria_hidden="true")
+        found.append(Family(name, "" if name in cached else "fewer-steps curve", svg))
+    return found
+
+
+def tip(group: Group, cell: Cell) -> dict[str, Any]:
+    """What is shown when a point is pointed at: the setting's name, its verdict and its numbers."""
+    row = report_tables.frame([cell], group.analysis).iloc[0].copy()
+    row["claimed"] = group.claimed(cell)
+    wanted = (group.heading, "Accuracy", "Latency, ms", "Speed-up", "vs fewer steps", "Branches computed", "Training")
+    lines = [[c.heading, c.text(row)] for c in report_tables.columns(group) if c.heading in wanted]
+    return {
+        "name": cell["method"],
+        "verdict": group.verdict(cell).get("pareto", ""),
+        "lines": [line for line in lines if line[1] != MISSING],
+    }

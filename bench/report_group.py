@@ -1,0 +1,112 @@
+"""A group: the cells of one model that were measured alike, so that they may be compared and share columns."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from bench import pareto
+from bench.cell_schema import Cell, look_up
+from bench.report_format import distance_heading, distance_name, family_name
+from bench.results import Results
+
+Analysis = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells with numbers, and the model's cells without any (shown in its first group only)."""
+
+    model: str
+    cells: list[Cell]
+    without_numbers: list[Cell]
+    reference_slug: str | None
+    number: int  # among the model's groups; 0 for the largest
+    index: int  # among all groups of the page
+    analysis: Analysis = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """The model, and what is different about the group where a model has several."""
+        return self.model if not self.number else f"{self.model}, measured differently ({self.heading})"
+
+    @property
+    def anchor(self) -> str:
+        """An identifier for links, unique on the page."""
+        safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.model)
+        return f"{safe}-{self.index}"
+
+    @property
+    def heading(self) -> str:
+        """`FD (mnist-cnn features, n=2,000)`."""
+        return distance_heading(self.cells[0]) if self.cells else "FD"
+
+    @property
+    def distance(self) -> str:
+        """FD or FID."""
+        return distance_name(self.cells[0]) if self.cells else "FD"
+
+    @cached_property
+    def points(self) -> dict[str, pareto.Point]:
+        """Places on the plot by slug."""
+        return {point.key[1]: point for point in pareto.place(self.cells)}
+
+    @cached_property
+    def by_slug(self) -> dict[str, Cell]:
+        """Cells with numbers by slug."""
+        return {cell["slug"]: cell for cell in self.cells}
+
+    @cached_property
+    def families(self) -> list[str]:
+        """Names of the families, samplers first."""
+        ordered = sorted(self.cells, key=lambda cell: cell.get("cache") is not None)
+        return list(dict.fromkeys(family_name(cell) for cell in ordered))
+
+    @property
+    def reference(self) -> Cell | None:
+        """The cell that speed-ups at a glance are counted from: the suite's, else the slowest uncached one."""
+        if self.reference_slug in self.points:
+            return self.by_slug[str(self.reference_slug)]
+        uncached = [p for p in self.points.values() if not p.cached]
+        return self.by_slug[max(uncached, key=lambda p: p.log_latency).key[1]] if uncached else None
+
+    def verdict(self, cell: Cell) -> dict[str, Any]:
+        """`pareto`, `fd_gap`… of a cell; empty where it has no place on the plot."""
+        return self.analysis.get((cell["model"], cell["slug"]), {})
+
+    def row_id(self, cell: Cell) -> str:
+        """Identifier of the cell's row in the table."""
+        return f"row-{self.anchor}-{[*self.by_slug, *(c['slug'] for c in self.without_numbers)].index(cell['slug'])}"
+
+    @property
+    def resolution(self) -> tuple[float, float] | None:
+        """The widest A/A interval of any cell: speed-ups inside it are not claimed."""
+        found = [cell["timing"]["resolution"] for cell in self.cells if look_up(cell, "timing.resolution")]
+        return (min(r["low"] for r in found), max(r["high"] for r in found)) if found else None
+
+    @property
+    def drift(self) -> float:
+        """Relative change of the same baseline from cell to cell (standard deviation)."""
+        return math.expm1(pareto.drift(self.cells))
+
+    def claimed(self, cell: Cell) -> bool:
+        """Whether the cell's speed-up is a speed difference that the clock can see."""
+        speedup, resolution = look_up(cell, "timing.speedup"), self.resolution
+        if not speedup:
+            return False
+        low, high = resolution or (1.0, 1.0)
+        return speedup["low"] > high or speedup["high"] < low
+
+
+def groups_of(results: Results, analysis: Analysis) -> list[Group]:
+    """The groups of every model, in the suite's order, the largest of a model first."""
+    pools = pareto.pools(results.cells)
+    reference = results.suite.get("reference") or {}
+    found = []
+    for model in results.models:
+        own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)
+        placed = {cell["slug"] for members in own for cell in members}
+        rest = [cell for cell in results.cells if cell["model"] == model and cell["slug"] not in placed]
+        for number, members in enumerate(own or [[]]):
+            found.append(Group(model, members, [] if number else rest, reference.get(model), number, len(found), analysis))
+    return found

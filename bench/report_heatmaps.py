@@ -1,0 +1,79 @@
+"""Plans drawn: evaluations across, branches down, attention and MLP apart."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from bench.cell_schema import PLAN_MARKS, Cell, look_up
+from bench.report_format import figure, percent
+from bench.report_group import Group
+from bench.svg import element, runs
+
+CELL = 6  # units of one evaluation and branch
+GAP = 8  # between the attention and the MLP panel
+MARGIN = 34  # for the panels' names
+LEGEND = {
+    "#": "computed",
+    ".": "reused: the branch's own output",
+    "s": "skipped: hidden state kept",
+    "o": "skipped: residual offset kept",
+}
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One plan as a picture with its caption."""
+
+    name: str
+    caption: str
+    svg: Markup
+
+
+def heat_maps(group: Group) -> list[HeatMap]:
+    """The plans of a group's cached cells."""
+    drawn = [cell for cell in group.cells if cell.get("cache") is not None and look_up(cell, "plan.rows")]
+    return [HeatMap(cell["method"], _caption(cell), draw(cell)) for cell in drawn]
+
+
+def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:
+    """(class, meaning) of the marks that occur."""
+    used = {mark for cell in cells for row in look_up(cell, "plan.rows") or () for mark in row}
+    return [(PLAN_MARKS[mark], meaning) for mark, meaning in LEGEND.items() if mark in used]
+
+
+def _caption(cell: Cell) -> str:
+    speedup = look_up(cell, "timing.speedup.median")
+    shown = f", {figure(speedup)}× faster by the clock" if speedup else ""
+    return f"{percent(look_up(cell, 'plan.branches_computed'), 0)} of branches computed{shown}"
+
+
+def draw(cell: Cell) -> Markup:
+    """The plan of one cell: attention branches of blocks 1, 2, … above, MLP branches below."""
+    rows = cell["plan"]["rows"]
+    width, blocks = CELL * len(rows), len(rows[0]) // 2
+    panel = CELL * blocks
+    parts = []
+    for kind in range(2):
+        top = kind * (panel + GAP)
+        for mark, name in PLAN_MARKS.items():
+            data = _path([row[kind::2] for row in rows], mark, top)
+            parts += [element("path", d=data, class_=name)] if data else []
+        text = ("attn", "MLP")[kind]
+        parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
+        parts.append(element("rect", x=MARGIN, y=top, width=width, height=panel, class_="frame"))
+    title = f"Plan of {cell['method']}: {_caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
+    height = 2 * panel + GAP
+    return element(
+        "svg", element("title", title), *parts, class_="plan", role="img", aria_label=title,
+        viewBox=f"0 -1 {MARGIN + width + 1} {height + 2}", preserveAspectRatio="xMinYMin meet",
+    )  # fmt: skip
+
+
+def _path(columns: list[str], mark: str, top: int) -> str:
+    """Rectangles over unbroken runs of `mark` along the evaluations, as path data. columns[k][j]: evaluation, block."""
+    found = []
+    for j in range(len(columns[0])):
+        for start, stop in runs("".join(column[j] for column in columns), mark):
+            x, y, w = MARGIN + CELL * start, top + CELL * j, CELL * (stop - start)
+            found.append(f"M{x} {y}h{w}v{CELL}h-{w}z")
+    return "".join(found)

@@ -1,0 +1,51 @@
+"""Direct labels in a plot: each where it covers neither a marker nor another label, or not at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CHARACTER, LINE, GAP = 6.3, 12.0, 10.0  # width of a character, height of a line, distance from the marker
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text that belongs to the marker at x, y."""
+
+    text: str
+    x: float
+    y: float
+    family: str
+
+
+def place_labels(
+    labels: Sequence[Label], markers: Sequence[tuple[float, float]], frame: Box
+) -> list[tuple[Label, float, float]]:
+    """(label, left end, baseline) of the labels that fit inside `frame`, in their order of preference."""
+    taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in markers]
+    placed = []
+    for label in labels:
+        for box in _candidates(label):
+            if _inside(box, frame) and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                placed.append((label, box[0], box[3] - 3))
+                break
+    return placed
+
+
+def _candidates(label: Label) -> list[Box]:
+    """Boxes right, above, below, left and diagonal of the marker, each beside it."""
+    w, h = CHARACTER * len(label.text), LINE
+    x, y = label.x, label.y
+    corners = [
+        (x + GAP, y - h / 2), (x - w / 2, y - GAP - h), (x - w / 2, y + GAP), (x - GAP - w, y - h / 2),
+        (x + 7, y - 7 - h), (x + 7, y + 7), (x - 7 - w, y - 7 - h), (x - 7 - w, y + 7),
+    ]  # fmt: skip
+    return [(left, top, left + w, top + h) for left, top in corners]
+
+
+def _inside(box: Box, frame: Box) -> bool:
+    return box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

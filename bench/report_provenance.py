@@ -1,0 +1,86 @@
+"""Where the numbers come from: protocol, settings, machine, and the command that makes them again."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from bench.cell_schema import Cell, look_up
+from bench.report_format import duration, percent
+from bench.results import Results
+
+Facts = list[tuple[str, str]]
+
+
+def protocol_facts(results: Results) -> Facts:
+    """Protocol version, suite, counts, and how the timing went."""
+    cells = results.cells
+    counts = Counter(cell["status"] for cell in cells)
+    facts = [
+        ("Suite", str(results.suite.get("suite") or _values(cells, "suite") or "unknown")),
+        ("Suite file, SHA-256", str(results.suite.get("sha256") or "not recorded")),
+        ("Protocol version", _values(cells, "protocol")),
+        ("Cells", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"),
+        ("Time spent in cells", duration(sum(cell.get("seconds") or 0 for cell in cells))),
+        ("Finished", " to ".join(sorted({min(found), max(found)}))
+         if (found := [cell["finished"] for cell in cells if cell.get("finished")]) else "not recorded"),
+    ]  # fmt: skip
+    for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
+        facts.append((f"Quality: {name.replace('_', ' ')}", _values(cells, f"quality.{name}")))
+    facts += [(f"Protocol: {key}", str(value)) for key, value in _flat(results.suite.get("protocol") or {})]
+    return [*facts, *_round_facts(cells)]
+
+
+def _round_facts(cells: list[Cell]) -> Facts:
+    rounds = [rounds for cell in cells if (rounds := look_up(cell, "timing.rounds"))]
+    if not rounds:
+        return []
+    counts = sorted({len(r) for r in rounds})
+    every = [r for cell_rounds in rounds for r in cell_rounds if isinstance(r, dict)]
+    disturbed = sum(bool(r.get("interfered")) for r in every)
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    share = percent(disturbed / len(every)) if every else "unknown"
+    return [("Timed rounds a cell", span), ("Rounds in which another process interfered", share)]
+
+
+def settings_facts(results: Results) -> Facts:
+    """Settings, one line each; several values where cells differ."""
+    return _facts(results.cells, "settings")
+
+
+def environment_facts(results: Results) -> Facts:
+    """Machine and software, one line each; several values where cells differ."""
+    return _facts(results.cells, "environment")
+
+
+def _facts(cells: Iterable[Cell], part: str) -> Facts:
+    cells = list(cells)
+    names = list(dict.fromkeys(key for cell in cells for key, _ in _flat(cell.get(part) or {})))
+    return [(name.replace("_", " "), _values(cells, f"{part}.{name}")) for name in names]
+
+
+def _values(cells: Iterable[Cell], dotted: str) -> str:
+    """The distinct values of a field; numbers that vary a lot (load) as a range."""
+    found = [value for cell in cells if (value := look_up(cell, dotted)) is not None]
+    distinct = list(dict.fromkeys(str(value) for value in found))
+    if len(distinct) > 4 and all(isinstance(value, int | float) for value in found):
+        return f"{min(found):g} to {max(found):g}"
+    shown = ", ".join(distinct[:4]) + (f" and {len(distinct) - 4} more" if len(distinct) > 4 else "")
+    return shown or "not recorded"
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Facts:
+    found: Facts = []
+    for key, value in table.items():
+        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", str(value))]
+    return found
+
+
+def commands(results: Results) -> Facts:
+    """(what it does, command line)."""
+    suite = str(results.suite.get("suite") or "SUITE")
+    directory = results.directory.resolve().name
+    return [
+        ("Run it again from nothing, and write this page", f"ditbench run {shlex.quote(suite)}"),
+        ("Write this page again from the stored results", f"ditbench report {shlex.quote(directory)}"),
+    ]

@@ -1,0 +1,43 @@
+"""SVG and HTML elements as escaped text: nothing that a cell says can become markup."""
+
+from collections.abc import Iterable
+
+from markupsafe import Markup, escape
+
+
+def element(name: str, *children: object, **attributes: object) -> Markup:
+    """`<name attributes>children</name>`, all escaped unless Markup already.
+
+    In attribute names a trailing underscore is dropped and others become hyphens; None leaves one out, True
+    gives it no value; floats are rounded to 2 decimals.
+    """
+    text = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
+    inside = Markup("").join(escape(child) for child in children)
+    return Markup(f"<{name}{text}>{inside}</{name}>")
+
+
+def _attribute(key: str, value: object) -> str:
+    key = key.rstrip("_").replace("_", "-")
+    return f" {key}" if value is True else f' {key}="{escape(number(value) if isinstance(value, float) else value)}"'
+
+
+def number(value: float) -> str:
+    """A coordinate: at most 2 decimals, no trailing zeros."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def path(points: Iterable[tuple[float, float]], closed: bool = False) -> str:
+    """Path data of straight lines through `points`."""
+    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) + ("Z" if closed else "")
+
+
+def runs(marks: str, wanted: str) -> list[tuple[int, int]]:
+    """(start, stop) of every unbroken run of `wanted` in `marks`."""
+    found, start = [], None
+    for i, mark in enumerate(marks + "\0"):
+        if mark == wanted and start is None:
+            start = i
+        elif mark != wanted and start is not None:
+            found.append((start, i))
+            start = None
+    return found
