@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
@@ -99,8 +100,17 @@ class Cell:
             "device": settings.device,
             "dtype": settings.dtype,
             "threads": settings.threads,
-            "files": sorted({digest for part in parts for digest in _files(part)} | set(_weights(self.model))),
+            "files": sorted({_digest(path, path.stat().st_mtime_ns) for path in self._files(parts)}),
         }
+
+    def _files(self, parts: list[Part]) -> list[Path]:
+        """Weights, plugins and routers: the same names with other contents are another cell."""
+        paths: list[Path | None] = [path for part in parts for path in _sources(part)]
+        if self.broken is None:
+            paths.append(models.spec(self.model).weights)
+            if self.cache is not None and hasattr(self.cache.method, "files"):
+                paths += self.cache.method.files(self.model, self.sampler.method)
+        return [path for path in paths if path is not None and path.is_file()]
 
     def key(self, settings: Settings) -> str:
         """SHA-256 of the identity: a stored result with another key is not this cell's."""
@@ -161,24 +171,14 @@ def _safe(value: Any) -> str:
     return clean if clean == text else f"{clean}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
 
 
-def _files(part: Part) -> list[str]:
-    """Digests of the files that a method's numbers come from: named in a parameter, or a plugin's own source."""
+def _sources(part: Part) -> list[Path]:
+    """The files that a method's numbers come from: named in a parameter, or a plugin's own source."""
     paths = [Path(v) for v in part.given.values() if isinstance(v, str) and "\0" not in v and Path(v).is_file()]
-    try:
+    with contextlib.suppress(models.InputError, OSError, TypeError):  # unknown until its plugin loads
         source = methods.find(part.name)
         if not source.__module__.startswith("methods."):
             paths.append(Path(inspect.getfile(source)))
-    except (models.InputError, OSError, TypeError):
-        return []  # unknown until its plugin loads
-    return [_digest(path, path.stat().st_mtime_ns) for path in paths]
-
-
-def _weights(model: str) -> list[str]:
-    try:
-        path = models.spec(model).weights
-    except models.InputError:
-        return []
-    return [_digest(path, path.stat().st_mtime_ns)] if path is not None and path.is_file() else []
+    return paths
 
 
 @cache

@@ -33,7 +33,9 @@ class L2C(CacheMethod):
     parameters = {
         "router": Parameter(object, help="router file, or scores in [0, 1] as a tensor [rows, branches]"),
         "l1": Parameter(float, None, 0.0, 1e6, help="λ of a shipped router"),
-        "threshold": Parameter(float, None, 0.0, 1.0, help="reuse scores up to this; default: the router's own, or 0.1"),
+        "threshold": Parameter(
+            float, None, 0.0, 1.0, help="reuse scores up to this; default: the router's own, or 0.1"
+        ),
     }
     router: Any
     l1: float | None
@@ -63,6 +65,10 @@ class L2C(CacheMethod):
             return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
         return None
 
+    def files(self, model: str, sampler: Sampler) -> list[Path]:
+        """The shipped router that the plan is read from: another file there is another method."""
+        return [] if self.l1 is None else [path for l1, path in strengths(model, sampler).items() if l1 == self.l1]
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler's steps."""
         router = self.given or read_router(find(model.name, sampler, float(self.l1 or 0)))
@@ -74,7 +80,9 @@ class L2C(CacheMethod):
         for routed in routed_evaluations(model, evaluations):
             scores = router.scores[routed.row]
             if scores.isnan().any():
-                raise InputError(f"{router.source}: row {routed.row}, which this sampler reads, holds NaN or is not trained")
+                raise InputError(
+                    f"{router.source}: row {routed.row}, which this sampler reads, is NaN or not trained"
+                )
             computed[routed.evaluation] = (scores > threshold).numpy()
         notes = {"router": router.source, "threshold": threshold, "training": self.training}
         return Plan(model.num_branches, from_mask(computed).rows, notes)
@@ -103,7 +111,9 @@ def _router(value: Any) -> Router:
     if not isinstance(value, Tensor):
         raise InputError(f"l2c: 'router' must be a file or a tensor of scores, got {type(value).__name__}")
     if value.ndim != 2 or not value.numel() or not value.is_floating_point():
-        raise InputError(f"l2c: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}")
+        raise InputError(
+            f"l2c: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}"
+        )
     scores = value.detach().float().cpu()
     if not ((scores >= 0) & (scores <= 1)).all():
         raise InputError("l2c: 'router' must hold scores in [0, 1]; logits go through a sigmoid first")
