@@ -8,6 +8,7 @@ reading. The denoiser itself is never touched, so nothing survives a trajectory.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -17,12 +18,11 @@ from models.denoiser import Denoiser
 
 @dataclass(frozen=True)
 class Step:
-    """One operation of an evaluation. `slot` is what it keeps or reads."""
+    """One operation of an evaluation, on the branches of `slot`."""
 
-    do: str  # "enter" block, "compute" branch, "reuse" slot, "mark" slot's start, "keep" slot at its end
-    index: int  # block for "enter", branch or boundary otherwise
-    slot: Span | None = None
-    last: bool = False  # the slot's last reading: free it
+    do: str  # "enter" a block, "compute" a branch, "reuse" a slot, "mark" a slot's start, "keep" it at its end
+    slot: Span
+    flag: bool = False  # compute: also keep the output; reuse: the last reading, free it
 
 
 @dataclass
@@ -91,16 +91,17 @@ def _compile_row(model: Denoiser, row: tuple[Span, ...], state: dict[Span, str])
     steps: list[Step] = []
     j = 0
     while j < model.num_branches:
-        steps += [Step("mark", j, s) for s in keeping if s.start == j and s.keep == OFFSET]
+        steps += [Step("mark", s) for s in keeping if s.start == j and s.keep == OFFSET]
         slot = reused.get(j)
         if j % 2 == 0 and (slot is None or slot.keep == BRANCH):
-            steps.append(Step("enter", j // 2))
+            steps.append(Step("enter", Span(j, j + 2)))
         if slot is None:
-            steps.append(Step("compute", j, next((s for s in keeping if s.keep == BRANCH and s.start == j), None)))
+            kept = next((s for s in keeping if s.keep == BRANCH and s.start == j), None)
+            steps.append(Step("compute", kept or Span(j, j + 1), flag=kept is not None))
         else:
-            steps.append(Step("reuse", j, slot, last=state[slot] == "free"))
+            steps.append(Step("reuse", slot, flag=state[slot] == "free"))
         j = slot.stop if slot else j + 1
-        steps += [Step("keep", j, s) for s in keeping if s.stop == j and s.keep != BRANCH]
+        steps += [Step("keep", s) for s in keeping if s.stop == j and s.keep != BRANCH]
     return steps
 
 
@@ -132,13 +133,13 @@ class Executor:
         for step in self.rows[k]:
             slot = step.slot
             if step.do == "enter":
-                source = model.skips.get(step.index)
-                h = model.enter_block(step.index, h, None if source is None else skips.pop(source))
+                source = model.skips.get(slot.start // 2)
+                h = model.enter_block(slot.start // 2, h, None if source is None else skips.pop(source))
             elif step.do == "compute":
-                out = model.branch(step.index, h, c)
-                if slot is not None:
+                out = model.branch(slot.start, h, c)
+                if step.flag:
                     self._keep(k, slot, out, {})
-                h = model.residual(step.index, h, out, c)
+                h = model.residual(slot.start, h, out, c)
             elif step.do == "mark":
                 marks[slot] = h
             elif step.do == "keep":
@@ -147,13 +148,13 @@ class Executor:
             else:
                 h = self._reuse(k, step, h, c, skips)
             if step.do in ("compute", "reuse"):
-                self._push_skip(step, h, skips)
+                self._push_skip(slot, h, skips)
         return model.unembed(h, c)
 
-    def _push_skip(self, step: Step, h: Tensor, skips: dict[int, Tensor]) -> None:
-        end = step.slot.stop if step.do == "reuse" else step.index + 1
-        if end % 2 == 0 and end // 2 - 1 in self.sources:
-            skips[end // 2 - 1] = h
+    def _push_skip(self, slot: Span, h: Tensor, skips: dict[int, Tensor]) -> None:
+        block, rest = divmod(slot.stop, 2)
+        if rest == 0 and block - 1 in self.sources:
+            skips[block - 1] = h
 
     def _keep(self, k: int, slot: Span, new: Tensor, skips: dict[int, Tensor]) -> None:
         before = self.kept.get(slot)
@@ -163,9 +164,9 @@ class Executor:
                 tensors.append((tensors[-1] - old) / (k - before.at))
         self.kept[slot] = Kept(k, tensors, skips)
 
-    def _reuse(self, k: int, step: Step, h: Tensor, c: Tensor | None, skips: dict[int, Tensor]) -> Tensor:
+    def _reuse(self, k: int, step: Step, h: Tensor, c: Any, skips: dict[int, Tensor]) -> Tensor:
         slot = step.slot
-        kept = self.kept.pop(slot) if step.last else self.kept[slot]
+        kept = self.kept.pop(slot) if step.flag else self.kept[slot]
         value = kept.value(k)
         if slot.keep == BRANCH:
             return self.model.residual(slot.start, h, value, c)
@@ -189,9 +190,7 @@ class Executor:
         alive: set[Span] = set()
         history = []
         for row in self.rows:
-            alive |= {s.slot for s in row if s.slot and s.do in ("compute", "keep")}
-            alive -= {s.slot for s in row if s.do == "reuse" and s.last}
+            alive |= {s.slot for s in row if s.do == "keep" or (s.do == "compute" and s.flag)}
+            alive -= {s.slot for s in row if s.do == "reuse" and s.flag}
             history.append(set(alive))
         return history
-
-

@@ -132,7 +132,7 @@ def balanced_labels(indices: Sequence[int], classes: int) -> Tensor:
 def check_inputs(model: Denoiser, noise: Tensor, labels: Tensor) -> None:
     """Raise InputError unless noise and labels fit the denoiser and each other."""
     if noise.ndim != 4 or tuple(noise.shape[1:]) != model.latent_shape:
-        raise InputError(f"noise has shape {list(noise.shape)}, expected [B, {', '.join(map(str, model.latent_shape))}]")
+        raise InputError(f"noise has shape {list(noise.shape)}, expected [B, *{list(model.latent_shape)}]")
     if labels.shape != noise.shape[:1]:
         raise InputError(f"labels have shape {list(labels.shape)}, expected [{len(noise)}]")
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) <= model.null_label:

@@ -53,7 +53,7 @@ class Parameter:
             raise InputError(f"{owner}: '{key}' must be {self.type.__name__}, got {value!r}")
         if self.choices:
             expect_one_of(f"value of '{key}' in {owner}", value, self.choices)
-        elif self.type in (int, float) and not self.low <= value <= self.high:
+        elif isinstance(value, (int, float)) and not self.low <= value <= self.high:
             raise InputError(f"{owner}: '{key}' must lie in [{self.low:g}, {self.high:g}], got {value!r}")
         return value
 
@@ -94,9 +94,7 @@ class Sampler(Method):
         """The evaluations in execution order, known before sampling starts."""
         raise NotImplementedError(f"{self.name} must list its evaluations")
 
-    def sample(
-        self, denoise: Denoise, x: torch.Tensor, schedule: NoiseSchedule, step_noise: StepNoise
-    ) -> torch.Tensor:
+    def sample(self, denoise: Denoise, x: torch.Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> torch.Tensor:
         """Run the trajectory from noise `x` [B,C,H,W] and return samples of the same shape.
 
         `denoise(k, x)` is evaluation `k` at its own timestep: [B,C,H,W] noise prediction, or

@@ -58,7 +58,9 @@ class Plan:
         end = 0
         for span in row:
             if not end <= span.start < span.stop <= self.branches:
-                raise ValueError(f"evaluation {k}: span {span.start}..{span.stop} overlaps or leaves 0..{self.branches}")
+                raise ValueError(
+                    f"evaluation {k}: span {span.start}..{span.stop} overlaps or leaves 0..{self.branches}"
+                )
             if span.keep not in (BRANCH, STATE, OFFSET):
                 raise ValueError(f"evaluation {k}: unknown kind of span '{span.keep}'")
             if span.keep != BRANCH and (span.start % 2 or span.stop % 2):

@@ -67,9 +67,9 @@ def build(
     model = build_random(chosen)
     model.name = name
     if weights == "official":
-        raise InputError(f"{name}: official weights cannot be fetched by this version; download them and pass weights=PATH")
+        raise InputError(f"{name}: this version does not fetch official weights; download them and pass weights=PATH")
     if weights is None and chosen.weights is None:
-        raise InputError(f"{name} ships no weights: pass weights=PATH, or weights='random' for latency and memory alone")
+        raise InputError(f"{name} ships no weights: pass weights=PATH, or weights='random' for speed and memory alone")
     if weights != "random":
-        load_into(model, chosen.weights if weights is None else weights)
+        load_into(model, weights or chosen.weights or "")
     return model.eval().requires_grad_(False).to(device=device, dtype=dtype)

@@ -20,7 +20,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
+        content = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, weights_only=True, map_location="cpu")
+        )
     except SafetensorError as error:
         raise InputError(f"{path}: damaged safetensors file ({error})") from error
     except Exception as error:

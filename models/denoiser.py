@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class Denoiser(nn.Module):
     def num_branches(self) -> int:
         return 2 * self.num_blocks
 
-    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
+    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Any]:
         """x [B,C,H,W], t [B], y [B] int64 -> tokens h [B,T,D] and conditioning c."""
         raise NotImplementedError("a denoiser must embed its input")
 
@@ -38,15 +39,15 @@ class Denoiser(nn.Module):
         """Tokens before the block's first branch; joins the long skip where there is one."""
         return h
 
-    def branch(self, index: int, h: Tensor, c: Tensor | None) -> Tensor:
+    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         """The branch's output [B,T,D] before its gate: what L2C and FORA keep."""
         raise NotImplementedError("a denoiser must compute its branches")
 
-    def residual(self, index: int, h: Tensor, out: Tensor, c: Tensor | None) -> Tensor:
+    def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
         """Tokens after the branch: h + gate * out, the gate from the current timestep."""
         return h + out
 
-    def unembed(self, h: Tensor, c: Tensor | None) -> Tensor:
+    def unembed(self, h: Tensor, c: Any) -> Tensor:
         """Tokens [B,T,D] -> model output [B,C or 2C,H,W]."""
         raise NotImplementedError("a denoiser must unembed its tokens")
 
@@ -83,7 +84,9 @@ class Denoiser(nn.Module):
 
 def timestep_embedding(t: Tensor, dim: int) -> Tensor:
     """Sinusoids of `t` [B] -> [B,dim], float32, cosines first (DDPM's table with base 10000)."""
-    frequencies = torch.exp(torch.arange(dim // 2, dtype=torch.float32, device=t.device) * (-math.log(10000) / (dim // 2)))
+    frequencies = torch.exp(
+        torch.arange(dim // 2, dtype=torch.float32, device=t.device) * (-math.log(10000) / (dim // 2))
+    )
     angles = t[:, None].float() * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 

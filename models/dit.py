@@ -5,6 +5,8 @@ Parameter names and numerics are those of the official checkpoints, so their sta
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -60,13 +62,14 @@ class DiT(Denoiser):
                 nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.x_embedder.proj.weight.flatten(1))
         nn.init.zeros_(self.x_embedder.proj.bias)
-        for table in (self.y_embedder.embedding_table, self.t_embedder.mlp[0], self.t_embedder.mlp[2]):
-            nn.init.normal_(table.weight, std=0.02)
-        zeroed = [block.adaLN_modulation[1] for block in self.blocks]
-        for layer in [*zeroed, self.final_layer.adaLN_modulation[1], self.final_layer.linear]:
+        embedders: list[Any] = [self.y_embedder.embedding_table, self.t_embedder.mlp[0], self.t_embedder.mlp[2]]
+        for layer in embedders:
+            nn.init.normal_(layer.weight, std=0.02)
+        zeroed: list[Any] = [part.adaLN_modulation[1] for part in (*self.blocks, self.final_layer)]
+        for layer in [*zeroed, self.final_layer.linear]:
             nn.init.zeros_(layer.weight)
 
-    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Any]:
         h = self.x_embedder(x) + self.pos_embed
         return h, silu(self.t_embedder(t) + self.y_embedder(y))  # c: the blocks' shared silu(c)
 
@@ -77,17 +80,17 @@ class DiT(Denoiser):
         rows = slice((3 * (index % 2) + first) * D, (3 * (index % 2) + last) * D)
         return linear(c, layer.weight[rows], layer.bias[rows]).unsqueeze(1).split(D, dim=-1)
 
-    def branch(self, index: int, h: Tensor, c: Tensor) -> Tensor:
+    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         block = self.blocks[index // 2]
         shift, scale = self.modulation(index, 0, 2, c)
         norm, sublayer = (block.norm2, block.mlp) if index % 2 else (block.norm1, block.attn)
         return sublayer(norm(h) * (1 + scale) + shift)
 
-    def residual(self, index: int, h: Tensor, out: Tensor, c: Tensor) -> Tensor:
+    def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
         (gate,) = self.modulation(index, 2, 3, c)
         return torch.addcmul(h, gate, out)
 
-    def unembed(self, h: Tensor, c: Tensor) -> Tensor:
+    def unembed(self, h: Tensor, c: Any) -> Tensor:
         p, g, C = self.patch_size, self.grid, self.out_channels
         patches = self.final_layer(h, c).view(-1, g, g, p, p, C)
         return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
@@ -125,7 +128,7 @@ class TimestepEmbedder(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(timestep_embedding(t, FREQUENCIES).to(self.mlp[0].weight.dtype))
+        return self.mlp(timestep_embedding(t, FREQUENCIES).to(self.mlp[2].weight.dtype))
 
 
 class LabelEmbedder(nn.Module):
@@ -156,7 +159,7 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(dim, out)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
 
-    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+    def forward(self, h: Tensor, c: Any) -> Tensor:
         shift, scale = self.adaLN_modulation[1](c).unsqueeze(1).chunk(2, dim=-1)
         return self.linear(self.norm_final(h) * (1 + scale) + shift)
 

@@ -36,8 +36,10 @@ class ModelSpec:
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        size = self.config.get("input_size", self.config.get("img_size"))
-        return self.config.get("in_channels", self.config.get("in_chans")), size, size
+        config = self.config  # DiT's names, or U-ViT's
+        channels = config["in_channels"] if "in_channels" in config else config["in_chans"]
+        size = config["input_size"] if "input_size" in config else config["img_size"]
+        return channels, size, size
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError where no autoencoder is shipped."""

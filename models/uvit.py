@@ -5,6 +5,8 @@ Parameter names and numerics are those of the official checkpoints, so their sta
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -77,7 +79,7 @@ class UViT(Denoiser):
             return self.mid_block
         return self.in_blocks[index] if index < half else self.out_blocks[index - half - 1]
 
-    def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, None]:
+    def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Any]:
         tokens = [self.patch_embed(x)]
         tokens.insert(0, self.time_embed(timestep_embedding(t, self.width).to(x.dtype)).unsqueeze(1))
         if self.num_classes > 0:
@@ -87,11 +89,11 @@ class UViT(Denoiser):
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
         return h if skip is None else self.block(block).skip_linear(torch.cat([h, skip], dim=-1))
 
-    def branch(self, index: int, h: Tensor, c: None) -> Tensor:
+    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         block = self.block(index // 2)
         return block.mlp(block.norm2(h)) if index % 2 else block.attn(block.norm1(h))
 
-    def unembed(self, h: Tensor, c: None) -> Tensor:
+    def unembed(self, h: Tensor, c: Any) -> Tensor:
         p, g, C = self.patch_size, self.grid, self.latent_shape[0]
         patches = self.decoder_pred(self.norm(h))[:, self.extras :].view(-1, g, g, p, p, C)
         return self.final_layer(patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p))

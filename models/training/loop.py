@@ -125,7 +125,9 @@ class Trainer:
         try:
             state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
         except Exception as error:
-            raise InputError(f"{self.checkpoint}: not a checkpoint ({type(error).__name__}); delete it to start again") from error
+            raise InputError(
+                f"{self.checkpoint}: not a checkpoint ({type(error).__name__}); delete it to restart"
+            ) from error
         if state.get("recipe") != vars(self.recipe):
             raise InputError(f"{self.checkpoint}: belongs to another recipe; delete it to start again")
         self.model.load_state_dict(state["model"])

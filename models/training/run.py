@@ -37,6 +37,7 @@ def train(name: str, out: Path | None = None, **overrides: Any) -> Path:
     Raises InputError for an unknown name, a checkpoint of another recipe, or an unusable folder.
     """
     from models.training.card import write_card
+    from models.training.reference import write_references
 
     expect_one_of("trainable model", name, trainable())
     folder = WEIGHTS / name if out is None else out
@@ -49,6 +50,8 @@ def train(name: str, out: Path | None = None, **overrides: Any) -> Path:
     trained = trainer.run()
     save_weights(trained, folder / "weights.safetensors")
     write_card(name, folder, trained, recipe, trainer.progress, evaluate)
+    if out is None:
+        write_references(name)
     return folder
 
 
@@ -64,7 +67,7 @@ def _denoiser(spec: ModelSpec, overrides: dict[str, Any]) -> tuple[nn.Module, Ca
     from models.training.accuracy import label_accuracy
 
     recipe = Recipe(**spec.training | overrides)
-    images, labels = digits.load()
+    _, labels = digits.load()
     loss = DenoisingLoss(digit_latents(spec), labels, recipe.batch)
     return build_random(spec, recipe.seed), loss, recipe, lambda model: label_accuracy(spec, model)
 
@@ -83,6 +86,5 @@ def save_weights(model: nn.Module, path: Path) -> None:
     tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     partial = path.with_suffix(".partial")
     save_file({k: v.contiguous() for k, v in tensors.items()}, partial)
+    partial.chmod(0o644)  # safetensors writes private files
     os.replace(partial, path)
-
-
