@@ -5,7 +5,7 @@ Parameter names and numerics are those of the official checkpoints, so their sta
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +77,8 @@ class UViT(Denoiser):
         half = len(self.in_blocks)
         if index == half:
             return self.mid_block
-        return self.in_blocks[index] if index < half else self.out_blocks[index - half - 1]
+        chosen = self.in_blocks[index] if index < half else self.out_blocks[index - half - 1]
+        return cast(Block, chosen)
 
     def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Any]:
         tokens = [self.patch_embed(x)]
@@ -87,7 +88,8 @@ class UViT(Denoiser):
         return torch.cat(tokens, dim=1) + self.pos_embed, None
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
-        return h if skip is None else self.block(block).skip_linear(torch.cat([h, skip], dim=-1))
+        join = self.block(block).skip_linear
+        return h if skip is None or join is None else join(torch.cat([h, skip], dim=-1))
 
     def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         block = self.block(index // 2)
