@@ -59,15 +59,18 @@ class L2C(CacheMethod):
         if self.given is not None:
             self.training = _training(self.given)
 
+    def files(self, model: str, sampler: Sampler) -> list[Path]:
+        """The router's file, part of what a result depends on; empty for a tensor, or where none is shipped."""
+        if self.given is None:
+            path = strengths(model, sampler).get(float(self.l1 or 0))
+            return [] if path is None else [path]
+        return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
+
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
         if self.given is None and not strengths(model.name, sampler):
             name = model.name or type(model).__name__
             return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
         return None
-
-    def files(self, model: str, sampler: Sampler) -> list[Path]:
-        """The shipped router that the plan is read from: another file there is another method."""
-        return [] if self.l1 is None else [path for l1, path in strengths(model, sampler).items() if l1 == self.l1]
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler's steps."""
@@ -80,9 +83,7 @@ class L2C(CacheMethod):
         for routed in routed_evaluations(model, evaluations):
             scores = router.scores[routed.row]
             if scores.isnan().any():
-                raise InputError(
-                    f"{router.source}: row {routed.row}, which this sampler reads, is NaN or not trained"
-                )
+                raise InputError(f"{router.source}: row {routed.row}, which this sampler reads, is NaN or not trained")
             computed[routed.evaluation] = (scores > threshold).numpy()
         notes = {"router": router.source, "threshold": threshold, "training": self.training}
         return Plan(model.num_branches, from_mask(computed).rows, notes)

@@ -94,6 +94,8 @@ def test_threshold_is_strict_and_the_files_own_is_the_default(tmp_path: Path) ->
     card = {"rows": 2, "threshold": 0.6, "seconds": 3.0, "images": 7, "l1": 0.1}
     write_router(tmp_path / "r.safetensors", {0: torch.zeros(6)}, card)  # score 0.5
     cache = methods.build("l2c", router=tmp_path / "r.safetensors")
+    assert cache.files("", sampler) == [tmp_path / "r.safetensors"]
+    assert methods.build("l2c", router=scores).files("", sampler) == []
     plan = make_plan(model, sampler, cache)
     assert not plan.computed[1].any()
     assert cache.training == plan.notes["training"] == {"seconds": 3.0, "images": 7, "l1": 0.1}
@@ -233,6 +235,8 @@ def test_shipped_routers_by_strength(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cache = methods.build("l2c", l1=0.5)
     assert make_plan(model, sampler, cache).computed.sum(axis=1).tolist() == [6, 0, 6, 6]
     assert cache.training == {"seconds": 1.0, "images": 5, "l1": 0.5}
+    assert cache.files("toy", sampler) == [tmp_path / "toy" / shipped.file_name(sampler, 0.5)]
+    assert methods.build("l2c", l1=0.2).files("toy", sampler) == []
     with pytest.raises(InputError, match=r"available l1: 0\.1, 0\.5"):
         make_plan(model, sampler, methods.build("l2c", l1=0.2))
     for other in ({"steps": 6}, {"steps": 4, "eta": 0.5}):

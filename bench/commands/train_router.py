@@ -15,7 +15,9 @@ from methods.routing import data
 from methods.routing.pairs import pairs
 from methods.routing.shipped import ROUTERS, file_name
 from methods.routing.training import RouterRecipe, train_router
+from models.checkpoint import sha256
 from models.errors import InputError
+from models.spec import ModelSpec
 
 HELP = "train a router for the cache method l2c"
 PER_PAIR, LEAST = 60, 1000  # iterations; fewer leave the logits undecided
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         l1=args.l1,
         threshold=args.threshold,
         model=args.model,
+        weights=weights_digest(spec, args.weights),
         sampler=f"{sampler.name} {sampler.params}",
         data=kind,
     )
@@ -67,6 +70,12 @@ def run(args: argparse.Namespace) -> int:
     card = train_router(denoiser, sampler, latents, labels, recipe, out)
     print(f"{out}: {card['removed']:.1%} of the cached evaluations' branches reused, {card['seconds']:.0f} s")
     return 0
+
+
+def weights_digest(spec: ModelSpec, given: str | None) -> str:
+    """SHA-256 of the weights file; empty for random weights."""
+    path = spec.weights if given is None else Path(given)
+    return sha256(path) if path is not None and path.is_file() else ""
 
 
 def build_sampler(args: argparse.Namespace) -> Sampler:

@@ -37,6 +37,7 @@ class RouterRecipe(Recipe):
     threshold: float | None = None  # decide by it while training, straight through; None: interpolate
     label_dropout: float = 0.1
     model: str = ""
+    weights: str = ""  # SHA-256 of the denoiser's weights
     sampler: str = ""
     data: str = ""
 
