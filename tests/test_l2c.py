@@ -177,7 +177,10 @@ def test_torch_files_of_something_else(content: object, tmp_path: Path) -> None:
     refused(tmp_path / "router.pt", "router.pt")
 
 
-@pytest.mark.parametrize("metadata", ["[1]", "{", '{"rows": 2}', '{"rows": "4"}', '{"rows": 100000000}'])
+@pytest.mark.parametrize(
+    "metadata",
+    ["[1]", "{", '{"rows": 2}', '{"rows": "4"}', '{"rows": 100000000}', '{"threshold": "a"}', '{"seconds": -1}'],
+)
 def test_wrong_descriptions(metadata: str, tmp_path: Path) -> None:
     save_file(layout(), tmp_path / "router.safetensors", metadata={"router": metadata})
     refused(tmp_path / "router.safetensors", "router.safetensors")

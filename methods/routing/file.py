@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -45,12 +46,21 @@ def read_router(path: str | Path) -> Router:
     count = card.get("rows", max(rows) + 1)
     if type(count) is not int or not max(rows) < count <= MOST_ROWS:
         raise InputError(f"{path}: row {max(rows)} lies outside 0..{MOST_ROWS - 1} or the stated number of rows")
+    _check_card(path, card)
     scores = torch.full((count, len(rows[max(rows)])), torch.nan)
     for i, row in rows.items():
         if row.shape != scores.shape[1:]:
             raise InputError(f"{path}: '{i}.prob' has shape {list(row.shape)}, other rows {list(scores.shape[1:])}")
         scores[i] = row.float().sigmoid()
     return Router(scores, str(path), card)
+
+
+def _check_card(path: Path, card: Mapping[str, Any]) -> None:
+    """The numbers that plans and results take from a description."""
+    for key, high in (("threshold", 1.0), ("seconds", math.inf), ("images", math.inf), ("l1", math.inf)):
+        value = card.get(key, 0)
+        if type(value) not in (int, float) or not 0 <= value <= high:
+            raise InputError(f"{path}: '{key}' in its description must be a number in [0, {high:g}], got {value!r}")
 
 
 def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, Any]) -> None:
