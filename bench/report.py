@@ -12,8 +12,9 @@ from bench import pareto, report_heatmaps, report_plots, report_provenance, repo
 from bench.cell_schema import Cell
 from bench.files import write_bytes
 from bench.report_answer import answer
-from bench.report_format import MISSING, duration
+from bench.report_format import MISSING, duration, family_name
 from bench.report_group import Group, groups_of
+from bench.report_markers import marker, styles
 from bench.results import Results, csv_bytes, frame, read_results, write_csv
 from bench.svg import element
 
@@ -109,10 +110,10 @@ class Family:
 
 def legend(group: Group) -> list[Family]:
     """The families of a group with their markers."""
-    cached = {report_plots.family_name(c) for c in group.cells if c.get("cache") is not None}
+    cached = {family_name(c) for c in group.cells if c.get("cache") is not None}
     found = []
-    for name, style in report_plots.styles(group.families).items():
-        mark = element("path", d=report_plots.marker(style.shape, 16, 9, 6), class_="mark")
+    for name, style in styles(group.families).items():
+        mark = element("path", d=marker(style.shape, 16, 9, 6), class_="mark")
         line = [] if name in cached else [element("path", d="M0 9H32", class_=f"curve c{style.color}")]
         svg = element("svg", *line, mark, viewBox="0 0 32 18", class_=f"swatch c{style.color}", aria_hidden="true")
         found.append(Family(name, "" if name in cached else "fewer-steps curve", svg))

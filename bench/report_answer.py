@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 
 from bench import pareto
@@ -101,18 +102,31 @@ def _with_verdict(group: Group, verdict: str) -> list[Cell]:
 
 
 def _worst(group: Group, dominated: list[Cell]) -> str:
-    """By how much the dominated settings lose to fewer steps: the range, with the intervals at its ends."""
-    gaps = [(v["fd_gap"], c) for c in dominated if (v := group.verdict(c)).get("fd_gap", 0) > 0]
-    by_cell = [c for c in dominated if group.verdict(c)["by"]]
-    text = f"{len(by_cell)} by a single setting that is both better and faster. " if by_cell else ""
-    if not gaps:
-        return text.strip()
-    least, most = min(gaps, key=lambda g: g[0]), max(gaps, key=lambda g: g[0])
-    if least[1] is most[1]:
-        return f"{text}{least[1]['method']} is {_gap(group, least[1])} above its fewer-steps curve."
+    """What dominates them, and by how much they lose to fewer steps: the range, with the intervals at its ends."""
+    return " ".join(filter(None, (_dominators(group, dominated), _losses(group, dominated))))
+
+
+def _dominators(group: Group, dominated: list[Cell]) -> str:
+    """How many lose to a single setting that is both better and faster, and to which one most often."""
+    lists = [by for cell in dominated if (by := group.verdict(cell)["by"])]
+    if not lists:
+        return ""
+    slug, times = Counter(slug for by in lists for slug in by).most_common(1)[0]
+    often = f", {group.by_slug[slug]['method']} for {times} of them" if len(lists) > 1 else ""
+    verb = "has" if len(lists) == 1 else "have"
+    return f"{len(lists)} {verb} a single other setting that is both better and faster{often}."
+
+
+def _losses(group: Group, dominated: list[Cell]) -> str:
+    worse = [c for c in dominated if group.verdict(c).get("vs_fewer_steps") == "worse"]
+    if not worse:
+        return ""
+    least, *_, most = [*(ordered := sorted(worse, key=lambda c: group.verdict(c)["fd_gap"])), ordered[-1]]
+    if len(worse) == 1:
+        return f"{least['method']} lies {_gap(group, least)} from its fewer-steps curve."
     return (
-        f"{text}Against fewer steps of the same sampler at equal latency they lose between {_gap(group, least[1])} "
-        f"({least[1]['method']}) and {_gap(group, most[1])} ({most[1]['method']})."
+        f"{len(worse)} lose to fewer steps of the same sampler at equal measured latency, by {_gap(group, least)} "
+        f"({least['method']}) to {_gap(group, most)} ({most['method']})."
     )
 
 
@@ -158,8 +172,9 @@ def _caveats(group: Group) -> list[str]:
         low, high = group.resolution
         inside = [c["method"] for c in group.cells if look_up(c, "timing.speedup") and not group.claimed(c)]
         text = (
-            f"Resolution of the clock: a method timed against itself (A/A) gives ratios from {figure(low, 4)} to "
-            f"{figure(high, 4)} (widest 95 % interval of any cell). Speed differences inside it are not claimed"
+            f"Resolution of the clock: a method timed against itself (A/A) seems up to {percent(max(high - 1, 0))} "
+            f"faster or {percent(max(1 - low, 0))} slower (widest 95 % interval of any cell). "
+            "Differences inside are not claimed"
         )
         found.append(f"{text}: {_join(inside)}." if inside else f"{text}; no cache setting's speed-up lies inside it.")
     if group.drift > 0.005:

@@ -16,11 +16,12 @@ def figure(value: Any, digits: int = 3) -> str:
     if value is None or pd.isna(value):
         return MISSING
     value = float(value)
-    if value and not 1e-3 <= abs(value) < 1e6:
+    if not value:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}".replace("-", "−")
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    lead = 0 if whole or not value else -int(f"{value:e}".split("e")[1]) - 1
-    return f"{value:,.{max(digits - whole + lead, 0)}f}".replace("-", "−")
+    exponent = int(f"{value:.{digits - 1}e}".split("e")[1])  # of the rounded value: 9.999 is 10.0
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}".replace("-", "−")
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -82,8 +83,9 @@ def family_name(cell: Cell) -> str:
 
 
 def setting_name(cell: Cell) -> str:
-    """The part of a method's title that tells it from others of its family, for a label in a plot."""
+    """What tells a setting from others of its family, for a label in a plot: the steps, or the cache's parameters."""
     if cell.get("cache") is None:
         return str(look_up(cell, "sampler.steps") or cell["method"])
     name = cell["method"].partition(" + ")[2] or cell["method"]
-    return name if len(name) <= 30 else name[:29] + "…"
+    inside = name.partition(" (")[2].removesuffix(")") or name
+    return inside if len(inside) <= 24 else inside[:23] + "…"

@@ -102,11 +102,13 @@ def groups_of(results: Results, analysis: Analysis) -> list[Group]:
     """The groups of every model, in the suite's order, the largest of a model first."""
     pools = pareto.pools(results.cells)
     reference = results.suite.get("reference") or {}
-    found = []
+    found: list[Group] = []
     for model in results.models:
         own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)
         placed = {cell["slug"] for members in own for cell in members}
         rest = [cell for cell in results.cells if cell["model"] == model and cell["slug"] not in placed]
         for number, members in enumerate(own or [[]]):
-            found.append(Group(model, members, [] if number else rest, reference.get(model), number, len(found), analysis))
+            found.append(
+                Group(model, members, [] if number else rest, reference.get(model), number, len(found), analysis)
+            )
     return found

@@ -7,9 +7,9 @@ from markupsafe import Markup
 from bench.cell_schema import PLAN_MARKS, Cell, look_up
 from bench.report_format import figure, percent
 from bench.report_group import Group
-from bench.svg import element, runs
+from bench.svg import element, number, runs
 
-CELL = 6  # units of one evaluation and branch
+WIDTH, HEIGHT = 300, 6  # of all evaluations, and of one branch
 GAP = 8  # between the attention and the MLP panel
 MARGIN = 34  # for the panels' names
 LEGEND = {
@@ -43,37 +43,36 @@ def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:
 
 def _caption(cell: Cell) -> str:
     speedup = look_up(cell, "timing.speedup.median")
-    shown = f", {figure(speedup)}× faster by the clock" if speedup else ""
-    return f"{percent(look_up(cell, 'plan.branches_computed'), 0)} of branches computed{shown}"
+    shown = f", {figure(speedup)}× measured" if speedup else ""
+    return f"{percent(look_up(cell, 'plan.branches_computed'), 0)} computed{shown}"
 
 
 def draw(cell: Cell) -> Markup:
     """The plan of one cell: attention branches of blocks 1, 2, … above, MLP branches below."""
     rows = cell["plan"]["rows"]
-    width, blocks = CELL * len(rows), len(rows[0]) // 2
-    panel = CELL * blocks
+    blocks = len(rows[0]) // 2
+    panel = HEIGHT * blocks
     parts = []
-    for kind in range(2):
+    for kind, text in enumerate(("attn", "MLP")):
         top = kind * (panel + GAP)
         for mark, name in PLAN_MARKS.items():
             data = _path([row[kind::2] for row in rows], mark, top)
             parts += [element("path", d=data, class_=name)] if data else []
-        text = ("attn", "MLP")[kind]
         parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
-        parts.append(element("rect", x=MARGIN, y=top, width=width, height=panel, class_="frame"))
+        parts.append(element("rect", x=MARGIN, y=top, width=WIDTH, height=panel, class_="frame"))
     title = f"Plan of {cell['method']}: {_caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
-    height = 2 * panel + GAP
     return element(
         "svg", element("title", title), *parts, class_="plan", role="img", aria_label=title,
-        viewBox=f"0 -1 {MARGIN + width + 1} {height + 2}", preserveAspectRatio="xMinYMin meet",
+        viewBox=f"0 -1 {MARGIN + WIDTH + 1} {2 * panel + GAP + 2}",
     )  # fmt: skip
 
 
 def _path(columns: list[str], mark: str, top: int) -> str:
     """Rectangles over unbroken runs of `mark` along the evaluations, as path data. columns[k][j]: evaluation, block."""
     found = []
+    unit = WIDTH / len(columns)
     for j in range(len(columns[0])):
         for start, stop in runs("".join(column[j] for column in columns), mark):
-            x, y, w = MARGIN + CELL * start, top + CELL * j, CELL * (stop - start)
-            found.append(f"M{x} {y}h{w}v{CELL}h-{w}z")
+            x, width = number(MARGIN + unit * start), number(unit * (stop - start))
+            found.append(f"M{x} {top + HEIGHT * j}h{width}v{HEIGHT}h-{width}z")
     return "".join(found)

@@ -2,38 +2,17 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from bench import pareto
 from bench.cell_schema import Cell, look_up
-from bench.report_axes import BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, Scale, scale
+from bench.report_axes import BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
 from bench.report_format import family_name, figure, setting_name
 from bench.report_group import Group
 from bench.report_labels import Label, place_labels
+from bench.report_markers import marker, styles
 from bench.svg import element, path
-
-SHAPES = ("circle", "square", "triangle", "diamond", "star", "down", "pentagon", "cross", "hexagon")
-STYLES = {"DDIM": 0, "DPM-Solver++": 1, "FORA": 2, "DeepCache": 3, "L2C": 4, "DPM-Solver": 5, "DDPM": 6}
-
-
-@dataclass(frozen=True)
-class Style:
-    """Colour (an index into the Okabe-Ito palette) and shape of a family."""
-
-    color: int
-    shape: str
-
-
-def styles(families: list[str]) -> dict[str, Style]:
-    """A style for every family: known ones always the same, others in order through what is left."""
-    free = [i for i in range(len(SHAPES)) if i not in {STYLES.get(name) for name in families}]
-    found: dict[str, Style] = {}
-    for i, name in enumerate(name for name in families if name not in STYLES):
-        k = free[i % len(free)] if free else i % len(SHAPES)
-        found[name] = Style(k % 8, SHAPES[k])
-    return {name: found.get(name) or Style(STYLES[name] % 8, SHAPES[STYLES[name]]) for name in families}
 
 
 def measures_of(group: Group) -> list[Measure]:
@@ -152,17 +131,20 @@ class ParetoPlot:
     def _mark(self, cell: Cell) -> Markup:
         x, y = self.place(cell)
         style, verdict = self.styles[family_name(cell)], self.group.verdict(cell).get("pareto", "")
+        kind = "cached" if cell.get("cache") else "uncached"
         reference = self.group.reference
         same_base = reference is None or cell["sampler"] == reference["sampler"] or cell.get("cache") is None
         halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict == "front" else []
-        text = f"{cell['method']}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(_latency(cell)[1])} ms"
+        text = (
+            f"{cell['method']}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(_latency(cell)[1])} ms"
+        )
         return element(
             "g",
             element("title", text + (f", {verdict}" if verdict else "")),
             *self._error_bars(cell, x, y),
             *halo,
             element("path", d=marker(style.shape, x, y, 6.5), class_="mark" if same_base else "mark hollow"),
-            class_=f"point c{style.color} {verdict or 'unplaced'}", data_family=family_name(cell), data_x=x,
+            class_=f"point c{style.color} {kind} {verdict}".strip(), data_family=family_name(cell), data_x=x,
             data_row=self.group.row_id(cell), role="img", aria_label=text,
         )  # fmt: skip
 
@@ -218,25 +200,3 @@ def _sweep_key(cells: list[Cell]):  # type: ignore[no-untyped-def]
         return name, pareto.sampler_family(cell), cell["sampler"].get("steps"), fixed
 
     return key_of
-
-
-# shape: corners, rotation in corners, size, radius of the inner corners and which of every how many they are
-_CORNERS = {
-    "square": (4, 0.5, 1.25), "triangle": (3, 0.0, 1.3), "diamond": (4, 0.0, 1.3), "star": (10, 0.0, 1.4),
-    "down": (3, 1.5, 1.3), "pentagon": (5, 0.0, 1.1), "cross": (12, 0.5, 1.25), "hexagon": (6, 0.0, 1.1),
-}  # fmt: skip
-_INNER = {"star": (2, 1, 0.45), "cross": (3, 1, 0.5)}  # every how many, which, radius
-
-
-def marker(shape: str, x: float, y: float, r: float) -> str:
-    """Path data of a marker of about equal area for every shape."""
-    if shape == "circle":
-        return f"M{x - r:.2f} {y:.2f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0Z"
-    corners, turn, size = _CORNERS[shape]
-    every, which, depth = _INNER.get(shape, (1, -1, 1.0))
-    points = []
-    for k in range(corners):
-        radius = r * size * (depth if k % every == which else 1.0)
-        angle = 2 * math.pi * (k + turn) / corners - math.pi / 2
-        points.append((x + radius * math.cos(angle), y + radius * math.sin(angle)))
-    return path(points, closed=True)

@@ -18,7 +18,7 @@ def protocol_facts(results: Results) -> Facts:
     counts = Counter(cell["status"] for cell in cells)
     facts = [
         ("Suite", str(results.suite.get("suite") or _values(cells, "suite") or "unknown")),
-        ("Suite file, SHA-256", str(results.suite.get("sha256") or "not recorded")),
+        ("Suite file, SHA-256 from", str(results.suite.get("sha256") or "not recorded")[:16]),
         ("Protocol version", _values(cells, "protocol")),
         ("Cells", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"),
         ("Time spent in cells", duration(sum(cell.get("seconds") or 0 for cell in cells))),
@@ -26,8 +26,8 @@ def protocol_facts(results: Results) -> Facts:
          if (found := [cell["finished"] for cell in cells if cell.get("finished")]) else "not recorded"),
     ]  # fmt: skip
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
-        facts.append((f"Quality: {name.replace('_', ' ')}", _values(cells, f"quality.{name}")))
-    facts += [(f"Protocol: {key}", str(value)) for key, value in _flat(results.suite.get("protocol") or {})]
+        facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
+    facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(results.suite.get("protocol") or {})]
     return [*facts, *_round_facts(cells)]
 
 
@@ -56,7 +56,12 @@ def environment_facts(results: Results) -> Facts:
 def _facts(cells: Iterable[Cell], part: str) -> Facts:
     cells = list(cells)
     names = list(dict.fromkeys(key for cell in cells for key, _ in _flat(cell.get(part) or {})))
-    return [(name.replace("_", " "), _values(cells, f"{part}.{name}")) for name in names]
+    return [(_title(name), _values(cells, f"{part}.{name}")) for name in names]
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ").replace(".", " ")
+    return words[:1].upper() + words[1:]
 
 
 def _values(cells: Iterable[Cell], dotted: str) -> str:

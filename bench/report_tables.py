@@ -11,7 +11,6 @@ from bench.report_group import Group
 from bench.results import frame, one_line
 
 Row = pd.Series
-VERSUS = {"worse": "worse", "better": "better", "undecided": "undecided", "": ""}
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,6 @@ class Column:
     text: Callable[[Row], str]
     key: str  # the data frame's column that it is sorted by
     short: bool = False  # also stands in the Markdown and LaTeX tables
-    filled: Callable[[Row], bool] = lambda row: True
 
 
 def columns(group: Group) -> list[Column]:
@@ -31,16 +29,16 @@ def columns(group: Group) -> list[Column]:
     d = group.distance
     return [
         Column("Verdict", "front, dominated or undecided within the 95 % intervals", _verdict, "pareto", True),
+        Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
+               lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
+        Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", _latency, "latency_ms", True),
+        Column("Speed-up", "measured, against the same sampler and steps uncached: median of paired ratios",
+               _speedup, "speedup", True),
         Column("vs fewer steps", f"{d} minus that of fewer steps of the same sampler at equal measured latency",
                _versus, "fd_gap", True),
         Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
-        Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
-               lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
         Column("Accuracy", "samples classified as their label",
                lambda r: percent(r["accuracy"]), "accuracy", True),
-        Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", _latency, "latency_ms", True),
-        Column("Speed-up", "measured, against the same sampler and steps uncached: median of paired ratios, 95 % interval",
-               _speedup, "speedup", True),
         Column("MAC-ideal", "what the speed-up would be if time were proportional to MACs: not a measurement",
                lambda r: _times(r["speedup_ideal"]), "speedup_ideal", True),
         Column("Branches computed", "of the same sampler uncached", lambda r: percent(r["branches_computed"], 0),
@@ -87,7 +85,10 @@ def page_rows(group: Group) -> tuple[list[Column], list[tuple[Cell, str, list[Sh
     table = table_of(group)
     used = used_columns(group, table)
     cells = [*group.cells, *group.without_numbers]
-    rows = [(cell, group.row_id(cell), [_shown(c, row) for c in used]) for cell, (_, row) in zip(cells, table.iterrows(), strict=True)]
+    rows = [
+        (cell, group.row_id(cell), [_shown(c, row) for c in used])
+        for cell, (_, row) in zip(cells, table.iterrows(), strict=True)
+    ]
     return used, rows
 
 

@@ -128,5 +128,9 @@
       });
     }));
   });
-  window.addEventListener("scroll", hideTip, { passive: true });
+  // Focusing a point may scroll to it: its tip then moves along; a tip from pointing goes away.
+  window.addEventListener("scroll", () => {
+    const focused = document.activeElement;
+    if (focused?.classList.contains("point")) showTip(focused); else hideTip();
+  }, { passive: true, capture: true });
 })();
