@@ -112,7 +112,7 @@ def escaping_skips(model: Denoiser, slot: Span) -> list[int]:
 
 
 class Executor:
-    """One trajectory after another of one plan on one denoiser; each begins with `reset`."""
+    """One trajectory after another of one plan on one denoiser; each begins with `begin` and ends with `reset`."""
 
     def __init__(self, model: Denoiser, plan: Plan) -> None:
         self.model, self.plan = model, plan
@@ -123,11 +123,17 @@ class Executor:
     def reset(self) -> None:
         """Forget everything kept: a cache lives inside one trajectory."""
         self.kept: dict[Span, Kept] = {}
+        self.conditions: list[Any] = [None] * len(self.rows)
+
+    def begin(self, timesteps: list[float], labels: Tensor) -> None:
+        """Prepare what does not depend on x: the denoiser's conditioning at every evaluation, for `labels` [B]."""
+        self.reset()
+        self.conditions = self.model.conditions(timesteps, labels)
 
     def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Evaluation k: model output for x [B,C,H,W], t [B], y [B], reusing what the plan says."""
         model = self.model
-        h, c = model.embed(x, t, y)
+        h, c = model.embed(x, t, y, self.conditions[k])
         skips: dict[int, Tensor] = {}
         marks: dict[Span, Tensor] = {}
         for step in self.rows[k]:

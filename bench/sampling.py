@@ -68,8 +68,8 @@ def run(
     """`sample` with a compiled executor: what is timed."""
     model = executor.model
     evaluations = sampler.evaluations(model.noise_schedule)
-    executor.reset()
     guide = Guidance(model, labels, guidance_scale, guidance_channels)
+    executor.begin([e.timestep for e in evaluations], guide.labels)
 
     def denoise(k: int, x: Tensor) -> Tensor:
         out = guide(executor, k, evaluations[k], x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ class Denoiser(nn.Module):
     Branch `2b` is block b's attention, `2b + 1` its MLP, in execution order. Running `embed`, then for
     every block `enter_block` and its two branches, then `unembed`, is the forward pass; the executor runs
     the same pieces but may leave branches out. Tokens `h` are [B,T,D]; `c` is what the branches are
-    conditioned on (DiT: silu of the embedding [B,D]; U-ViT: None, its time and label are tokens).
+    conditioned on (DiT: its modulations; U-ViT: None, its time and label are tokens).
     """
 
     name: str = ""  # the registered name, set by models.build
@@ -31,8 +32,12 @@ class Denoiser(nn.Module):
     def num_branches(self) -> int:
         return 2 * self.num_blocks
 
-    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Any]:
-        """x [B,C,H,W], t [B], y [B] int64 -> tokens h [B,T,D] and conditioning c."""
+    def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
+        """What does not depend on x, for every evaluation of a trajectory of labels `y` [B]: each goes to `embed`."""
+        return [None] * len(timesteps)
+
+    def embed(self, x: Tensor, t: Tensor, y: Tensor, c: Any = None) -> tuple[Tensor, Any]:
+        """x [B,C,H,W], t [B], y [B] int64 -> tokens h [B,T,D] and conditioning c, taken as given unless None."""
         raise NotImplementedError("a denoiser must embed its input")
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:

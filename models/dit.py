@@ -5,14 +5,16 @@ Parameter names and numerics are those of the official checkpoints, so their sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
 from models.denoiser import Attention, Denoiser, Mlp, attention_macs, timestep_embedding
+from models.modulation import Modulation, hoist
 from models.noise_schedule import linear as linear_schedule
 
 FREQUENCIES = 256  # width of the sinusoidal timestep embedding
@@ -65,34 +67,40 @@ class DiT(Denoiser):
         embedders: list[Any] = [self.y_embedder.embedding_table, self.t_embedder.mlp[0], self.t_embedder.mlp[2]]
         for layer in embedders:
             nn.init.normal_(layer.weight, std=0.02)
-        zeroed: list[Any] = [part.adaLN_modulation[1] for part in (*self.blocks, self.final_layer)]
-        for layer in [*zeroed, self.final_layer.linear]:
+        for layer in [*self.modulated(), self.final_layer.linear]:
             nn.init.zeros_(layer.weight)
 
-    def embed(self, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Any]:
-        h = self.x_embedder(x) + self.pos_embed
-        return h, silu(self.t_embedder(t) + self.y_embedder(y))  # c: the blocks' shared silu(c)
+    def modulated(self) -> list[Any]:
+        """The adaLN projections: one a block, chunks (shift, scale, gate) of attention then MLP; the final layer's."""
+        return [part.adaLN_modulation[1] for part in (*self.blocks, self.final_layer)]
 
-    def modulation(self, index: int, first: int, last: int, c: Tensor) -> list[Tensor]:
-        """Chunks first..last-1 of the branch's (shift, scale, gate), each [B,1,D]."""
-        layer = self.blocks[index // 2].adaLN_modulation[1]
-        D = self.width
-        rows = slice((3 * (index % 2) + first) * D, (3 * (index % 2) + last) * D)
-        return linear(c, layer.weight[rows], layer.bias[rows]).unsqueeze(1).split(D, dim=-1)
+    def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
+        labels, which = y.unique(return_inverse=True)
+        t = torch.tensor(timesteps, dtype=torch.float32, device=y.device)
+        c = silu(self.t_embedder(t).unsqueeze(1) + self.y_embedder(labels))  # [E,U,D]
+        return list(hoist(self.modulated(), c, which))
+
+    def embed(self, x: Tensor, t: Tensor, y: Tensor, c: Any = None) -> tuple[Tensor, Any]:
+        if c is None:
+            c = Modulation(self.modulated(), silu(self.t_embedder(t) + self.y_embedder(y)))
+        return self.x_embedder(x) + self.pos_embed, c
 
     def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         block = self.blocks[index // 2]
-        shift, scale = self.modulation(index, 0, 2, c)
+        first = 3 * (index % 2)
+        shift, scale = c(index // 2, first, first + 2)
         norm, sublayer = (block.norm2, block.mlp) if index % 2 else (block.norm1, block.attn)
         return sublayer(norm(h) * (1 + scale) + shift)
 
     def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
-        (gate,) = self.modulation(index, 2, 3, c)
+        gate_chunk = 3 * (index % 2) + 2
+        (gate,) = c(index // 2, gate_chunk, gate_chunk + 1)
         return torch.addcmul(h, gate, out)
 
     def unembed(self, h: Tensor, c: Any) -> Tensor:
         p, g, C = self.patch_size, self.grid, self.out_channels
-        patches = self.final_layer(h, c).view(-1, g, g, p, p, C)
+        shift, scale = c(self.num_blocks, 0, 2)
+        patches = self.final_layer(h, shift, scale).view(-1, g, g, p, p, C)
         return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
 
     def embed_macs(self) -> int:
@@ -159,8 +167,7 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(dim, out)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
 
-    def forward(self, h: Tensor, c: Any) -> Tensor:
-        shift, scale = self.adaLN_modulation[1](c).unsqueeze(1).chunk(2, dim=-1)
+    def forward(self, h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         return self.linear(self.norm_final(h) * (1 + scale) + shift)
 
 

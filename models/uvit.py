@@ -80,7 +80,7 @@ class UViT(Denoiser):
         chosen = self.in_blocks[index] if index < half else self.out_blocks[index - half - 1]
         return cast(Block, chosen)
 
-    def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> tuple[Tensor, Any]:
+    def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None, c: Any = None) -> tuple[Tensor, Any]:
         tokens = [self.patch_embed(x)]
         tokens.insert(0, self.time_embed(timestep_embedding(t, self.width).to(x.dtype)).unsqueeze(1))
         if self.num_classes > 0:

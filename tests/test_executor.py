@@ -189,3 +189,13 @@ def test_plans_that_do_not_fit_are_refused():
         Plan(4, ((), (Span(1, 3, STATE),)))
     with pytest.raises(ValueError, match="plan of 4 branches"):
         Executor(randomise(DiT(4, 1, 4, 32, 6, 4, num_classes=10)), uncached(2, 4))
+
+
+def test_conditioning_prepared_for_a_trajectory_is_the_same(model):
+    plan = from_mask([[True] * model.num_branches, [False] * model.num_branches, [True] * model.num_branches])
+    plain = outputs(model, plan)
+    executor = Executor(model, plan)
+    labels = inputs(model)[2]
+    executor.begin([float(inputs(model, k)[1][0]) for k in range(len(plan))], labels)
+    for k, expected in enumerate(plain):
+        assert (executor.evaluate(k, *inputs(model, k)) - expected).abs().max() <= 1e-5 * expected.abs().max()
