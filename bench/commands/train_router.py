@@ -20,7 +20,7 @@ from models.errors import InputError
 from models.spec import ModelSpec
 
 HELP = "train a router for the cache method l2c"
-PER_PAIR, LEAST = 60, 1000  # iterations; fewer leave the logits undecided
+PER_PAIR, LEAST = 40, 400  # iterations; fewer leave the logits undecided
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

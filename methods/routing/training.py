@@ -27,9 +27,9 @@ INFINITE = float("inf")
 class RouterRecipe(Recipe):
     """Everything that a training run depends on; kept in checkpoints and in the router's card."""
 
-    steps: int = 1000  # of the optimiser
+    steps: int = 400  # of the optimiser
     batch: int = 8
-    learning_rate: float = 0.15
+    learning_rate: float = 0.3
     warmup: int = 1
     ema_decay: float = 0.0
     clip_norm: float = INFINITE
