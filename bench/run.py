@@ -119,7 +119,9 @@ def drop_empty_log(path: Path) -> None:
 
 
 def report(directory: Path) -> None:
-    """results.csv and report.html from what is stored; says on stdout where they are."""
+    """results.csv and report.html from what is stored; prints the short table and where the report is."""
     from bench.report import write_report
 
-    print(write_report(directory))
+    path = write_report(directory)
+    print((path.parent / "table.md").read_text(encoding="utf-8"))
+    print(f"report: {path}")

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.cell_schema import SCHEMA, read_cell, read_json
 from bench.cells import Cell, Settings
@@ -46,20 +46,27 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """One run a directory. Raises InputError where another one is at work."""
+        """One run a directory; its lock files are removed at the end. Raises InputError where another one is at work."""
         make_folder(self.directory)
-        try:
-            lock = (self.directory / ".run.lock").open("a")
-        except OSError as error:
-            raise OutputError(f"cannot write in {self.directory}: {error.strerror}") from error
-        with lock:
+        path = self.directory / ".run.lock"
+        with self._open_lock(path) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
                     f"{self.directory}: another run is writing here; wait for it or choose --out"
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                for left in self.directory.glob(".*.lock"):
+                    left.unlink(missing_ok=True)
+
+    def _open_lock(self, path: Path) -> IO[str]:
+        try:
+            return path.open("a")
+        except OSError as error:
+            raise OutputError(f"cannot write in {self.directory}: {error.strerror}") from error
 
     def read(self, cell: Cell) -> dict[str, Any] | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""

@@ -29,10 +29,10 @@ def rows_in(out: Path) -> list[dict[str, str]]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run with every kind of outcome."""
     folder = tmp_path_factory.mktemp("run")
-    ways = '["raise", "exit", "crash", "memory", "print", "unsupported", "sleep"]'
+    ways = '["raise", "exit", "crash", "memory", "print", "unsupported"]'
     methods = '[{ name = "half" }, { name = "fora", interval = [1, 2] }]'
     text = cached(methods) + cached(f'{{ name = "misbehave", how = {ways} }}')
-    suite = write_suite(folder, text, timeout=15)
+    suite = write_suite(folder, text)
     done = ditbench("run", suite, "--plugin", write_plugin(folder), "--out", folder / "out", "--jobs", 2)
     (folder / "stderr").write_text(done.stderr)
     (folder / "stdout").write_text(done.stdout)
@@ -47,7 +47,6 @@ OUTCOMES = {
     "memory": ("oom", "no more"),
     "print": ("ok", None),
     "unsupported": ("unsupported", "misbehave: not on this model"),
-    "sleep": ("timeout", "stopped after 15 s"),
 }
 
 
@@ -63,6 +62,15 @@ def test_failures_are_recorded_with_their_reason(finished, how):
         assert cell["environment"]["torch"]
 
 
+def test_cell_that_hangs_is_stopped(tmp_path):
+    suite = write_suite(tmp_path, cached('{ name = "misbehave", how = "sleep" }'), timeout=3)
+    options = ["--plugin", write_plugin(tmp_path), "--out", tmp_path / "out", "--only", "*sleep"]
+    assert ditbench("run", suite, *options).returncode == 1
+    (cell,) = cells_in(tmp_path / "out").values()
+    assert (cell["status"], cell["reason"]) == ("timeout", "stopped after 3 s, the suite's timeout")
+    assert cell["timing"] is None
+
+
 def test_logs_keep_tracebacks_and_prints_and_stdout_stays_clean(finished):
     logs = finished / "out" / "logs" / "tiny"
     assert "Traceback" in (logs / "ddim-4+misbehave-how-raise.log").read_text()
@@ -74,8 +82,8 @@ def test_logs_keep_tracebacks_and_prints_and_stdout_stays_clean(finished):
 
 def test_progress_tells_every_cell_and_an_eta(finished):
     text = (finished / "stderr").read_text()
-    assert "12 cells, 0 done, 12 to run" in text
-    assert text.count("/12] tiny/") == 12
+    assert "11 cells, 0 done, 11 to run" in text
+    assert text.count("/11] tiny/") == 11
     assert "left" in text
 
 
@@ -105,7 +113,7 @@ def test_samples_of_every_cell_are_stored(finished):
 
 def test_dropped_in_method_stands_in_the_results(finished):
     rows = rows_in(finished / "out")
-    assert len(rows) == 12
+    assert len(rows) == 11
     assert [row["status"] for row in rows if row["cache"] == "half"] == ["ok"]
     assert (finished / "out" / "report.html").exists()
 
@@ -113,7 +121,7 @@ def test_dropped_in_method_stands_in_the_results(finished):
 def test_second_run_skips_everything_and_still_says_that_cells_failed(finished):
     before = cells_in(finished / "out")
     again = ditbench("run", finished / "tiny.toml", "--plugin", finished / "tiny_plugin.py", "--out", finished / "out")
-    assert "12 done, 0 to run" in again.stderr
+    assert "11 done, 0 to run" in again.stderr
     assert again.returncode == 1
     assert cells_in(finished / "out") == before
 
