@@ -46,7 +46,7 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """One run a directory; its lock files are removed at the end. Raises InputError where another one is at work."""
+        """One run a directory, without lock files at its end. Raises InputError where another one is at work."""
         make_folder(self.directory)
         path = self.directory / ".run.lock"
         with self._open_lock(path) as lock:
