@@ -74,22 +74,22 @@ def _gap_columns(gap: Interval | None) -> dict[str, Any]:
 
 _POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "quality.reference",
          "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
-         "settings.guidance_channels", "settings.device", "settings.dtype", "timing.batch",
-         "timing.threads")  # fmt: skip
+         "settings.guidance_channels", "settings.device", "settings.dtype", "settings.batch",
+         "settings.threads")  # fmt: skip
 
 
 def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
-    """Cells measured alike, so that their numbers may stand in one column. Cells without numbers are in none."""
+    """Cells measured alike, so that their numbers may stand in one column. Cells that are not ok are in none."""
     alike: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell["status"] == "ok" and look_up(cell, "quality.fd") is not None:
+        if cell["status"] == "ok":
             alike[tuple(str(look_up(cell, name)) for name in _POOL)].append(cell)
     return dict(alike)
 
 
 def place(cells: Sequence[Cell]) -> list[Point]:
-    """The points of one pool; cells without a latency have none."""
-    timed = [cell for cell in cells if look_up(cell, "timing.latency_ms")]
+    """The points of one pool: cells that have both a Fréchet distance and a latency."""
+    timed = [c for c in cells if look_up(c, "timing.latency_ms") and look_up(c, "quality.fd") is not None]
     spread = drift(timed)
     return [_point(cell, spread) for cell in timed]
 

@@ -91,8 +91,6 @@ class Plot:
 
 def plots(group: Group) -> list[Plot]:
     """The plots of a group, the Fréchet distance first."""
-    if not group.points:
-        return []
     return [
         Plot(m.key, report_plots.label_of(m, group), report_plots.ParetoPlot(group, m).svg())
         for m in report_plots.measures_of(group)

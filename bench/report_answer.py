@@ -55,7 +55,8 @@ class Answer:
 def answer(group: Group) -> Answer:
     """The answer for one group."""
     if not group.points:
-        return Answer("No cell of this model has both a quality and a latency.", [], [], [], [])
+        text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
+        return Answer(text, [], [], [], [])
     lines = [_family_line(group, name) for name in group.families if _cached(group, name)]
     return Answer(_headline(group), _sentences(group), lines, _best_lines(group), _caveats(group))
 
@@ -152,8 +153,8 @@ def _best_lines(group: Group) -> list[BestLine]:
     reference = group.reference
     if reference is None:
         return []
-    start = math.log(reference["timing"]["latency_ms"]["median"])
     found: list[BestLine] = []
+    start = math.log(reference["timing"]["latency_ms"]["median"])
     for speed in BUDGETS:
         choice = pareto.best_within(list(group.points.values()), start - math.log(speed))
         if choice is None:

@@ -60,14 +60,15 @@ def draw(group: Group) -> Figure:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     looks = styles(group.families)
+    placed = [group.by_slug[slug] for slug in group.points]
     for name in group.families:
-        cells = [group.by_slug[slug] for slug in group.points if family_name(group.by_slug[slug]) == name]
+        cells = [cell for cell in placed if family_name(cell) == name]
         if cells:
             _family(axes, group, name, sorted(cells, key=_latency), looks[name])
     front = [c for c in group.cells if group.verdict(c).get("pareto") == "front"]
     ring: dict[str, Any] = {"s": 190, "facecolors": "none", "edgecolors": "black", "linewidths": 1.3, "zorder": 4}
     axes.scatter([_latency(c) for c in front], [c["quality"]["fd"] for c in front], label="on the front", **ring)
-    _decorate(axes, group)
+    _decorate(axes, group, placed)
     return figure
 
 
@@ -93,8 +94,8 @@ def _family(axes: Axes, group: Group, name: str, cells: list[Cell], style: Style
         axes.annotate(steps, place, (6, 5), textcoords="offset points", fontsize=8)
 
 
-def _decorate(axes: Axes, group: Group) -> None:
-    values = [c["quality"]["fd"] for c in group.cells]
+def _decorate(axes: Axes, group: Group, placed: list[Cell]) -> None:
+    values = [c["quality"]["fd"] for c in placed]
     axes.set_xscale("log")
     if min(values) > 0 and max(values) > 6 * min(values):
         axes.set_yscale("log")
@@ -103,7 +104,7 @@ def _decorate(axes: Axes, group: Group) -> None:
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(ScalarFormatter())
             axis.set_minor_formatter(NullFormatter())
-    batch = group.cells[0]["timing"]["batch"] if group.cells[0].get("timing") else "?"
+    batch = placed[0]["timing"].get("batch") or "?"
     axes.set_xlabel(f"Measured latency of one batch of {batch} images, ms")
     axes.set_ylabel(f"{group.heading}, lower is better")
     axes.set_title(group.title, loc="left", fontweight="bold")

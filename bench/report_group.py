@@ -15,7 +15,7 @@ Analysis = dict[tuple[str, str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Group:
-    """Cells with numbers, and the model's cells without any (shown in its first group only)."""
+    """Cells that are ok, and the model's cells that are not (shown in its first group only)."""
 
     model: str
     cells: list[Cell]
@@ -52,8 +52,13 @@ class Group:
         return {point.key[1]: point for point in pareto.place(self.cells)}
 
     @cached_property
+    def timed(self) -> list[Cell]:
+        """Cells that have a latency, and so can stand in a plot."""
+        return [cell for cell in self.cells if look_up(cell, "timing.latency_ms")]
+
+    @cached_property
     def by_slug(self) -> dict[str, Cell]:
-        """Cells with numbers by slug."""
+        """Cells that are ok by slug."""
         return {cell["slug"]: cell for cell in self.cells}
 
     @cached_property
@@ -65,10 +70,10 @@ class Group:
     @property
     def reference(self) -> Cell | None:
         """The cell that speed-ups at a glance are counted from: the suite's, else the slowest uncached one."""
-        if self.reference_slug in self.points:
-            return self.by_slug[str(self.reference_slug)]
-        uncached = [p for p in self.points.values() if not p.cached]
-        return self.by_slug[max(uncached, key=lambda p: p.log_latency).key[1]] if uncached else None
+        uncached = [cell for cell in self.timed if cell.get("cache") is None]
+        stated = [cell for cell in self.timed if cell["slug"] == self.reference_slug]
+        slowest = max(uncached, key=lambda cell: cell["timing"]["latency_ms"]["median"], default=None)
+        return stated[0] if stated else slowest
 
     def verdict(self, cell: Cell) -> dict[str, Any]:
         """`pareto`, `fd_gap`… of a cell; empty where it has no place on the plot."""

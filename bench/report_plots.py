@@ -17,8 +17,7 @@ from bench.svg import element, path
 
 def measures_of(group: Group) -> list[Measure]:
     """The measures that at least two cells of the group have."""
-    placed = [group.by_slug[slug] for slug in group.points]
-    return [m for m in MEASURES if sum(m.value(cell) is not None for cell in placed) > 1]
+    return [m for m in MEASURES if sum(m.value(cell) is not None for cell in group.timed) > 1]
 
 
 def label_of(measure: Measure, group: Group) -> str:
@@ -33,7 +32,7 @@ class ParetoPlot:
 
     def __init__(self, group: Group, measure: Measure) -> None:
         self.group, self.measure = group, measure
-        self.cells = [group.by_slug[s] for s in group.points if measure.value(group.by_slug[s]) is not None]
+        self.cells = [cell for cell in group.timed if measure.value(cell) is not None]
         self.styles = styles(group.families)
         latencies = [v for cell in self.cells for v in _latency(cell)]
         self.x = scale(latencies, LEFT, WIDTH - RIGHT, log=True)
@@ -75,7 +74,7 @@ class ParetoPlot:
             y = self.y(tick)
             parts.append(element("path", d=path([(LEFT, y), (WIDTH - RIGHT, y)]), class_="gridline"))
             parts.append(element("text", _short(tick), x=LEFT - 8, y=y + 4, class_="tick end"))
-        batch = look_up(self.cells[0], "timing.batch")
+        batch = look_up(self.cells[0], "timing.batch") or "?"
         under = f"Measured latency of one batch of {batch} images, ms{' (log scale)' if self.x.log else ''}"
         beside = label_of(self.measure, self.group) + (" (log scale)" if self.y.log else "")
         middle = (TOP + HEIGHT - BOTTOM) / 2

@@ -22,13 +22,20 @@ def protocol_facts(results: Results) -> Facts:
         ("Protocol version", _values(cells, "protocol")),
         ("Cells", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"),
         ("Time spent in cells", duration(sum(cell.get("seconds") or 0 for cell in cells))),
-        ("Finished", " to ".join(sorted({min(found), max(found)}))
-         if (found := [cell["finished"] for cell in cells if cell.get("finished")]) else "not recorded"),
+        ("Finished", _period([cell["finished"] for cell in cells if cell.get("finished")])),
     ]  # fmt: skip
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
         facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
     facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(results.suite.get("protocol") or {})]
     return [*facts, *_round_facts(cells)]
+
+
+def _period(times: list[str]) -> str:
+    """The first and the last of ISO 8601 times in UTC, to the minute."""
+    if not times:
+        return "not recorded"
+    ends = dict.fromkeys(time[:16].replace("T", " ") for time in (min(times), max(times)))
+    return " to ".join(ends) + " UTC"
 
 
 def _round_facts(cells: list[Cell]) -> Facts:
@@ -59,8 +66,11 @@ def _facts(cells: Iterable[Cell], part: str) -> Facts:
     return [(_title(name), _values(cells, f"{part}.{name}")) for name in names]
 
 
+_ACRONYMS = {"cpu": "CPU", "gpu": "GPU", "os": "OS", "gb": "GB", "mb": "MB", "nfe": "NFE", "cuda": "CUDA"}
+
+
 def _title(name: str) -> str:
-    words = name.replace("_", " ").replace(".", " ")
+    words = " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").replace(".", " ").split())
     return words[:1].upper() + words[1:]
 
 
@@ -68,6 +78,8 @@ def _values(cells: Iterable[Cell], dotted: str) -> str:
     """The distinct values of a field; numbers that vary a lot (load) as a range."""
     found = [value for cell in cells if (value := look_up(cell, dotted)) is not None]
     distinct = list(dict.fromkeys(str(value) for value in found))
+    if dotted == "settings.guidance_channels" and not found:
+        return "all"
     if len(distinct) > 4 and all(isinstance(value, int | float) for value in found):
         return f"{min(found):g} to {max(found):g}"
     shown = ", ".join(distinct[:4]) + (f" and {len(distinct) - 4} more" if len(distinct) > 4 else "")

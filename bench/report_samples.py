@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from bench.cell_schema import Cell
+from bench.cell_schema import Cell, look_up
 from bench.report_format import figure, plus_minus
 from bench.report_group import Group
 
@@ -39,10 +39,9 @@ def strips(group: Group, directory: Path) -> list[Strip]:
 
 
 def _strip(cell: Cell, group: Group, path: Path) -> Strip:
-    quality = cell["quality"]
-    caption = f"{group.distance} {plus_minus(quality['fd'], quality.get('fd_se'))}"
-    timing = (cell.get("timing") or {}).get("latency_ms")
-    caption += f", {figure(timing['median'])} ms" if timing else ""
+    quality, latency = cell.get("quality") or {}, look_up(cell, "timing.latency_ms.median")
+    known = [f"{group.distance} {plus_minus(quality['fd'], quality.get('fd_se'))}"] if quality.get("fd") else []
+    caption = ", ".join([*known, *([f"{figure(latency)} ms"] if latency else [])])
     if not path.is_file():
         return Strip(cell["method"], caption, None, "no samples stored for this cell")
     try:

@@ -210,6 +210,18 @@ def test_a_part_that_was_not_measured_leaves_gaps_and_no_crash(tmp_path, missing
     page_of(factory.write(tmp_path, cells))
 
 
+def test_a_model_without_a_distance_still_has_plots_plans_and_no_verdict(tmp_path):
+    cells = [factory.cell(), factory.cell(steps=20), factory.cell(cache="fora", interval=2)]
+    for cell in cells:
+        keep = ("samples", "seed", "latent_error", "latent_error_reference")
+        cell["quality"] = {name: cell["quality"][name] for name in keep}
+    _, page = page_of(factory.write(tmp_path, cells))
+    shown = " ".join(page.text)
+    assert "no verdict" in shown
+    assert "Latent error against DDIM-50" in shown
+    assert "Plan of DDIM-50 + FORA" in shown
+
+
 def test_different_sample_counts_never_share_a_column(tmp_path):
     cells = [factory.cell(steps=s) for s in (50, 20)] + [factory.cell(steps=s, samples=256) for s in (40, 10)]
     text, page = page_of(factory.write(tmp_path, cells))
