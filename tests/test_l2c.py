@@ -9,11 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 import methods
+import models
 from bench.sampling import make_plan, sample
 from methods.routing import shipped
 from methods.routing.file import read_router, write_router
 from methods.routing.pattern import cached_evaluations
 from models import InputError
+from models.checkpoint import sha256
 from models.dit import DiT
 from models.uvit import UViT
 
@@ -246,3 +248,29 @@ def test_shipped_routers_by_strength(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(InputError, match="no router is shipped"):
             make_plan(model, methods.build("ddim", **other), methods.build("l2c", l1=0.5))
     shipped.shipped.cache_clear()
+
+
+SHIPPED = [
+    ("dit-mnist", "ddim", {"steps": 20}),
+    ("dit-mnist", "ddim", {"steps": 50}),
+    ("uvit-mnist", "ddim", {"steps": 50}),
+    ("uvit-mnist", "dpm-solver++", {"steps": 20, "variant": "uvit-singlestep"}),
+]
+
+
+@pytest.mark.parametrize(("name", "sampler_name", "settings"), SHIPPED)
+def test_shipped_routers_form_a_curve(name: str, sampler_name: str, settings: dict) -> None:
+    """At least four λ, each with its training's cost, and the larger λ the less is computed."""
+    model, sampler = models.build(name, weights="random"), methods.build(sampler_name, **settings)
+    strengths = shipped.strengths(name, sampler)
+    assert len(strengths) >= 4
+    computed = []
+    for l1, path in strengths.items():
+        cache = methods.build("l2c", l1=l1)
+        computed.append(make_plan(model, sampler, cache).computed.mean())
+        assert cache.training["seconds"] > 0
+        assert path.name == shipped.file_name(sampler, l1)
+        assert path.with_suffix(".json").is_file()
+        assert read_router(path).card["recipe"]["weights"] == sha256(models.spec(name).weights)
+    assert computed == sorted(computed, reverse=True)
+    assert computed[0] - computed[-1] > 0.2
