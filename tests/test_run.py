@@ -118,6 +118,35 @@ def test_dropped_in_method_stands_in_the_results(finished):
     assert (finished / "out" / "report.html").exists()
 
 
+REAL = """
+name = "real"
+reference = { name = "ddim", steps = 4 }
+protocol = { samples = 64, timing = { batch = 1, rounds = 2, seconds = 0.0 } }
+[[cells]]
+models = "dit-mnist"
+sampler = { name = "ddim", steps = 4 }
+[[cells]]
+models = "dit-mnist"
+sampler = { name = "ddim", steps = 4 }
+cache = { name = "fora", interval = [1, 3] }
+"""
+
+
+def test_quality_of_a_trained_model(tmp_path):
+    (tmp_path / "real.toml").write_text(REAL)
+    assert ditbench("run", tmp_path / "real.toml", "--out", tmp_path / "out").returncode == 0
+    rows = {row["slug"]: row for row in rows_in(tmp_path / "out")}
+    exact, cached_one = rows["ddim-4+fora-interval-1"], rows["ddim-4+fora-interval-3"]
+    for row in rows.values():
+        assert all(float(row[column]) >= 0 for column in ("fd", "fd_se", "is", "precision", "recall", "accuracy"))
+        assert row["samples"] == "64"
+    assert (exact["identical"], exact["latent_error"], exact["psnr"]) == ("64", "0.0", "")
+    assert exact["fd"] == rows["ddim-4"]["fd"]
+    assert float(cached_one["psnr"]) > 5
+    stored = load_file(tmp_path / "out" / "samples" / "dit-mnist" / "ddim-4.safetensors")
+    assert stored["images"].shape == (40, 1, 32, 32)
+
+
 def test_second_run_skips_everything_and_still_says_that_cells_failed(finished):
     before = cells_in(finished / "out")
     again = ditbench("run", finished / "tiny.toml", "--plugin", finished / "tiny_plugin.py", "--out", finished / "out")
