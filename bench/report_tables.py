@@ -63,9 +63,9 @@ def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
     return [c for c in columns(group) if c.key == "pareto" or table[c.key].notna().any()]
 
 
-def table_of(group: Group) -> pd.DataFrame:
-    """The group's rows: cells with numbers, then those without; `claimed` says whether a speed-up may be claimed."""
-    cells = [*group.cells, *group.without_numbers]
+def table_of(group: Group, cells: Sequence[Cell] | None = None) -> pd.DataFrame:
+    """Rows of `cells`, by default all of the group's; `claimed` says whether a speed-up may be claimed."""
+    cells = [*group.cells, *group.without_numbers] if cells is None else cells
     table = frame(cells, group.analysis)
     table["claimed"] = [group.claimed(cell) for cell in cells]
     return table
@@ -134,14 +134,15 @@ def _whole(value: object) -> str:
 
 def markdown(groups: Sequence[Group]) -> str:
     """The short table of every group in Markdown; pipes, line ends and HTML in names are escaped."""
-    parts = []
-    for group in groups:
-        used, rows = _short(group)
-        lines = [f"### {_md(group.title)}", "", "| Method | " + " | ".join(_md(c.heading) for c in used) + " |"]
-        lines.append("|" + " --- |" * (len(used) + 1))
-        lines += ["| " + " | ".join(_md(text) for text in row) + " |" for row in rows]
-        parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    return "\n".join(f"### {_md(group.title)}\n\n{markdown_table(group)}" for group in groups)
+
+
+def markdown_table(group: Group, cells: Sequence[Cell] | None = None) -> str:
+    """The short table of a group, or of some of its cells, in Markdown."""
+    used, rows = _short(group, cells)
+    lines = ["| Method | " + " | ".join(_md(c.heading) for c in used) + " |", "|" + " --- |" * (len(used) + 1)]
+    lines += ["| " + " | ".join(_md(text) for text in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def latex(groups: Sequence[Group]) -> str:
@@ -156,8 +157,8 @@ def latex(groups: Sequence[Group]) -> str:
     return "\n".join(parts)
 
 
-def _short(group: Group) -> tuple[list[Column], list[list[str]]]:
-    table = table_of(group)
+def _short(group: Group, cells: Sequence[Cell] | None = None) -> tuple[list[Column], list[list[str]]]:
+    table = table_of(group, cells)
     used = [c for c in used_columns(group, table) if c.short]
     rows = []
     for _, row in table.iterrows():

@@ -1,0 +1,59 @@
+"""The README is true: its example runs, CI runs its test command, its tables are the committed results."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench import readme
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text("utf-8")
+
+
+def block(after: str) -> str:
+    """The code block that follows a comment."""
+    return re.search(re.escape(after) + r".*?```\w+\n(.*?)```", TEXT, re.DOTALL).group(1)
+
+
+def ditbench(*words) -> str:
+    """Standard output of a command line that must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_example_method_is_listed_run_and_reported_as_one_file(tmp_path):
+    plugin, suite = tmp_path / "reuse_mlp.py", tmp_path / "my-suite.toml"
+    plugin.write_text(block("<!-- example:"))
+    quick = "samples = 64\n\n[protocol.timing]\nrounds = 2\nseconds = 0.1"
+    suite.write_text(block("<!-- suite:").replace("samples = 256", quick))
+    assert "reuse-mlp" in ditbench("list", "methods", "--plugin", plugin)
+    only = ["--only", "steps=20,cache=reuse-mlp|none"]
+    ditbench("run", suite, *only, "--plugin", plugin, "--out", tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "results.csv")
+    own = table[table["cache"] == "reuse-mlp"]
+    assert list(own["status"]) == ["ok", "ok"]
+    assert (own["branches_computed"] < 1).all()
+    assert "interval=2" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    commands = re.findall(r"^python3 -m venv .*$", TEXT, re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", TEXT))))
+def test_every_link_leads_to_a_file(link):
+    assert link.startswith("https://") or (ROOT / link).exists()
+
+
+def test_the_results_are_those_that_are_committed():
+    shown = TEXT.split(readme.BEGIN)[1].split(readme.END)[0].strip()
+    assert shown == readme.section(ROOT / readme.RESULTS).strip(), "run `python -m bench.readme`"
