@@ -72,14 +72,14 @@ def distance_heading(cell: Cell) -> str:
 
 
 def family_name(cell: Cell) -> str:
-    """The cache method's title, or the sampler's where nothing is cached: `FORA`, `DDIM`."""
+    """The cache method's title, or the sampler's without its steps: `FORA`, `DDIM`, `DPM-Solver++ (order=3)`."""
     title = cell["method"]
     if cell.get("cache") is not None:
         title = title.partition(" + ")[2].partition(" (")[0]
         return title or cell["cache"]["name"]
     steps = look_up(cell, "sampler.steps")
-    name, found, _ = title.partition(f"-{steps}")
-    return name if found and name else cell["sampler"]["name"]
+    name, found, variant = title.partition(f"-{steps}")
+    return name + variant if found and name else cell["sampler"]["name"]
 
 
 def setting_name(cell: Cell) -> str:

@@ -17,7 +17,7 @@ from bench import pareto
 from bench.report import write_report
 from bench.report_answer import answer
 from bench.report_figures import write_figures
-from bench.report_format import figure, plus_minus
+from bench.report_format import family_name, figure, plus_minus
 from bench.report_group import groups_of
 from bench.report_markers import SHAPES, marker, styles
 from bench.results import read_results
@@ -305,6 +305,20 @@ def test_reporting_does_not_measure():
     sources = [(ROOT / (name.replace(".", "/") + ".py")).read_text() for name in done.stdout.split()]
     assert len(sources) > 10
     assert not [text for text in sources if re.search(r"^\s*(import|from) (torch|methods|time)\b", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    ("method", "cache", "family"),
+    [
+        ("DDIM-50", None, "DDIM"),
+        ("DPM-Solver++-50 (variant=uvit-singlestep)", None, "DPM-Solver++ (variant=uvit-singlestep)"),
+        ("odd name", None, "ddim"),
+        ("DDIM-50 + FORA (interval=3)", "fora", "FORA"),
+        ("odd name", "fora", "fora"),
+    ],
+)
+def test_a_family_is_a_sampler_without_its_steps_or_a_cache_without_its_parameters(method, cache, family):
+    assert family_name(factory.cell(cache=cache) | {"method": method}) == family
 
 
 def test_families_have_their_own_colours_and_shapes():
