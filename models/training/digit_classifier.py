@@ -45,4 +45,8 @@ def evaluate(model: DigitClassifier) -> dict[str, float]:
     images, labels = digits.load()
     _, held_out = digits.split()
     predicted = model.extract(images[held_out])["logits"].argmax(1)
-    return {"training_digits": 4000, "held_out_digits": len(held_out), "held_out_accuracy": (predicted == labels[held_out]).float().mean().item()}
+    return {
+        "training_digits": 4000,
+        "held_out_digits": len(held_out),
+        "held_out_accuracy": (predicted == labels[held_out]).float().mean().item(),
+    }
