@@ -169,15 +169,15 @@ def _best_lines(group: Group) -> list[BestLine]:
 
 def _caveats(group: Group) -> list[str]:
     found = []
-    if group.resolution:
-        low, high = group.resolution
+    if group.resolutions:
         inside = [c["method"] for c in group.cells if look_up(c, "timing.speedup") and not group.claimed(c)]
+        median, worst = group.resolutions[len(group.resolutions) // 2], group.resolutions[-1]
         text = (
-            f"Resolution of the clock: a method timed against itself (A/A) seems up to {percent(max(high - 1, 0))} "
-            f"faster or {percent(max(1 - low, 0))} slower (widest 95 % interval of any cell). "
-            "Differences inside are not claimed"
+            f"Resolution of the clock: timed against itself (A/A), the same method differs by {_band(median)} in the "
+            f"median cell and by {_band(worst)} in the worst (95 % intervals). A speed-up inside its own cell's "
+            "interval is not claimed"
         )
-        found.append(f"{text}: {_join(inside)}." if inside else f"{text}; no cache setting's speed-up lies inside it.")
+        found.append(f"{text}: {_join(inside)}." if inside else f"{text}; there is none such.")
     if group.drift > 0.005:
         found.append(
             f"The same baseline, timed again with other cells, changed by {percent(group.drift)} (standard deviation) "
@@ -188,6 +188,12 @@ def _caveats(group: Group) -> list[str]:
         "paired: every method has the same seeds and labels."
     )
     return found
+
+
+def _band(ends: tuple[float, float]) -> str:
+    """An interval of ratios around 1 as per cent."""
+    low, high = (f"{100 * (end - 1):+.1f}".replace("-", "−") for end in ends)
+    return f"{low} to {high} %"
 
 
 def _distance(group: Group, cell: Cell) -> str:

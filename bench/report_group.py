@@ -84,10 +84,10 @@ class Group:
         return f"row-{self.anchor}-{[*self.by_slug, *(c['slug'] for c in self.without_numbers)].index(cell['slug'])}"
 
     @property
-    def resolution(self) -> tuple[float, float] | None:
-        """The widest A/A interval of any cell: speed-ups inside it are not claimed."""
-        found = [cell["timing"]["resolution"] for cell in self.cells if look_up(cell, "timing.resolution")]
-        return (min(r["low"] for r in found), max(r["high"] for r in found)) if found else None
+    def resolutions(self) -> list[tuple[float, float]]:
+        """The A/A intervals of all cells, narrowest first."""
+        found = [r for cell in self.cells if (r := look_up(cell, "timing.resolution"))]
+        return sorted(((r["low"], r["high"]) for r in found), key=lambda ends: math.log(ends[1] / ends[0]))
 
     @property
     def drift(self) -> float:
@@ -95,12 +95,11 @@ class Group:
         return math.expm1(pareto.drift(self.cells))
 
     def claimed(self, cell: Cell) -> bool:
-        """Whether the cell's speed-up is a speed difference that the clock can see."""
-        speedup, resolution = look_up(cell, "timing.speedup"), self.resolution
-        if not speedup:
+        """Whether the cell's speed-up is clear of its own A/A interval: a difference that its clock could see."""
+        speedup, resolution = look_up(cell, "timing.speedup"), look_up(cell, "timing.resolution")
+        if not speedup or not resolution:
             return False
-        low, high = resolution or (1.0, 1.0)
-        return speedup["low"] > high or speedup["high"] < low
+        return speedup["low"] > max(resolution["high"], 1.0) or speedup["high"] < min(resolution["low"], 1.0)
 
 
 def groups_of(results: Results, analysis: Analysis) -> list[Group]:
