@@ -95,6 +95,11 @@ def test_plan_of_other_sampler_and_model(capsys):
     assert "100.0%" in capsys.readouterr().out
 
 
+def test_plan_of_a_model_without_weights_needs_no_memory_for_them(capsys):
+    assert cli.main(["plan", "fora", "interval=2", "steps=3", "--model", "dit-xl-2"]) == 0
+    assert "uncached 711.7 G" in capsys.readouterr().out  # 3 evaluations, both halves, 118.6 G each
+
+
 def test_plan_is_drawn(tmp_path, capsys):
     path = tmp_path / "plan.png"
     assert cli.main(["plan", "deepcache", "interval=3", "steps=9", "--png", str(path)]) == 0
@@ -108,6 +113,21 @@ def test_plugin_appears_in_list(tmp_path):
     listed = json.loads(done.stdout)
     assert {"half", "misbehave"} <= names(listed["methods"])
     assert "tiny" in names(listed["models"])
+
+
+def test_plugins_from_the_environment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DITBENCH_PLUGINS", f"{tmp_path / 'nowhere.py'}:")
+    assert cli.main(["list"]) == 2
+    assert "nowhere.py: no such plugin file" in capsys.readouterr().err
+    plugin = write_plugin(tmp_path)
+    done = subprocess.run(
+        command("list", "methods"),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment() | {"DITBENCH_PLUGINS": str(plugin)},
+    )
+    assert "misbehave" in done.stdout
 
 
 def test_broken_plugin_is_reported_and_the_rest_is_listed(tmp_path):

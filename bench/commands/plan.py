@@ -7,6 +7,8 @@ import ast
 import sys
 from typing import Any
 
+import torch
+
 import methods
 import models
 from bench import plan_text, plugins
@@ -36,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"ditbench: {reason}", file=sys.stderr)
     sampler, cache = parse(args.method)
     spec = models.spec(args.model)
-    shipped = spec.weights is not None and spec.weights.is_file()
-    model = models.build(args.model, weights=None if shipped else "random")  # a plan depends on the structure alone
+    with torch.device("meta"):  # a plan depends on the structure alone
+        model = models.build(args.model, weights="random", device="meta")
     plan = make_plan(model, sampler, cache)
     title = " ".join(args.method) + f" on {args.model}"
     print(title)
