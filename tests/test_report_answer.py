@@ -1,0 +1,97 @@
+"""What the report claims: sentences, verdicts and number formats."""
+
+import cell_factory as factory
+import pytest
+
+from bench import pareto
+from bench.report import write_report
+from bench.report_answer import answer
+from bench.report_format import family_name, figure, plus_minus
+from bench.report_group import groups_of
+from bench.report_markers import SHAPES, marker, styles
+
+
+def answer_of(cells):
+    results = type("R", (), {"cells": cells, "models": ["dit-mnist"], "suite": {"reference": {"dit-mnist": "ddim-50"}}})
+    return answer(groups_of(results, pareto.analyse(cells))[0])
+
+
+CURVE = [factory.cell(steps=40, ms=400.0, fd=4.0), factory.cell(steps=10, ms=100.0, fd=8.0)]
+
+
+@pytest.mark.parametrize(
+    ("fd", "headline"),
+    [
+        (3.0, "1 is better than simply taking fewer steps"),
+        (9.0, "none are better than simply taking fewer steps of the same sampler and 1 is worse"),
+        (6.0, "none can be told from simply taking fewer steps"),
+    ],
+)
+def test_the_headline_says_what_the_intervals_decide(fd, headline):
+    found = answer_of([*CURVE, factory.cell(cache="fora", interval=2, ms=200.0, fd=fd)])
+    assert headline in found.headline
+
+
+def test_a_speed_up_within_the_resolution_is_not_claimed(tmp_path):
+    slow = factory.cell(cache="fora", interval=1, ms=447.0, fd=4.0)
+    found = answer_of([*CURVE, slow])
+    assert "interval is not claimed: DDIM-50 + FORA (interval=1)." in " ".join(found.caveats)
+    assert found.families[0].speedups == ""
+    assert "within A/A" in write_report(factory.write(tmp_path, [*CURVE, slow])).read_text()
+
+
+def test_one_disturbed_cell_does_not_blind_the_others():
+    calm, disturbed = (factory.cell(cache="fora", interval=n, ms=200.0 + n, fd=6.0) for n in (2, 3))
+    disturbed["timing"]["resolution"] = {"low": 0.2, "median": 1.0, "high": 9.9}
+    found = answer_of([*CURVE, calm, disturbed])
+    text = " ".join(found.caveats)
+    assert "−0.8 to +0.9 % in the median cell and by −80.0 to +890.0 % in the worst" in text
+    assert "is not claimed: DDIM-50 + FORA (interval=3)." in text
+
+
+def test_best_at_a_speed_counts_measured_latency_only():
+    cheap = factory.cell(cache="fora", interval=5, ms=399.0, fd=3.5)  # a fifth of the work, hardly faster
+    found = answer_of([factory.cell(ms=400.0, fd=4.0), factory.cell(steps=10, ms=100.0, fd=8.0), cheap])
+    assert [(line.speed, line.best) for line in found.best][:3] == [
+        ("1×", "DDIM-50 + FORA (interval=5)"), ("1.5×", "DDIM-10"), ("2×", "DDIM-10"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "cache", "family"),
+    [
+        ("DDIM-50", None, "DDIM"),
+        ("DPM-Solver++-50 (variant=uvit-singlestep)", None, "DPM-Solver++ (variant=uvit-singlestep)"),
+        ("odd name", None, "ddim"),
+        ("DDIM-50 + FORA (interval=3)", "fora", "FORA"),
+        ("odd name", "fora", "fora"),
+    ],
+)
+def test_a_family_is_a_sampler_without_its_steps_or_a_cache_without_its_parameters(method, cache, family):
+    assert family_name(factory.cell(cache=cache) | {"method": method}) == family
+
+
+def test_families_have_their_own_colours_and_shapes():
+    names = ["DDIM", "DPM-Solver++", "FORA", "DeepCache", "L2C", "MyCache", "Other"]
+    looks = styles(names)
+    assert len({(s.color, s.shape) for s in looks.values()}) == len(names)
+    assert len({s.shape for s in looks.values()}) == len(names)
+    assert styles(["MyCache"])["MyCache"].shape in SHAPES
+    assert all(marker(shape, 0, 0, 5).endswith("Z") for shape in SHAPES)
+    assert len(styles([f"m{i}" for i in range(30)])) == 30
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1.2345, "1.23"), (0.012345, "0.0123"), (123.4, "123"), (-0.5, "−0.500"), (1e-7, "1.00e−07"),
+     (None, "–"), (float("nan"), "–"), (123456, "123,456"), (9.999, "10.0")],
+)  # fmt: skip
+def test_numbers_are_shown_to_three_digits(value, text):
+    assert figure(value) == text
+
+
+def test_an_error_decides_how_many_digits_its_value_has():
+    assert plus_minus(3.21234, 0.0312) == "3.212 ± 0.031"
+    assert plus_minus(123.4, 12.3) == "123 ± 12"
+    assert plus_minus(3.2, None) == "3.20"
+    assert plus_minus(None, 1.0) == "–"
