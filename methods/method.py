@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -85,15 +86,16 @@ class Method:
         """Check what one parameter alone cannot say; raise InputError."""
 
 
-class Sampler(Method):
+class Sampler(Method, ABC):
     """Turns noise into samples with a known sequence of evaluations."""
 
     kind = "sampler"
 
+    @abstractmethod
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
         """The evaluations in execution order, known before sampling starts."""
-        raise NotImplementedError(f"{self.name} must list its evaluations")
 
+    @abstractmethod
     def sample(self, denoise: Denoise, x: torch.Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> torch.Tensor:
         """Run the trajectory from noise `x` [B,C,H,W] and return samples of the same shape.
 
@@ -101,10 +103,9 @@ class Sampler(Method):
         [B,2C,H,W] with DiT's variance channels. `step_noise(k)` is the noise [B,C,H,W] that a
         stochastic sampler adds after evaluation `k`; deterministic samplers never call it.
         """
-        raise NotImplementedError(f"{self.name} must sample")
 
 
-class CacheMethod(Method):
+class CacheMethod(Method, ABC):
     """A function from (denoiser structure, the sampler's evaluations) to a plan."""
 
     kind = "cache"
@@ -124,6 +125,6 @@ class CacheMethod(Method):
         """`tiny` for a pair, overridden likewise. Conformance tests build every cache method with these two."""
         return cls.tiny
 
+    @abstractmethod
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """The plan for every evaluation of `sampler` on `model`."""
-        raise NotImplementedError(f"{self.name} must make a plan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from models.noise_schedule import NoiseSchedule
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, ABC):
     """A transformer that predicts noise from `x_t, t, y`, as a chain of residual branches.
 
     Branch `2b` is block b's attention, `2b + 1` its MLP, in execution order. Running `embed`, then for
@@ -36,25 +37,25 @@ class Denoiser(nn.Module):
         """What does not depend on x, for every evaluation of a trajectory of labels `y` [B]: each goes to `embed`."""
         return [None] * len(timesteps)
 
+    @abstractmethod
     def embed(self, x: Tensor, t: Tensor, y: Tensor, c: Any = None) -> tuple[Tensor, Any]:
         """x [B,C,H,W], t [B], y [B] int64 -> tokens h [B,T,D] and conditioning c, taken as given unless None."""
-        raise NotImplementedError("a denoiser must embed its input")
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
         """Tokens before the block's first branch; joins the long skip where there is one."""
         return h
 
+    @abstractmethod
     def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         """The branch's output [B,T,D] before its gate: what L2C and FORA keep."""
-        raise NotImplementedError("a denoiser must compute its branches")
 
     def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
         """Tokens after the branch: h + gate * out, the gate from the current timestep."""
         return h + out
 
+    @abstractmethod
     def unembed(self, h: Tensor, c: Any) -> Tensor:
         """Tokens [B,T,D] -> model output [B,C or 2C,H,W]."""
-        raise NotImplementedError("a denoiser must unembed its tokens")
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Noise prediction [B,C or 2C,H,W] of `x` [B,C,H,W] at network timesteps `t` [B], labels `y` [B]."""
@@ -69,22 +70,25 @@ class Denoiser(nn.Module):
         return self.unembed(h, c)
 
     # Multiply-accumulates of one unguided image, matmuls and convolutions only, attention products included.
+    @abstractmethod
     def embed_macs(self) -> int:
         """Patch, time and label embedding plus the output projection: what every evaluation pays."""
-        raise NotImplementedError("a denoiser must count its work")
 
     def enter_block_macs(self, block: int) -> int:
+        """What joins the long skip."""
         return 0
 
+    @abstractmethod
     def branch_macs(self, index: int) -> int:
-        raise NotImplementedError("a denoiser must count its work")
+        """The branch up to its output, before the gate."""
 
     def residual_macs(self, index: int) -> int:
+        """The gate: paid also where the branch is reused."""
         return 0
 
+    @abstractmethod
     def token_shape(self) -> tuple[int, int]:
         """(T, D) of one image's tokens: the size of everything a cache keeps."""
-        raise NotImplementedError("a denoiser must state its token shape")
 
 
 def timestep_embedding(t: Tensor, dim: int) -> Tensor:
