@@ -16,9 +16,7 @@ import methods
 import models
 from bench import protocol
 from bench.cell_schema import SCHEMA
-
-SAMPLER_TITLES = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver": "DPM-Solver", "dpm-solver++": "DPM-Solver++"}
-CACHE_TITLES = {"fora": "FORA", "deepcache": "DeepCache", "l2c": "L2C"}
+from models.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,14 @@ class Part:
     def method(self) -> Any:
         """The method itself. Raises InputError for unknown names, keys and values."""
         return methods.build(self.name, **self.given)
+
+    @property
+    def title(self) -> str:
+        """As papers write it; the bare name where a plugin is broken."""
+        try:
+            return methods.find(self.name).title or self.name
+        except InputError:
+            return self.name
 
     @property
     def params(self) -> dict[str, Any]:
@@ -81,11 +87,11 @@ class Cell:
     def title(self) -> str:
         """The method's name for people: `DDIM-50 + FORA (interval=3)`."""
         steps = self.sampler.params.get("steps")
-        title = SAMPLER_TITLES.get(self.sampler.name, self.sampler.name) + ("" if steps is None else f"-{steps}")
+        title = self.sampler.title + ("" if steps is None else f"-{steps}")
         title += _bracket({k: v for k, v in _stated(self.sampler).items() if k != "steps"})
         if self.cache is None:
             return title
-        return f"{title} + {CACHE_TITLES.get(self.cache.name, self.cache.name)}{_bracket(_stated(self.cache))}"
+        return f"{title} + {self.cache.title}{_bracket(_stated(self.cache))}"
 
     def identity(self, settings: Settings) -> dict[str, Any]:
         """Everything that the cell's numbers depend on, as far as it is known before running."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from methods.plan import BRANCH, OFFSET, STATE, Plan
 
 MARKS = {BRANCH: ".", STATE: "s", OFFSET: "o"}  # "#" is a computed branch
-LEGEND = "# computed   . reused branch   s skipped, state kept   o skipped, offset kept"
+MEANINGS = {"#": "computed", ".": "reused branch", "s": "skipped, state kept", "o": "skipped, offset kept"}
+COLORS = {"#": "#0072b2", ".": "#f0e442", "s": "#e69f00", "o": "#cc79a7"}  # Okabe and Ito
+LEGEND = "   ".join(f"{mark} {meaning}" for mark, meaning in MEANINGS.items())
 
 
 def rows(plan: Plan) -> list[str]:
@@ -25,19 +27,21 @@ def draw(plan: Plan, title: str, path: str | Path) -> None:
     """PNG heat map of the plan. Raises OutputError where it cannot be written."""
     import io
 
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
     from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     from bench.files import write_bytes
 
-    codes = [["#.so".index(mark) for mark in row] for row in rows(plan)]
-    figure, axes = pyplot.subplots(figsize=(2 + plan.branches * 0.16, 1.5 + len(plan) * 0.11))
-    axes.imshow(codes, cmap=ListedColormap(["#0072b2", "#f0e442", "#e69f00", "#cc79a7"]), vmin=0, vmax=3, aspect="auto")
-    axes.set(title=title, xlabel="branch (even: attn, odd: mlp)", ylabel="evaluation")
+    codes = [[list(COLORS).index(mark) for mark in row] for row in rows(plan)]
+    figure = Figure(figsize=(2 + plan.branches * 0.16, 2 + len(plan) * 0.11))
+    axes = figure.add_subplot()
+    axes.imshow(codes, cmap=ListedColormap(list(COLORS.values())), vmin=0, vmax=len(COLORS) - 1, aspect="auto")
+    axes.set(title=title, xlabel="branch (even: attention, odd: MLP)", ylabel="evaluation")
+    used = {mark: meaning for mark, meaning in MEANINGS.items() if any(mark in row for row in rows(plan))}
+    patches = [Patch(color=COLORS[mark], label=meaning) for mark, meaning in used.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False)
+    figure.set_layout_engine("constrained")
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
+    figure.savefig(content, format="png", dpi=120)
     write_bytes(Path(path), content.getvalue())

@@ -19,6 +19,7 @@ class DDIM(Sampler):
     """Deterministic at eta = 0; eta = 1 adds as much noise as DDPM's posterior. Learned variances are not used."""
 
     name = "ddim"
+    title = "DDIM"
     parameters = {
         "steps": Parameter(int, 50, 1, 1000, help="respaced steps; one evaluation each"),
         "eta": Parameter(float, 0.0, 0.0, 1.0, help="noise added at each step, as a fraction of DDPM's"),
@@ -34,7 +35,7 @@ class DDIM(Sampler):
     @property
     def label(self) -> str:
         settings = [f"η={self.eta:g}"] * (self.eta > 0) + [self.spacing] * (self.spacing != EVEN)
-        return f"DDIM-{self.steps}" + (f" ({', '.join(settings)})" if settings else "")
+        return super().label + (f" ({', '.join(settings)})" if settings else "")
 
     def tables(self, schedule: NoiseSchedule) -> Respaced:
         return respace(schedule, self.steps, self.spacing)

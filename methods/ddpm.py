@@ -19,6 +19,7 @@ class DDPM(Sampler):
     """x_{i-1} ~ N(posterior mean, variance): learned for [B,2C,H,W] outputs, else the posterior's."""
 
     name = "ddpm"
+    title = "DDPM"
     parameters = {
         "steps": Parameter(int, 250, 1, 1000, help="respaced steps; one evaluation each"),
         "clip_denoised": Parameter(bool, False, help="clamp every prediction of the clean image to [-1, 1]"),
@@ -26,10 +27,6 @@ class DDPM(Sampler):
     tiny = {"steps": 4}
     steps: int
     clip_denoised: bool
-
-    @property
-    def label(self) -> str:
-        return f"DDPM-{self.steps}"
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
         return respace(schedule, self.steps).evaluations()

@@ -17,6 +17,7 @@ class DeepCache(CacheMethod):
     """
 
     name = "deepcache"
+    title = "DeepCache"
     parameters = {
         "interval": Parameter(int, low=1, high=1000, required=True, help="evaluations between refreshes"),
         "depth": Parameter(int, default=1, low=1, high=1000, help="blocks computed at either end"),

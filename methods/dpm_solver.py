@@ -40,7 +40,7 @@ class DPMSolver(Sampler):
     """Exponential integrator of the predicted noise."""
 
     name = "dpm-solver"
-    title: ClassVar[str] = "DPM-Solver"
+    title = "DPM-Solver"
     sign: ClassVar[int] = 1  # of λ in the integration variable
     parameters = {
         "steps": Parameter(int, 20, 1, 1000, help="evaluations requested; the singlestep_fixed variants round down"),

@@ -14,6 +14,7 @@ class Fora(CacheMethod):
     """
 
     name = "fora"
+    title = "FORA"
     parameters = {"interval": Parameter(int, low=1, high=1000, required=True, help="evaluations between refreshes")}
     tiny = {"interval": 2}
     exact = {"interval": 1}

@@ -30,6 +30,7 @@ class L2C(CacheMethod):
     """
 
     name = "l2c"
+    title = "L2C"
     parameters = {
         "router": Parameter(object, help="router file, or scores in [0, 1] as a tensor [rows, branches]"),
         "l1": Parameter(float, None, 0.0, 1e6, help="λ of a shipped router"),

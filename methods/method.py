@@ -63,6 +63,7 @@ class Method:
     """Base of samplers and cache methods. Declared parameters become attributes, validated."""
 
     name: ClassVar[str] = ""  # empty: abstract, not registered
+    title: ClassVar[str] = ""  # as papers write it; empty: the name
     kind: ClassVar[str] = ""  # "sampler" or "cache"
     parameters: ClassVar[dict[str, Parameter]] = {}
     tiny: ClassVar[dict[str, Any]] = {}  # the setting that conformance tests run
@@ -90,6 +91,11 @@ class Sampler(Method, ABC):
     """Turns noise into samples with a known sequence of evaluations."""
 
     kind = "sampler"
+
+    @property
+    def label(self) -> str:
+        """The sampler with its number of steps, as tables and titles name it."""
+        return f"{self.title or self.name}-{self.params.get('steps', '')}".removesuffix("-")
 
     @abstractmethod
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:

@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     with torch.device("meta"):  # a plan depends on the structure alone
         model = models.build(args.model, weights="random", device="meta")
     plan = make_plan(model, sampler, cache)
-    title = " ".join(args.method) + f" on {args.model}"
+    with_sampler = f", {sampler.label}" if cache else ""
+    title = " ".join(args.method) + f"{with_sampler} on {args.model}"
     print(title)
     print(plan_text.LEGEND)
     evaluations = sampler.evaluations(model.noise_schedule)
