@@ -37,20 +37,21 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     """Everything of a cell's result that is measured. Raises Unsupported, and whatever the method raises."""
     reporter.phase("building", 0.0)
     settings, cell = task.settings, task.cell
-    spec = models.spec(cell.model)
-    model = models.build(cell.model, device=settings.device, dtype=getattr(torch, settings.dtype))
-    plans = make_plans(cell, model)
-    executors = {name: Executor(model, plan) for name, plan in plans.items()}
+    guided = models.spec(cell.model).guidance_scale != 1
     lock = QuietLock(Store(task.directory).directory, reporter.waiting)
-    result: dict[str, Any] = {
-        "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
-        "work": work(model, plans, executors["method"], guided=spec.guidance_scale != 1),
-        "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
-        "settings": describe_settings(task),
-    }
-    trajectories_of = {name: trajectory(task, executor) for name, executor in executors.items()}
-    with lock.sampling():  # before the quality metrics load what has no part in sampling
-        result["memory"] = memory(task, executors["method"], trajectories_of["method"], spec.guidance_scale != 1)
+    with lock.sampling():
+        model = models.build(cell.model, device=settings.device, dtype=getattr(torch, settings.dtype))
+        plans = make_plans(cell, model)
+        executors = {name: Executor(model, plan) for name, plan in plans.items()}
+        trajectories_of = {name: trajectory(task, executor) for name, executor in executors.items()}
+        result: dict[str, Any] = {
+            "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
+            "work": work(model, plans, executors["method"], guided),
+            "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
+            "settings": describe_settings(task),
+            # before the quality metrics load what has no part in sampling
+            "memory": memory(task, executors["method"], trajectories_of["method"], guided),
+        }
     result["quality"] = sample_and_compare(task, model, lock, reporter)
     reporter.phase("timing", SAMPLING_SHARE + 0.05)
     with lock.timing():
@@ -116,8 +117,10 @@ def latents_of(task: Task, other: Cell, model: Denoiser, lock: QuietLock, report
     if stored is not None:
         return stored
     latents = sample(task, other, model, lock, reporter)
-    images = trajectories.decode(other, latents[: trajectories.SHOWN]) if models.spec(other.model).features else None
-    trajectories.store(path, key, latents, images)
+    with lock.sampling():
+        shown = latents[: trajectories.SHOWN]
+        images = trajectories.decode(other, shown) if models.spec(other.model).features else None
+        trajectories.store(path, key, latents, images)
     return latents
 
 

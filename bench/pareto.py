@@ -75,7 +75,7 @@ def _gap_columns(gap: Interval | None) -> dict[str, Any]:
 _POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "quality.reference",
          "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
          "settings.guidance_channels", "settings.device", "settings.dtype", "settings.batch",
-         "settings.threads")  # fmt: skip
+         "settings.threads", "environment.cpu", "environment.gpu", "environment.torch")  # fmt: skip
 
 
 def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
@@ -121,7 +121,7 @@ def drift(cells: Iterable[Cell]) -> float:
     for cell in cells:
         baseline = look_up(cell, "timing.baseline_ms.median")
         if baseline:
-            groups[(*sampler_family(cell), cell["sampler"]["steps"])].append(math.log(baseline))
+            groups[(*sampler_family(cell), look_up(cell, "sampler.steps"))].append(math.log(baseline))
     squares = sum(float(np.var(g)) * len(g) for g in groups.values())
     freedom = sum(len(g) - 1 for g in groups.values())
     return math.sqrt(squares / freedom) if freedom else 0.0

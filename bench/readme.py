@@ -41,6 +41,8 @@ def model_section(group: Group) -> str:
     figure = (FIGURES / f"pareto-{group.model}.png").as_posix()
     return (
         f"### {group.model}\n\n{provenance(cell)}\n\n![Quality against latency on {group.model}]({figure})\n\n"
+        f"Of {len(group.cells)} cells: uncached samplers that nothing dominates and, for every cache method at\n"
+        "every step count, the setting that does best against fewer steps. The report shows all.\n\n"
         f"{markdown_table(group, telling(group))}\n"
     )
 

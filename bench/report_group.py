@@ -9,6 +9,7 @@ from bench import pareto
 from bench.cell_schema import Cell, look_up
 from bench.report_format import distance_heading, distance_name, family_name
 from bench.results import Results
+from bench.statistics import is_resolved
 
 Analysis = dict[tuple[str, str], dict[str, Any]]
 
@@ -95,11 +96,9 @@ class Group:
         return math.expm1(pareto.drift(self.cells))
 
     def claimed(self, cell: Cell) -> bool:
-        """Whether the cell's speed-up is clear of its own A/A interval: a difference that its clock could see."""
+        """Whether the cell's speed-up is one that its own clock can see (docs/protocol.md, "Resolution")."""
         speedup, resolution = look_up(cell, "timing.speedup"), look_up(cell, "timing.resolution")
-        if not speedup or not resolution:
-            return False
-        return speedup["low"] > max(resolution["high"], 1.0) or speedup["high"] < min(resolution["low"], 1.0)
+        return bool(speedup and resolution) and is_resolved(speedup, resolution)
 
 
 def groups_of(results: Results, analysis: Analysis) -> list[Group]:

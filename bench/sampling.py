@@ -68,6 +68,8 @@ def run(
     """`sample` with a compiled executor: what is timed."""
     model = executor.model
     evaluations = sampler.evaluations(model.noise_schedule)
+    check_trajectory(executor, len(evaluations), noise, step_noise)
+    check_guidance(model, guidance_scale, guidance_channels)
     guide = Guidance(model, labels, guidance_scale, guidance_channels)
     executor.begin([e.timestep for e in evaluations], guide.labels)
 
@@ -129,11 +131,29 @@ def balanced_labels(indices: Sequence[int], classes: int) -> Tensor:
     return torch.tensor([i % classes for i in indices])
 
 
+def check_trajectory(executor: Executor, evaluations: int, noise: Tensor, step_noise: Tensor | None) -> None:
+    """Raise InputError unless the plan, and the step noise where given, have a row for every evaluation."""
+    if len(executor.plan) != evaluations:
+        raise InputError(f"the plan has {len(executor.plan)} rows, the sampler makes {evaluations} evaluations")
+    if step_noise is not None and step_noise.shape != (evaluations, *noise.shape):
+        raise InputError(f"step noise has shape {list(step_noise.shape)}, expected {[evaluations, *noise.shape]}")
+
+
+def check_guidance(model: Denoiser, scale: float, channels: int | None) -> None:
+    """Raise InputError unless the denoiser can be guided so."""
+    if scale != 1 and not model.can_be_guided:
+        raise InputError("guidance needs a denoiser with a null class; guidance_scale must be 1")
+    if channels is not None and not 0 < channels <= model.latent_shape[0]:
+        raise InputError(f"guidance_channels must lie in 1..{model.latent_shape[0]}, got {channels}")
+
+
 def check_inputs(model: Denoiser, noise: Tensor, labels: Tensor) -> None:
     """Raise InputError unless noise and labels fit the denoiser and each other."""
     if noise.ndim != 4 or tuple(noise.shape[1:]) != model.latent_shape:
         raise InputError(f"noise has shape {list(noise.shape)}, expected [B, *{list(model.latent_shape)}]")
     if labels.shape != noise.shape[:1]:
         raise InputError(f"labels have shape {list(labels.shape)}, expected [{len(noise)}]")
+    if model.null_label < 0:  # an unconditional denoiser: labels are not read
+        return
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) <= model.null_label:
         raise InputError(f"labels must lie in 0..{model.null_label}")

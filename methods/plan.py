@@ -53,6 +53,11 @@ class Plan:
             self._check_row(k, row)
         if self.rows and self.rows[0]:
             raise ValueError("evaluation 0 has nothing to reuse")
+        orders: dict[tuple[int, int, str], int] = {}
+        for slot in (slot for row in self.rows for span in row for slot in span.slots()):
+            place = (slot.start, slot.stop, slot.keep)
+            if orders.setdefault(place, slot.order) != slot.order:
+                raise ValueError(f"branches {slot.start}..{slot.stop} are reused with two different orders")
 
     def _check_row(self, k: int, row: Sequence[Span]) -> None:
         end = 0

@@ -33,6 +33,11 @@ class Denoiser(nn.Module, ABC):
     def num_branches(self) -> int:
         return 2 * self.num_blocks
 
+    @property
+    def can_be_guided(self) -> bool:
+        """Whether there is a null class to evaluate without a label."""
+        return self.null_label >= 0
+
     def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
         """What does not depend on x, for every evaluation of a trajectory of labels `y` [B]: each goes to `embed`."""
         return [None] * len(timesteps)

@@ -17,6 +17,7 @@ from models.denoiser import Attention, Denoiser, Mlp, attention_macs, timestep_e
 from models.modulation import Modulation, hoist
 from models.noise_schedule import linear as linear_schedule
 
+TABLE_BYTES = 2**28  # modulations of a whole trajectory are tabulated up to this size, else made when needed
 FREQUENCIES = 256  # width of the sinusoidal timestep embedding
 
 
@@ -70,12 +71,19 @@ class DiT(Denoiser):
         for layer in [*self.modulated(), self.final_layer.linear]:
             nn.init.zeros_(layer.weight)
 
+    @property
+    def can_be_guided(self) -> bool:
+        return self.class_dropout_prob > 0
+
     def modulated(self) -> list[Any]:
         """The adaLN projections: one a block, chunks (shift, scale, gate) of attention then MLP; the final layer's."""
         return [part.adaLN_modulation[1] for part in (*self.blocks, self.final_layer)]
 
     def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
         labels, which = y.unique(return_inverse=True)
+        entries = len(timesteps) * len(labels) * (6 * self.num_blocks + 2) * self.width
+        if entries * self.pos_embed.element_size() > TABLE_BYTES:
+            return [None] * len(timesteps)
         t = torch.tensor(timesteps, dtype=torch.float32, device=y.device)
         c = silu(self.t_embedder(t).unsqueeze(1) + self.y_embedder(labels))  # [E,U,D]
         return list(hoist(self.modulated(), c, which))

@@ -187,6 +187,8 @@ def test_plans_that_do_not_fit_are_refused():
         Plan(4, ((), (Span(0, 3), Span(2, 4))))
     with pytest.raises(ValueError, match="block boundary"):
         Plan(4, ((), (Span(1, 3, STATE),)))
+    with pytest.raises(ValueError, match="two different orders"):
+        Plan(4, ((), (Span(0, 1),), (Span(0, 1, order=1),)))
     with pytest.raises(ValueError, match="plan of 4 branches"):
         Executor(randomise(DiT(4, 1, 4, 32, 6, 4, num_classes=10)), uncached(2, 4))
 
@@ -199,3 +201,9 @@ def test_conditioning_prepared_for_a_trajectory_is_the_same(model):
     executor.begin([float(inputs(model, k)[1][0]) for k in range(len(plan))], labels)
     for k, expected in enumerate(plain):
         assert (executor.evaluate(k, *inputs(model, k)) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_tables_that_would_be_too_large_are_not_made(monkeypatch):
+    monkeypatch.setattr("models.dit.TABLE_BYTES", 1000)
+    model = randomise(DiT(4, 1, 4, 32, 2, 4, num_classes=10))
+    assert model.conditions([900.0, 100.0], torch.tensor([1, 2])) == [None, None]
