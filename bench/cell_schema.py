@@ -13,9 +13,12 @@ MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only 
 PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset"}
 Cell = dict[str, Any]
 
+MOST_EXACT = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
+
 _NUMBER = (int, float)
 # dotted path -> (types, required in an ok cell); everything may be null unless it is required
 _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
+    "key": ((str,), True),
     "model": ((str,), True),
     "slug": ((str,), True),
     "method": ((str,), True),
@@ -27,16 +30,27 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "cache": ((dict,), False),
     "cache.params": ((dict,), False),
     "plan.nfe": ((int,), False),
+    "plan.branches": ((int,), False),
     "plan.rows": ((list,), False),
     "settings": ((dict,), False),
+    "settings.guidance_scale": (_NUMBER, False),
+    "settings.device": ((str,), False),
+    "settings.dtype": ((str,), False),
     "environment": ((dict,), False),
     "training": ((dict,), False),
     "training.seconds": (_NUMBER, False),
+    "quality.samples": ((int,), False),
+    "quality.seed": ((int,), False),
+    "quality.reference_samples": ((int,), False),
+    "quality.identical": ((int,), False),
+    "quality.weights_sha256": ((str,), False),
     "quality.features": ((str,), False),
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),
     "quality.fd_jackknife": ((list,), False),
     "quality.accuracy_groups": ((list,), False),
+    "timing.batch": ((int,), False),
+    "timing.threads": ((int,), False),
     "timing.rounds": ((list,), False),
     "suite": ((str,), False),
     "reason": ((str,), False),
@@ -45,13 +59,12 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
 }
 _INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution")
 _NUMBERS = {
-    "quality": ("samples", "seed", "reference_samples", "fd", "fd_se", "fd_corrected", "sfd", "is", "precision",
-                "recall", "kid", "accuracy", "accuracy_se", "psnr", "latent_error", "identical", "psnr_reference",
-                "latent_error_reference"),
-    "timing": ("batch", "threads", "speedup_ideal"),
+    "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
+                "psnr", "latent_error", "psnr_reference", "latent_error_reference"),
+    "timing": ("speedup_ideal",),
     "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
     "memory": ("peak_mb", "cache_mb"),
-    "plan": ("branches", "branches_computed"),
+    "plan": ("branches_computed",),
 }  # fmt: skip
 
 
@@ -67,10 +80,12 @@ def read_cell(path: Path) -> Cell:
 
 
 def read_json(path: Path) -> Cell:
-    """A JSON object without NaN, infinities or repeated keys. Raises InputError naming the file."""
+    """A JSON object without NaN, infinities, integers beyond 2^53, repeated keys. Raises InputError naming the file."""
     try:
         text = path.read_text("utf-8")
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+        value = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
+        )
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -96,6 +111,13 @@ def _refuse(text: str) -> float:
 def _finite(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else _refuse(text)
+
+
+def _exact(text: str) -> int:
+    value = int(text)
+    if abs(value) > MOST_EXACT:
+        raise ValueError(f"an integer of {len(text.lstrip('-'))} digits is beyond 2^53")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import methods
 import models
 from bench import protocol
-from bench.cell_schema import SCHEMA
+from bench.cell_schema import MOST_EXACT, SCHEMA
 from models.errors import InputError
 
 
@@ -45,7 +45,7 @@ class Part:
         try:
             return {key: _plain(value) for key, value in self.method.params.items()}
         except Exception:  # a broken plugin: the cell fails with its reason when it runs
-            return dict(self.given)
+            return {key: _plain(value) for key, value in self.given.items()}
 
     def settings(self) -> dict[str, Any]:
         return {"name": self.name, "params": self.params}
@@ -135,7 +135,9 @@ class Cell:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    """A parameter's value as JSON holds it: the value itself, or its text."""
+    exact = not isinstance(value, int) or abs(value) <= MOST_EXACT
+    return value if exact and isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _stated(part: Part) -> dict[str, Any]:
@@ -167,7 +169,9 @@ def _bracket(params: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Floats in their short form where that loses nothing: values that differ must not share a file name."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
 def _safe(value: Any) -> str:

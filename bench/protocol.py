@@ -34,8 +34,8 @@ class Protocol:
 
 
 LIMITS: dict[str, tuple[float, float]] = {  # lowest and highest value of every key
-    "samples": (2, 10_000_000),
-    "seed": (0, 2**62),
+    "samples": (32, 10_000_000),  # one for each jackknife group
+    "seed": (0, 2**53),  # integers that JSON keeps exactly
     "sampling_batch": (1, 100_000),
     "timeout": (0.1, 30 * 86400),
     "batch": (1, 100_000),

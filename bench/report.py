@@ -24,17 +24,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     """Write the report of a result directory; returns its path (`out`, or DIR/report.html).
 
-    Beside it: results.csv, table.md, table.tex. Raises InputError where there are no results, or a file cannot be
-    written; a cell file that cannot be trusted is listed on the page and none of its numbers is used.
+    In DIR, wherever the page goes: results.csv, table.md, table.tex. Raises InputError where there are no
+    results, or a file cannot be written; a cell file that cannot be trusted is listed on the page and none of its
+    numbers is used.
     """
     directory = Path(directory)
     results = read_results(directory)
     analysis = pareto.analyse(results.cells)
     groups = groups_of(results, analysis)
     target = directory / "report.html" if out is None else Path(out)
-    write_csv(frame(results.cells, analysis), target.parent / "results.csv")
-    write_bytes(target.parent / "table.md", report_tables.markdown(groups).encode())
-    write_bytes(target.parent / "table.tex", report_tables.latex(groups).encode())
+    write_csv(frame(results.cells, analysis), directory / "results.csv")
+    write_bytes(directory / "table.md", report_tables.markdown(groups).encode())
+    write_bytes(directory / "table.tex", report_tables.latex(groups).encode())
     write_bytes(target, render(results, analysis, groups).encode())
     return target
 

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from bench.cell_schema import Cell, look_up
@@ -10,6 +11,7 @@ from bench.report_format import duration, percent
 from bench.results import Results
 
 Facts = list[tuple[str, str]]
+SUITES = Path(__file__).parent / "suites"  # the shipped ones
 
 
 def protocol_facts(results: Results) -> Facts:
@@ -94,10 +96,23 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Facts:
 
 
 def commands(results: Results) -> Facts:
-    """(what it does, command line)."""
-    suite = str(results.suite.get("suite") or "SUITE")
-    directory = results.directory.resolve().name
+    """(what it does, command line). The directory stands as it was given, so the lines work from the same place."""
+    name = str(results.suite.get("suite") or "")
+    shipped = name in {path.stem for path in SUITES.glob("*.toml")}
+    suite = name if shipped else "SUITE.toml"
+    source = "" if shipped else f", SUITE.toml being the file of the suite {name}".rstrip()
+    directory = shlex.quote(str(results.directory))
     return [
-        ("Run it again from nothing, and write this page", f"ditbench run {shlex.quote(suite)}"),
-        ("Write this page again from the stored results", f"ditbench report {shlex.quote(directory)}"),
-    ]
+        (f"Go on with this run and write this page (finished cells are kept, a missing directory is begun{source})",
+         f"ditbench run {shlex.quote(suite)} --out {directory}{_options(results)}"),
+        ("Write this page again from the stored results", f"ditbench report {directory}"),
+    ]  # fmt: skip
+
+
+def _options(results: Results) -> str:
+    """The options without which the run would be another one."""
+    settings = results.suite.get("settings")
+    chosen = settings if isinstance(settings, dict) else {}
+    usual = {"device": "cpu", "threads": 1}
+    given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())

@@ -123,5 +123,5 @@ def report(directory: Path) -> None:
     from bench.report import write_report
 
     path = write_report(directory)
-    print((path.parent / "table.md").read_text(encoding="utf-8"))
+    print((directory / "table.md").read_text(encoding="utf-8"))
     print(f"report: {path}")

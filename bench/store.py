@@ -98,7 +98,7 @@ def describe(suite: Suite, settings: Settings) -> dict[str, Any]:
 
 
 def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
-    """A suite may gain or lose cells between runs; its name, protocol and settings must stay."""
+    """A suite may gain or lose cells between runs; its name, protocol, settings and reference must stay."""
     if not isinstance(old, dict) or old.get("schema") != SCHEMA:
         raise InputError(f"{directory / 'suite.json'}: not a suite record of schema {SCHEMA}; choose another --out")
     if old.get("suite") != new["suite"]:
@@ -112,6 +112,18 @@ def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
                 raise InputError(
                     f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
                 )
+    check_same_reference(directory, flat(old.get("reference")), new["reference"])
+
+
+def check_same_reference(directory: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Of models known before, all cells compare with one reference; a model that is new in the suite may be new here.
+
+    A suite states a reference for all of its models or for none.
+    """
+    if bool(old) == bool(new) and all(old.get(model, slug) == slug for model, slug in new.items()):
+        return
+    before, now = (", ".join(sorted({str(slug) for slug in r.values()})) or "none" for r in (old, new))
+    raise InputError(f"{directory}: its run has the reference {before}, this one {now}; choose another --out")
 
 
 def flat(table: Any, prefix: str = "") -> dict[str, Any]:

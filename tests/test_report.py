@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from bench.report import write_report
 from bench.report_figures import write_figures
+from bench.report_provenance import commands
 from bench.results import read_results
 from models.errors import InputError
 
@@ -237,11 +238,25 @@ def test_the_tables_beside_the_page(full):
     assert (directory / "results.csv").read_text().count("\n") == 77
 
 
-def test_out_names_the_page_and_the_tables_go_beside_it(tmp_path):
+def test_out_names_the_page_and_the_tables_stay_with_the_results(tmp_path):
     directory = factory.write(tmp_path / "run", [factory.cell(), factory.cell(steps=20)])
     assert write_report(directory, tmp_path / "shared" / "page.html") == tmp_path / "shared" / "page.html"
-    assert {p.name for p in (tmp_path / "shared").iterdir()} == {"page.html", "results.csv", "table.md", "table.tex"}
-    assert {p.name for p in directory.iterdir()} == {"cells", "suite.json"}
+    assert {p.name for p in (tmp_path / "shared").iterdir()} == {"page.html"}
+    assert {p.name for p in directory.iterdir()} == {"cells", "suite.json", "results.csv", "table.md", "table.tex"}
+
+
+@pytest.mark.parametrize(("suite", "argument"), [("small", "small"), ("my suite", "SUITE.toml")])
+def test_the_commands_name_the_directory_as_given_and_the_runs_options(tmp_path, monkeypatch, suite, argument):
+    directory = factory.write(tmp_path / "some where" / "run", [factory.cell()])
+    record = json.loads((directory / "suite.json").read_text())
+    record |= {"suite": suite, "settings": {"device": "cpu", "dtype": "float32", "threads": 2}}
+    (directory / "suite.json").write_text(json.dumps(record))
+    monkeypatch.chdir(tmp_path)
+    (what, run), (_, report) = commands(read_results("some where/run"))
+    assert run == f"ditbench run {argument} --out 'some where/run' --threads 2"
+    assert report == "ditbench report 'some where/run'"
+    assert "finished cells are kept" in what
+    assert ("the file of the suite my suite" in what) == (suite == "my suite")
 
 
 def test_the_same_results_make_the_same_page_and_figures(tmp_path):

@@ -85,6 +85,14 @@ DAMAGE = {
     "key twice": lambda made: '{"schema": 1, "schema": 1}',
     "steps as text": _edit(sampler__steps="50"),
     "quality a list": _edit(quality=[]),
+    "no key": _edit(key=None),
+    "half a sample": _edit(quality__samples=2000.5),
+    "batch as text": _edit(timing__batch="8"),
+    "guidance as text": _edit(settings__guidance_scale="1.5"),
+    "integer beyond 64 bits": _edit(quality__seed=10**30),
+    "integer beyond floats": _edit(work__macs=10**400),
+    "integer beyond Python's digits": lambda made: json.dumps(made).replace('"seed": 0', f'"seed": {"9" * 5000}'),
+    "weights as a list": _edit(quality__weights_sha256=[]),
 }
 
 

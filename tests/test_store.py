@@ -29,6 +29,9 @@ def result(**changes: object) -> dict[str, object]:
     return {**head, "status": "failed", "reason": "why", "finished": "now", **changes}
 
 
+NO_KEY = json.dumps({name: value for name, value in result().items() if name != "key"})
+
+
 def test_results_come_back(tmp_path):
     store = Store(tmp_path)
     assert store.read(CELL) is None
@@ -36,7 +39,7 @@ def test_results_come_back(tmp_path):
     assert store.read(CELL) == result()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\0", "[" * 100_000])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\0", "[" * 100_000, NO_KEY])
 def test_corrupt_cell_file_is_one_line_that_names_it(tmp_path, content):
     store = Store(tmp_path)
     store.write(CELL, result())
@@ -72,6 +75,19 @@ def test_directory_of_another_run_is_refused(tmp_path, other, settings, expected
     with pytest.raises(InputError, match=expected):
         store.open(other, settings)
     assert (tmp_path / "suite.json").read_bytes() == before
+
+
+def test_another_reference_is_refused_and_a_new_model_may_bring_its_own(tmp_path):
+    def compared_with(**references: int) -> Suite:
+        cells = {m: Cell(m, Part("ddim", {"steps": s}), None, Protocol()) for m, s in references.items()}
+        return Suite("t", "t", "", Protocol(), (CELL,), cells, "0" * 64)
+
+    store = Store(tmp_path)
+    store.open(compared_with(dit=5), Settings())
+    for other, shown in ((compared_with(dit=9), "ddim-9"), (suite_of(), "none")):
+        with pytest.raises(InputError, match=f"reference ddim-5, this one {shown}"):
+            store.open(other, Settings())
+    store.open(compared_with(dit=5, uvit=5), Settings())
 
 
 def test_damaged_or_missing_suite_record_is_refused(tmp_path):

@@ -81,7 +81,7 @@ MISTAKES = {
     "out of range": (HEAD + DDIM.replace("10", "0"), "'steps' must lie in"),
     "unknown protocol key": (HEAD + "[protocol]\nsample = 3\n" + DDIM, "did you mean 'samples'?"),
     "protocol type": (HEAD + '[protocol]\nsamples = "3"\n' + DDIM, "'samples' must be int"),
-    "protocol range": (HEAD + "[protocol]\nsamples = 1\n" + DDIM, "'samples' must lie in"),
+    "protocol range": (HEAD + "[protocol]\nsamples = 31\n" + DDIM, "'samples' must lie in [32,"),
     "not a number": (HEAD + "[protocol]\ntimeout = nan\n" + DDIM, "'timeout' must lie in"),
     "timing key": (HEAD + "[protocol.timing]\nround = 3\n" + DDIM, "did you mean 'rounds'?"),
     "timing is no table": (HEAD + "[protocol]\ntiming = 3\n" + DDIM, "'timing' must be a table"),
@@ -153,6 +153,17 @@ def test_slugs_of_hostile_values_are_file_names_and_stay_apart():
         assert name.isascii()
         assert name.isprintable()
         assert len(name) < 100
+
+
+def test_floats_that_differ_have_different_slugs(tmp_path):
+    close = "[1e-3, 0.1234567, 0.12345671, 0.30000000000000004, 0.3]"
+    made = slugs(load(tmp_path, HEAD + DDIM.replace("steps = 10", f"steps = 10, eta = {close}")))
+    assert len(made) == 5
+    assert "ddim-10-eta-0.001" in made, "a value that its short form names keeps it"
+
+
+def test_integers_that_json_readers_would_round_are_stored_as_text():
+    assert Part("x", {"word": 2**60, "size": -(2**53)}).params == {"word": str(2**60), "size": -(2**53)}
 
 
 def test_cells_travel_to_other_processes():

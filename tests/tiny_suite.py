@@ -66,8 +66,8 @@ name = "{name}"
 title = "Tiny"
 reference = {{ name = "ddim", steps = 4 }}
 [protocol]
-samples = 6
-sampling_batch = 4
+samples = 32
+sampling_batch = 16
 timeout = {timeout}
 [protocol.timing]
 batch = 2

@@ -9,7 +9,7 @@ HELP = "write results.csv and report.html from a directory of results"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="a run's directory")
-    parser.add_argument("--out", metavar="FILE", help="the report's file (default: DIR/report.html)")
+    parser.add_argument("--out", metavar="FILE", help="the page's file (default: DIR/report.html); tables stay in DIR")
 
 
 def run(args: argparse.Namespace) -> int:
