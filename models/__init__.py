@@ -21,8 +21,15 @@ _plugins: dict[str, ModelSpec] = {}
 
 @cache
 def _shipped() -> dict[str, ModelSpec]:
-    modules = (importlib.import_module(f"models.{m.name}") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
-    return {s.name: s for module in modules for s in specs_in(module)}
+    found: dict[str, ModelSpec] = {}
+    files: dict[str, str] = {}
+    for info in pkgutil.iter_modules(__path__):
+        for s in [] if info.ispkg else specs_in(importlib.import_module(f"models.{info.name}")):
+            if found.setdefault(s.name, s) is not s:
+                first = files[s.name]
+                raise InputError(f"models/{first}.py and models/{info.name}.py both define the model '{s.name}'")
+            files.setdefault(s.name, info.name)
+    return found
 
 
 def specs_in(module: ModuleType) -> list[ModelSpec]:
@@ -32,8 +39,14 @@ def specs_in(module: ModuleType) -> list[ModelSpec]:
 
 
 def register(module: ModuleType) -> list[str]:
-    """Register the models that a plugin module defines; returns their names."""
-    added = {s.name: s for s in specs_in(module)}
+    """Register the models that a plugin module defines; returns their names.
+
+    Raises InputError for a name of a shipped model. A shipped spec that the module merely imports is no definition.
+    """
+    shipped = _shipped()
+    added = {s.name: s for s in specs_in(module) if shipped.get(s.name) is not s}
+    for name in added.keys() & shipped.keys():
+        raise InputError(f"{module.__name__}: the model name '{name}' is taken")
     _plugins.update(added)
     return sorted(added)
 

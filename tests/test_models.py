@@ -1,11 +1,15 @@
 """Named models, and weights from strangers."""
 
+import dataclasses
 import pickle
+import sys
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+import methods.registry
 import models
 from models.checkpoint import load_into, read_tensors
 from models.dit import DiT
@@ -57,6 +61,53 @@ def test_unknown_and_unshipped_models_say_what_to_do():
         models.build("dit-minst")
     with pytest.raises(InputError, match="ships no weights: pass weights=PATH"):
         models.build("dit-s-2")
+
+
+def plugin(**content):
+    module = ModuleType("plugin")
+    vars(module).update(content)
+    return module
+
+
+def test_a_plugin_cannot_take_the_name_of_a_shipped_model(monkeypatch):
+    monkeypatch.setattr(models, "_plugins", {})
+    shipped = models.spec("dit-mnist")
+    with pytest.raises(InputError, match="plugin: the model name 'dit-mnist' is taken"):
+        models.register(plugin(spec=dataclasses.replace(shipped, guidance_scale=9.0)))
+    assert models.spec("dit-mnist") is shipped
+    own = plugin(spec=dataclasses.replace(shipped, name="own"), specs=[shipped])  # an import is no definition
+    assert models.register(own) == models.register(own) == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("package", "registry", "text", "message"),
+    [
+        (
+            models,
+            models,
+            "import dataclasses\nfrom models.dit_mnist import spec as first\nspec = dataclasses.replace(first)\n",
+            "models/dit_mnist.py and models/zz_twin.py both define the model 'dit-mnist'",
+        ),
+        (
+            methods,
+            methods.registry,
+            "from methods.ddim import DDIM\nclass Twin(DDIM):\n    pass\n",
+            "methods/ddim.py and methods/zz_twin.py both define the method 'ddim'",
+        ),
+    ],
+)
+def test_two_files_with_one_name_are_both_named(package, registry, text, message, tmp_path, monkeypatch):
+    (tmp_path / "zz_twin.py").write_text(text)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    monkeypatch.setattr(package, "zz_twin", None, raising=False)  # undone after the import
+    monkeypatch.delitem(sys.modules, f"{package.__name__}.zz_twin", raising=False)
+    registry._shipped.cache_clear()
+    try:
+        with pytest.raises(InputError, match=message):
+            registry.names()
+    finally:
+        registry._shipped.cache_clear()
+        sys.modules.pop(f"{package.__name__}.zz_twin", None)
 
 
 class Creates:

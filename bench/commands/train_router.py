@@ -18,6 +18,7 @@ from methods.routing.training import RouterRecipe, train_router
 from models.checkpoint import sha256
 from models.errors import InputError
 from models.spec import ModelSpec
+from models.training.shipped import expect_not_shipped
 
 HELP = "train a router for the cache method l2c"
 PER_PAIR, LEAST = 40, 400  # iterations; fewer leave the logits undecided
@@ -44,12 +45,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=recipe.seed, help=f"default: {recipe.seed}")
     parser.add_argument("--weights", help="the model's weights, if not the shipped ones")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: among the shipped routers of the package")
+    parser.add_argument("--force", action="store_true", help="replace a router that came with the package")
 
 
 def run(args: argparse.Namespace) -> int:
     check(args)
     spec = models.spec(args.model)
     sampler = build_sampler(args)
+    out = args.out or ROUTERS / args.model / file_name(sampler, args.l1)
+    expect_not_shipped(out, ROUTERS, args.force)
     denoiser = models.build(args.model, weights=args.weights)
     kind = args.data or data.default_kind(spec)
     recipe = RouterRecipe(
@@ -64,7 +68,6 @@ def run(args: argparse.Namespace) -> int:
         sampler=f"{sampler.name} {sampler.params}",
         data=kind,
     )
-    out = args.out or ROUTERS / args.model / file_name(sampler, args.l1)
     print(f"training data: {kind}; an interrupted run resumes with the same command", file=sys.stderr)
     latents, labels = data.latents(kind, spec, denoiser, args.samples, args.seed)
     card = train_router(denoiser, sampler, latents, labels, recipe, out)

@@ -114,10 +114,7 @@ def train_router(
     logits = RouterLogits(loss.pairs, denoiser.num_branches, recipe.seed)
     checkpoint = out.with_name(out.name + ".checkpoint")
     trainer = Trainer(logits, loss, recipe, checkpoint)
-    try:
-        trained = trainer.run()
-    except OSError as error:
-        raise InputError(f"{checkpoint}: cannot be written ({error.strerror})") from error
+    trained = trainer.run()
     assert isinstance(trained, RouterLogits)
     trained.clamp()
     rows = {pair.row: row for pair, row in zip(loss.pairs, trained.rows, strict=True)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InputError
+from models.training.interrupt import deferred_interrupt
 
 Loss = Callable[[nn.Module, torch.Generator], Tensor]
 
@@ -57,10 +58,18 @@ class Trainer:
             self._resume()
 
     def run(self, save_every_s: float = 60.0) -> nn.Module:
-        """Train to the end of the recipe and return the EMA weights' model, in eval mode."""
+        """Train to the end of the recipe and return the EMA weights' model, in eval mode.
+
+        Ctrl-C saves the checkpoint before KeyboardInterrupt is raised. Raises OutputError where it cannot be saved.
+        """
+        with deferred_interrupt() as interrupted:
+            self._steps(save_every_s, interrupted)
+        return self.ema
+
+    def _steps(self, save_every_s: float, interrupted: Callable[[], bool]) -> None:
         last_save = started = time.monotonic()
         earlier, losses = self.progress.seconds, []
-        while self.progress.step < self.recipe.steps:
+        while self.progress.step < self.recipe.steps and not interrupted():
             losses.append(self._step())
             self.progress.seconds = earlier + time.monotonic() - started
             if len(losses) == 100 or self.progress.step == self.recipe.steps:
@@ -71,7 +80,8 @@ class Trainer:
                 self.save()
                 last_save = time.monotonic()
         self.save()
-        return self.ema
+        if interrupted():
+            raise KeyboardInterrupt
 
     def _step(self) -> float:
         recipe, step = self.recipe, self.progress.step
@@ -104,9 +114,10 @@ class Trainer:
         print(line, file=sys.stderr, flush=True)
 
     def save(self) -> None:
-        """Write the checkpoint atomically."""
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.checkpoint.with_suffix(".partial")
+        """Write the checkpoint atomically. Raises OutputError."""
+        from bench.files import write_bytes
+
+        content = io.BytesIO()  # on a full disk torch.save to a path raises whatever its archive writer likes
         torch.save(
             {
                 "recipe": vars(self.recipe),
@@ -117,9 +128,9 @@ class Trainer:
                 "generator": self.generator.get_state(),
                 "global_generator": torch.get_rng_state(),
             },
-            partial,
+            content,
         )
-        os.replace(partial, self.checkpoint)
+        write_bytes(self.checkpoint, content.getvalue())
 
     def _resume(self) -> None:
         try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from models import spec as find_spec
@@ -19,6 +18,7 @@ from models.spec import WEIGHTS, ModelSpec, build_random
 from models.training import digits
 from models.training.denoiser import DenoisingLoss
 from models.training.loop import Recipe, Trainer
+from models.training.shipped import expect_not_shipped
 
 PARTS = ("digit-autoencoder", "digit-classifier")  # the denoisers need both
 
@@ -30,17 +30,18 @@ def trainable() -> list[str]:
     return [*PARTS, *(n for n in names() if find_spec(n).training)]
 
 
-def train(name: str, out: Path | None = None, **overrides: Any) -> Path:
+def train(name: str, out: Path | None = None, force: bool = False, **overrides: Any) -> Path:
     """Train `name` and store weights and card in `out` (default: the package's own weights folder).
 
-    `overrides` replace fields of the recipe. An interrupted run resumes from `out`/checkpoint.pt.
-    Raises InputError for an unknown name, a checkpoint of another recipe, or an unusable folder.
+    `overrides` replace fields of the recipe. An interrupted run resumes from `out`/checkpoint.pt. Raises InputError for
+    an unknown name, a checkpoint of another recipe, an unusable folder, or shipped weights in it without `force`.
     """
     from models.training.card import write_card
     from models.training.reference import write_references
 
     expect_one_of("trainable model", name, trainable())
     folder = WEIGHTS / name if out is None else out
+    expect_not_shipped(folder / "weights.safetensors", WEIGHTS, force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,9 +83,8 @@ def digit_latents(spec: ModelSpec) -> torch.Tensor:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Store a state dict as float16 safetensors, atomically."""
+    """Store a state dict as float16 safetensors, atomically. Raises OutputError."""
+    from bench.files import write_bytes
+
     tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, partial)
-    partial.chmod(0o644)  # safetensors writes private files
-    os.replace(partial, path)
+    write_bytes(path, save({k: v.contiguous() for k, v in tensors.items()}))
