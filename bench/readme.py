@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import pareto
-from bench.cell_schema import Cell
+from bench.cell_schema import Cell, look_up
 from bench.files import write_bytes
 from bench.report_figures import write_figures
 from bench.report_group import Group, groups_of
@@ -37,24 +37,25 @@ def section(directory: Path) -> str:
 
 def model_section(group: Group) -> str:
     """One model: how it was measured, the plot, the short table."""
-    cell = group.cells[0]
     figure = (FIGURES / f"pareto-{group.model}.png").as_posix()
     return (
-        f"### {group.model}\n\n{provenance(cell)}\n\n![Quality against latency on {group.model}]({figure})\n\n"
+        f"### {group.model}\n\n{provenance(group)}\n\n![Quality against latency on {group.model}]({figure})\n\n"
         f"Of {len(group.cells)} cells: uncached samplers that nothing dominates and, for every cache method at\n"
         "every step count, the setting that does best against fewer steps. The report shows all.\n\n"
         f"{markdown_table(group, telling(group))}\n"
     )
 
 
-def provenance(cell: Cell) -> str:
+def provenance(group: Group) -> str:
     """How the numbers were measured, in one sentence."""
+    cell = group.cells[0]
+    commits = dict.fromkeys(str(look_up(c, "environment.commit"))[:7] for c in group.cells)
     settings, machine = cell["settings"], cell["environment"]
     return (
         f"{cell['quality']['samples']:,} samples a cell (seeds from {cell['quality']['seed']}), guidance "
         f"{settings['guidance_scale']:g}, timed in batches of {cell['timing']['batch']} in {settings['dtype']} on "
         f"{settings['threads']} thread(s) of {machine.get('cpu')}, torch {machine.get('torch')}, protocol "
-        f"{cell['protocol']}, commit {str(machine.get('commit'))[:7]}. Rerun: `ditbench run {cell['suite']}`."
+        f"{cell['protocol']}, commit {', '.join(commits)}. Rerun: `ditbench run {cell['suite']}`."
     )
 
 
