@@ -1,7 +1,7 @@
 """The README's results section, from committed results: `python -m bench.readme` rewrites it and its figures.
 
-The short table shows, for every model, the uncached samplers that nothing dominates and, for every cache method at
-every step count, the setting that does best against fewer steps. The report has all cells.
+The short table shows, for every model, the front, the uncached samplers that nothing dominates and, for every cache
+method at every step count, the setting that does best against fewer steps. The report has all cells.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def model_section(group: Group) -> str:
     figure = (FIGURES / f"pareto-{group.model}.png").as_posix()
     return (
         f"### {group.model}\n\n{provenance(group)}\n\n![Quality against latency on {group.model}]({figure})\n\n"
-        f"Of {len(group.cells)} cells: uncached samplers that nothing dominates and, for every cache method at\n"
-        "every step count, the setting that does best against fewer steps. The report shows all.\n\n"
+        f"Of {len(group.cells)} cells: the front, uncached samplers that nothing dominates and, for every cache\n"
+        "method at every step count, the setting that does best against fewer steps. The report shows all.\n\n"
         f"{markdown_table(group, telling(group))}\n"
     )
 
@@ -64,15 +64,16 @@ def telling(group: Group) -> list[Cell]:
     chosen: dict[tuple, Cell] = {}
     for cell in group.timed:
         verdict = group.verdict(cell)
+        if verdict.get("pareto") == "front" or (cell.get("cache") is None and verdict.get("pareto") != "dominated"):
+            chosen[(cell["slug"],)] = cell
         if cell.get("cache") is None:
-            if verdict.get("pareto") != "dominated":
-                chosen[(cell["slug"],)] = cell
             continue
         kind = (cell["sampler"]["name"], cell["sampler"]["steps"], cell["cache"]["name"])
         best = chosen.get(kind)
         if best is None or gap(group, cell) < gap(group, best):
             chosen[kind] = cell
-    return sorted(chosen.values(), key=lambda c: -c["timing"]["latency_ms"]["median"])
+    distinct = {cell["slug"]: cell for cell in chosen.values()}
+    return sorted(distinct.values(), key=lambda c: -c["timing"]["latency_ms"]["median"])
 
 
 def gap(group: Group, cell: Cell) -> float:
