@@ -113,7 +113,7 @@ class Cell:
         """Weights, plugins and routers: the same names with other contents are another cell."""
         paths: list[Path | None] = [path for part in parts for path in _sources(part)]
         if self.broken is None:
-            paths.append(models.spec(self.model).weights)
+            paths += [models.spec(self.model).weights, models.plugin_file(self.model)]
             if self.cache is not None and hasattr(self.cache.method, "files"):
                 paths += self.cache.method.files(self.model, self.sampler.method)
         return [path for path in paths if path is not None and path.is_file()]

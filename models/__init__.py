@@ -14,9 +14,10 @@ from models.denoiser import Denoiser
 from models.errors import InputError, expect_one_of
 from models.spec import ModelSpec, build_random
 
-__all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "register", "spec"]
+__all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "plugin_file", "register", "spec"]
 
 _plugins: dict[str, ModelSpec] = {}
+_plugin_files: dict[str, Path] = {}
 
 
 @cache
@@ -48,7 +49,15 @@ def register(module: ModuleType) -> list[str]:
     for name in added.keys() & shipped.keys():
         raise InputError(f"{module.__name__}: the model name '{name}' is taken")
     _plugins.update(added)
+    file = getattr(module, "__file__", None)
+    if file:
+        _plugin_files.update(dict.fromkeys(added, Path(file)))
     return sorted(added)
+
+
+def plugin_file(name: str) -> Path | None:
+    """The file of the plugin that defines a model, on which its results depend; None for shipped models."""
+    return _plugin_files.get(name)
 
 
 def names() -> list[str]:
