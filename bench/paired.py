@@ -57,14 +57,6 @@ def psnr_summary(images: Tensor, other: Tensor) -> dict[str, Any]:
     }
 
 
-def psnr(images: Tensor, other: Tensor) -> Array:
-    """Peak signal-to-noise ratio of each pair in dB, float64 [N]; infinite for identical pairs.
-
-    10 log₁₀(255² / MSE) with the mean over one image's pixels and channels, uint8 images [N,C,H,W].
-    """
-    return decibels(squared_errors(images, other))
-
-
 def squared_errors(images: Tensor, other: Tensor) -> Array:
     """Mean squared error of each pair of uint8 images [N,C,H,W], float64 [N]."""
     require_images("images", images)
@@ -106,6 +98,7 @@ def require_same_shape(what: str, tensor: Tensor, other: Tensor) -> None:
 
 
 def decibels(squared: Any) -> Any:
+    """Peak signal-to-noise ratio 10 log10(255^2 / MSE) in dB; infinite where the error is zero."""
     with np.errstate(divide="ignore"):
         return 10 * np.log10(PEAK**2 / np.asarray(squared, dtype=np.float64))
 

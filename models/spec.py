@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,11 @@ class ModelSpec:
     reference: str | None = None
     training: dict[str, Any] = field(default_factory=dict)  # fields of models.training.loop.Recipe
 
-    @property
+    @cached_property
     def latent_shape(self) -> tuple[int, int, int]:
-        config = self.config  # DiT's names, or U-ViT's
-        channels = config["in_channels"] if "in_channels" in config else config["in_chans"]
-        size = config["input_size"] if "input_size" in config else config["img_size"]
-        return channels, size, size
+        """(C, H, W) as the architecture states it; found without allocating any weights."""
+        with torch.device("meta"):
+            return build_random(self).latent_shape
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError where no autoencoder is shipped."""

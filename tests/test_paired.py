@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.paired import latent_cosine, latent_error, paired_fidelity, psnr, psnr_summary
+from bench.paired import decibels, latent_cosine, latent_error, paired_fidelity, psnr_summary, squared_errors
 from models.errors import InputError
 
 properties = settings(deadline=None, max_examples=25, derandomize=True)
@@ -20,7 +20,7 @@ def images(*values):
 
 
 def test_psnr_by_hand_and_identical_pairs():
-    found = psnr(images(0, 10, 255), images(255, 0, 255))
+    found = decibels(squared_errors(images(0, 10, 255), images(255, 0, 255)))
     np.testing.assert_allclose(found, [0, 20 * np.log10(25.5), np.inf])
 
 
@@ -84,8 +84,8 @@ def test_refuses_unpaired_or_broken_latents(latents, other, says):
 
 def test_refuses_unpaired_or_float_images():
     with pytest.raises(InputError, match="against"):
-        psnr(images(1, 2), images(1))
+        squared_errors(images(1, 2), images(1))
     with pytest.raises(InputError, match="uint8"):
-        psnr(images(1).float(), images(1))
+        squared_errors(images(1).float(), images(1))
     with pytest.raises(InputError, match="2 latents but 1 images"):
         paired_fidelity(torch.ones(2, 4), images(1), torch.ones(2, 4), images(1))

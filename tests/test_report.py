@@ -166,7 +166,8 @@ def test_a_part_that_was_not_measured_leaves_gaps_and_no_crash(tmp_path, missing
     cells = [factory.cell(), factory.cell(steps=20), factory.cell(cache="l2c", l1=0.03)]
     for cell in cells:
         cell[missing] = None
-    page_of(factory.write(tmp_path, cells))
+    text, _ = page_of(factory.write(tmp_path, cells))
+    assert all(cell["method"] in text for cell in cells)
 
 
 def test_a_model_without_a_distance_still_has_plots_plans_and_no_verdict(tmp_path):

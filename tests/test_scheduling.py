@@ -65,8 +65,9 @@ def test_durations_are_for_people(seconds, text):
 
 
 def test_samplers_share(tmp_path):
-    with QuietLock(tmp_path).sampling(), QuietLock(tmp_path).sampling():
-        pass
+    waits: list[bool] = []
+    with QuietLock(tmp_path).sampling(), QuietLock(tmp_path, waits.append).sampling():
+        assert waits == []
 
 
 def test_timer_waits_for_samplers_and_they_for_it(tmp_path):
