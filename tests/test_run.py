@@ -211,7 +211,7 @@ def test_edited_plugin_runs_again(tmp_path):
 def test_interrupt_is_code_130_and_leaves_nobody_behind(tmp_path):
     suite = write_suite(tmp_path, cached('{ name = "misbehave", how = "sleep" }'))
     arguments = command("run", suite, "--plugin", write_plugin(tmp_path), "--out", tmp_path / "out", "--jobs", 1)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so its children
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment())
     signal.signal(signal.SIGINT, before)
     sleeping = tmp_path / "out" / "logs" / "tiny" / "ddim-4+misbehave-how-sleep.log"
