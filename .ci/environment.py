@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "train,test,lint"
+EXTRAS = "train,imagenet,efficientnet,gpu,test,lint"
 
 
 def fingerprint() -> str:
