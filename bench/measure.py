@@ -13,12 +13,13 @@ import models
 from bench import cell_quality, plan_text, trajectories
 from bench.cell_timing import measure_timing
 from bench.cells import Cell
+from bench.compiled import prepare
 from bench.cost import plan_macs
 from bench.environment import environment
 from bench.executor import Executor
 from bench.memory import peak_mb
 from bench.quiet_lock import QuietLock
-from bench.sampling import balanced_labels, run, seeded_noise
+from bench.sampling import balanced_labels, seeded_noise
 from bench.store import Store
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
@@ -43,7 +44,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
         model = models.build(cell.model, device=settings.device, dtype=getattr(torch, settings.dtype))
         plans = make_plans(cell, model)
         executors = {name: Executor(model, plan) for name, plan in plans.items()}
-        trajectories_of = {name: trajectory(task, executor) for name, executor in executors.items()}
+        trajectories_of = {name: trajectory(task, model, plan) for name, plan in plans.items()}
         result: dict[str, Any] = {
             "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
             "work": work(model, plans, executors["method"], guided),
@@ -134,15 +135,22 @@ def sample(task: Task, cell: Cell, model: Denoiser, lock: QuietLock, reporter: R
     return trajectories.sample_cell(model, cell, task.settings, lock, advance)
 
 
-def trajectory(task: Task, executor: Executor) -> Callable[[], Tensor]:
+def trajectory(task: Task, model: Denoiser, plan: Plan) -> Callable[[], Tensor]:
     """One whole trajectory at the timing batch: noise in, final latents out, guidance included."""
     cell, settings = task.cell, task.settings
     spec, indices = models.spec(cell.model), range(cell.protocol.timing.batch)
-    noise = seeded_noise(indices, executor.model.latent_shape, cell.protocol.seed)
+    noise = seeded_noise(indices, model.latent_shape, cell.protocol.seed)
     noise = noise.to(device=settings.device, dtype=getattr(torch, settings.dtype))
     labels = balanced_labels(indices, spec.num_classes).to(settings.device)
-    sampler = cell.sampler.method
-    return lambda: run(executor, sampler, noise, labels, spec.guidance_scale, spec.guidance_channels)
+    prepared = prepare(
+        model,
+        cell.sampler.method,
+        plan,
+        batch=len(noise),
+        guidance_scale=spec.guidance_scale,
+        guidance_channels=spec.guidance_channels,
+    )
+    return lambda: prepared(noise, labels)
 
 
 def memory(task: Task, executor: Executor, action: Callable[[], Tensor], guided: bool) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 import models
 from bench.cells import Cell, Settings
-from bench.executor import Executor
+from bench.compiled import prepare
 from bench.files import write_bytes
 from bench.quiet_lock import QuietLock
-from bench.sampling import balanced_labels, make_plan, run, seeded_noise
+from bench.sampling import balanced_labels, make_plan, seeded_noise
 from models.denoiser import Denoiser
 
 SHOWN = 40  # decoded images that are stored for the report's grids
@@ -30,7 +30,15 @@ def sample_cell(
     """
     spec, rules = models.spec(cell.model), cell.protocol
     sampler = cell.sampler.method
-    executor = Executor(model, make_plan(model, sampler, None if cell.cache is None else cell.cache.method))
+    plan = make_plan(model, sampler, None if cell.cache is None else cell.cache.method)
+    trajectory = prepare(
+        model,
+        sampler,
+        plan,
+        batch=min(rules.sampling_batch, rules.samples),
+        guidance_scale=spec.guidance_scale,
+        guidance_channels=spec.guidance_channels,
+    )
     batches = []
     for start in range(0, rules.samples, rules.sampling_batch):
         indices = range(start, min(start + rules.sampling_batch, rules.samples))
@@ -38,7 +46,7 @@ def sample_cell(
         noise = noise.to(device=settings.device, dtype=getattr(torch, settings.dtype))
         labels = balanced_labels(indices, spec.num_classes).to(settings.device)
         with lock.sampling():
-            latents = run(executor, sampler, noise, labels, spec.guidance_scale, spec.guidance_channels)
+            latents = trajectory(noise, labels)
         batches.append(latents.float().cpu())
         advance(indices.stop)
     latents = torch.cat(batches)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import methods
-from bench.sampling import Guidance, StepNoise, balanced_labels, sample, seeded_noise
+from bench.plain import Guidance, StepNoise
+from bench.sampling import balanced_labels, sample, seeded_noise
 from methods.plan import uncached
 from models.dit import DiT
 from models.errors import InputError
