@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.denoiser import Denoiser
+from models.official import Official
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -20,7 +21,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 class ModelSpec:
     """A named model. A file in models/ (or a plugin) that defines one as `spec` registers it.
 
-    `autoencoder` and `features` name folders in models/weights; None where nothing is shipped.
+    `autoencoder` is a name that models.autoencoders knows, `features` and `reference` are folders in models/weights;
+    None where there is nothing. `official` says where published weights are.
     """
 
     name: str
@@ -29,7 +31,9 @@ class ModelSpec:
     num_classes: int
     guidance_scale: float = 1.5
     guidance_channels: int | None = None  # DiT's official code guides three of the four noise channels
+    resolution: int | None = None  # of the images, in pixels
     weights: Path | None = None  # shipped with the package
+    official: Official | None = None
     autoencoder: str | None = None
     features: str | None = None
     reference: str | None = None

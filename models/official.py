@@ -1,0 +1,68 @@
+"""Weights that somebody published: where they are, and the file of whatever `weights` names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import InputError, expect_one_of
+from models.fetch import fetch
+
+if TYPE_CHECKING:
+    from models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file on the web. `sha256` is None where its publisher states none; what was fetched is then recorded."""
+
+    url: str
+    name: str  # in the cache directory
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Official:
+    """A model's published weights: one download a layout, the first is what "official" means.
+
+    `note` says, for people, where the file is that cannot be fetched directly, or that there is none.
+    """
+
+    downloads: dict[str, Download] = field(default_factory=dict)
+    note: str = ""
+
+
+def weights_file(spec: ModelSpec, weights: str | Path | None) -> Path | None:
+    """The local file that `weights` names, fetched if need be; None for "random".
+
+    `weights` is a path, "official" or "official:LAYOUT", "random", or None for the shipped weights of a small model.
+    Raises InputError with one line where there is none, or it cannot be fetched.
+    """
+    if weights == "random":
+        return None
+    if weights is None or (isinstance(weights, str) and weights.split(":")[0] == "official"):
+        if spec.weights is not None:
+            return spec.weights
+        if weights is None:
+            raise InputError(
+                f"{spec.name} ships no weights: pass weights=PATH, {_official(spec)}'random' for speed alone"
+            )
+        return fetch_official(spec, str(weights).partition(":")[2])
+    return Path(weights)
+
+
+def fetch_official(spec: ModelSpec, layout: str = "") -> Path:
+    """A model's published weights in one layout (default: the first). Raises InputError that says what else to do."""
+    published = spec.official
+    if published is None or not published.downloads:
+        note = published.note if published else "a file of your own goes in as weights=PATH"
+        raise InputError(f"{spec.name}: no official weights can be fetched; {note}")
+    if layout:
+        expect_one_of(f"layout of {spec.name}'s official weights", layout, published.downloads)
+    chosen = published.downloads[layout or next(iter(published.downloads))]
+    return fetch(chosen.url, sha256=chosen.sha256, name=chosen.name)
+
+
+def _official(spec: ModelSpec) -> str:
+    return "'official' (fetched once), or " if spec.official and spec.official.downloads else "or "
