@@ -53,7 +53,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
             # before the quality metrics load what has no part in sampling
             "memory": memory(task, executors["method"], trajectories_of["method"], guided),
         }
-    result["quality"] = sample_and_compare(task, model, lock, reporter)
+    result["quality"] = sample_and_compare(task, model, lock, reporter) if cell.protocol.samples else None
     reporter.phase("timing", SAMPLING_SHARE + 0.05)
     with lock.timing():
         result["timing"] = measure_timing(task, trajectories_of, result["work"]["macs_ratio"])

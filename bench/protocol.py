@@ -7,14 +7,16 @@ from typing import Any
 
 from models.errors import InputError, expect_one_of
 
-VERSION = "1"  # part of every result; results of different versions are never compared
+VERSION = "2"  # part of every result; results of different versions are never compared
 
 
 @dataclass(frozen=True)
 class Timing:
     """How long and how often a cell is timed."""
 
-    batch: int = 8  # images in one timed trajectory
+    batch: int = 8  # images in one timed trajectory: the headline
+    more_batches: tuple[int, ...] = ()  # timed as well, in the same process
+    largest: bool = False  # also the largest batch that memory holds
     rounds: int = 20  # most rounds; in each the method and its baseline run in random order
     seconds: float = 10.0  # measuring stops after this long, once the fewest rounds are done
 
@@ -23,16 +25,21 @@ class Timing:
 class Protocol:
     """What one suite fixes for all of its cells."""
 
-    samples: int = 256
+    samples: int = 256  # 0: speed, work and memory alone
     seed: int = 0  # sample i has noise from its own generator seeded seed + i
     sampling_batch: int = 64
     timeout: float = 1800.0  # seconds that one cell may take, waiting for a quiet machine not counted
     timing: Timing = Timing()
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON holds it: lists for tuples."""
+        rules = asdict(self)
+        rules["timing"]["more_batches"] = list(self.timing.more_batches)
+        return rules
 
 
+AUTO = "auto"
+TIMING_KEYS = ("batch", "rounds", "seconds")  # of [protocol.timing]
 LIMITS: dict[str, tuple[float, float]] = {  # lowest and highest value of every key
     "samples": (32, 10_000_000),  # one for each jackknife group
     "seed": (0, 2**53),  # integers that JSON keeps exactly
@@ -58,8 +65,20 @@ def read(table: dict[str, Any], where: str) -> Protocol:
 
 def _timing(table: dict[str, Any], where: str) -> Timing:
     for key in table:
-        expect_one_of(f"key in {where}", key, [f.name for f in fields(Timing)])
-    return Timing(**{key: _number(Timing, key, value, where) for key, value in table.items()})
+        expect_one_of(f"key in {where}", key, TIMING_KEYS)
+    values = {key: value for key, value in table.items() if key != "batch"}
+    batches = _batches(table["batch"], where) if "batch" in table else {}
+    return Timing(**{key: _number(Timing, key, value, where) for key, value in values.items()}, **batches)
+
+
+def _batches(value: Any, where: str) -> dict[str, Any]:
+    """`batch` is a number, "auto" for the largest that memory holds, or a list of these, the headline first."""
+    listed = value if isinstance(value, list) else [value]
+    numbers = [_number(Timing, "batch", item, where) for item in listed if item != AUTO]
+    if not listed or len(set(map(str, listed))) < len(listed):
+        raise InputError(f"{where}: 'batch' must be a number, \"{AUTO}\", or a list without repetitions, got {value!r}")
+    headline, *more = numbers or [Timing.batch]
+    return {"batch": headline, "more_batches": tuple(more), "largest": AUTO in listed}
 
 
 def _number(owner: type, key: str, value: Any, where: str) -> Any:
@@ -69,6 +88,8 @@ def _number(owner: type, key: str, value: Any, where: str) -> Any:
     if type(value) is not wanted:
         raise InputError(f"{where}: '{key}' must be {wanted.__name__}, got {value!r}")
     low, high = LIMITS[key]
+    if key == "samples" and value == 0:
+        return value
     if not low <= value <= high:
         raise InputError(f"{where}: '{key}' must lie in [{low:g}, {high:g}], got {value!r}")
     return value

@@ -28,7 +28,8 @@ def protocol_facts(results: Results) -> Facts:
     ]  # fmt: skip
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
         facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
-    facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(results.suite.get("protocol") or {})]
+    rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
+    facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(rules)]
     return [*facts, *_round_facts(cells)]
 
 
@@ -113,6 +114,6 @@ def _options(results: Results) -> str:
     """The options without which the run would be another one."""
     settings = results.suite.get("settings")
     chosen = settings if isinstance(settings, dict) else {}
-    usual = {"device": "cpu", "threads": 1}
+    usual = {"device": "cpu", "dtype": "float32", "threads": 1}
     given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
     return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())

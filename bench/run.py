@@ -30,13 +30,14 @@ def run_suite(
     settings: Settings,
     plugin_files: list[str] | None,
     jobs: int,
+    overrides: dict[str, dict[str, Any]] | None = None,
 ) -> int:
-    """Run what is not done yet and write the report; returns the exit code."""
+    """Run what is not done yet and write the report; returns the exit code. `overrides`: see suite.load."""
     files = plugins.files(plugin_files)
     broken = plugins.load(files)
     for reason in broken.values():
         print(f"ditbench: {reason}", file=sys.stderr)
-    chosen = suite.load(name, broken)
+    chosen = suite.load(name, broken, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
     with store.exclusive():

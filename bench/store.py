@@ -11,6 +11,7 @@ from typing import IO, Any
 from bench.cell_schema import SCHEMA, read_cell, read_json
 from bench.cells import Cell, Settings
 from bench.files import OutputError, make_folder, write_json
+from bench.protocol import VERSION
 from bench.suite import Suite
 from models.errors import InputError
 
@@ -90,7 +91,7 @@ def describe(suite: Suite, settings: Settings) -> dict[str, Any]:
         "title": suite.title,
         "description": suite.description,
         "sha256": suite.sha256,
-        "protocol": suite.protocol.as_dict(),
+        "protocol": {"version": VERSION, **suite.protocol.as_dict()},
         "settings": {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads},
         "cells": [[cell.model, cell.slug] for cell in suite.cells],
         "reference": {model: cell.slug for model, cell in suite.references.items()},

@@ -41,8 +41,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def load(name_or_path: str, broken: dict[str, str] | None = None) -> Suite:
+def load(
+    name_or_path: str, broken: dict[str, str] | None = None, overrides: dict[str, dict[str, Any]] | None = None
+) -> Suite:
     """A shipped suite by name, or a suite file. Raises InputError that names the file, the key and the value.
+
+    `overrides` are keys of tables within [protocol] that the command line replaces: {"timing": {"batch": 64}}.
 
     `broken` are plugins that did not load, with the reasons: a name that nobody else knows is taken for
     theirs, and its cells fail with that reason when they run.
@@ -55,8 +59,16 @@ def load(name_or_path: str, broken: dict[str, str] | None = None) -> Suite:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path}: not a TOML file: {error}") from error
+    for table, values in (overrides or {}).items():
+        content["protocol"] = merged(content.get("protocol", {}), table, values)
     reader = Reader(path.name if path.parent == SHIPPED else str(path), "; ".join((broken or {}).values()))
     return reader.suite(content, hashlib.sha256(text).hexdigest())
+
+
+def merged(outer: Any, table: str, values: dict[str, Any]) -> Any:
+    """`outer` with `values` put into its inner table; what is no table is left for the reader to refuse."""
+    inner = outer.get(table, {}) if isinstance(outer, dict) else None
+    return {**outer, table: {**inner, **values}} if isinstance(inner, dict) else outer
 
 
 def find(name_or_path: str) -> Path:

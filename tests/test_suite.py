@@ -58,6 +58,26 @@ def test_reference_is_a_cell_of_every_model(tmp_path):
     assert loaded.references["dit-mnist"].slug == "ddim-10"
 
 
+@pytest.mark.parametrize(
+    ("batch", "expected"),
+    [("4", (4, (), False)), ("[4, 1, 64]", (4, (1, 64), False)), ('[2, "auto"]', (2, (), True)),
+     ('"auto"', (8, (), True))],
+)  # fmt: skip
+def test_the_first_timed_batch_is_the_headline(tmp_path, batch, expected):
+    timing = load(tmp_path, HEAD + f"[protocol.timing]\nbatch = {batch}\n" + DDIM).protocol.timing
+    assert (timing.batch, timing.more_batches, timing.largest) == expected
+
+
+def test_the_command_line_replaces_timed_batches_and_nothing_else(tmp_path):
+    path = tmp_path / "t.toml"
+    path.write_text(HEAD + "[protocol]\nsamples = 0\n[protocol.timing]\nbatch = 4\nrounds = 7\n" + DDIM)
+    rules = suite.load(str(path), overrides={"timing": {"batch": [2, 3]}}).protocol
+    assert (rules.samples, rules.timing.batch, rules.timing.more_batches, rules.timing.rounds) == (0, 2, (3,), 7)
+    path.write_text(HEAD + "protocol = 3\n" + DDIM)
+    with pytest.raises(InputError, match="'protocol' must be a table"):
+        suite.load(str(path), overrides={"timing": {"batch": [2, 3]}})
+
+
 MISTAKES = {
     "not toml": ("name = ", "not a TOML file"),
     "no name": (DDIM, "'name' must be a string"),
@@ -83,6 +103,9 @@ MISTAKES = {
     "protocol type": (HEAD + '[protocol]\nsamples = "3"\n' + DDIM, "'samples' must be int"),
     "protocol range": (HEAD + "[protocol]\nsamples = 31\n" + DDIM, "'samples' must lie in [32,"),
     "not a number": (HEAD + "[protocol]\ntimeout = nan\n" + DDIM, "'timeout' must lie in"),
+    "timing batch": (HEAD + '[protocol.timing]\nbatch = [8, "aut"]\n' + DDIM, "'batch' must be int, got 'aut'"),
+    "timing batch twice": (HEAD + "[protocol.timing]\nbatch = [8, 8]\n" + DDIM, "without repetitions, got [8, 8]"),
+    "no timing batch": (HEAD + "[protocol.timing]\nbatch = []\n" + DDIM, "'batch' must be a number"),
     "timing key": (HEAD + "[protocol.timing]\nround = 3\n" + DDIM, "did you mean 'rounds'?"),
     "timing is no table": (HEAD + "[protocol]\ntiming = 3\n" + DDIM, "'timing' must be a table"),
     "reference not a cell": (HEAD + 'reference = { name = "ddim", steps = 9 }\n' + DDIM, "ddim-9 is not a cell"),

@@ -89,13 +89,14 @@ def list_suites() -> list[dict[str, Any]]:
     rows = []
     for name in suite.names():
         loaded = suite.load(name)
+        samples = f"{loaded.protocol.samples} samples each" if loaded.protocol.samples else "speed alone"
         rows.append(
             {
                 "name": name,
                 "title": loaded.title,
                 "description": loaded.description,
                 "cells": len(loaded.cells),
-                "text": f"{len(loaded.cells)} cells, {loaded.protocol.samples} samples each: {loaded.title}",
+                "text": f"{len(loaded.cells)} cells, {samples}: {loaded.title}",
             }
         )
     return rows

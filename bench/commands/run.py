@@ -7,9 +7,11 @@ import argparse
 from bench.cell_schema import STATUSES
 from bench.cells import Settings
 from bench.environment import cores
+from bench.protocol import AUTO
 from bench.run import run_suite
 from models.errors import InputError, expect_one_of
 
+DTYPES = ("float32", "bfloat16", "float16")
 HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
 
 
@@ -19,6 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", metavar="EXPR", help="only these cells: a pattern for model/slug, or key=value,…")
     parser.add_argument("--retry", metavar="STATUS,…", default="", help="run finished cells of these statuses again")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--batch", metavar="N,…", help="timed batches, the headline first; auto: the largest that fits")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
     parser.add_argument("--jobs", type=int, metavar="N", help="cells sampled side by side (default: cores / threads)")
     parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
@@ -33,9 +37,21 @@ def run(args: argparse.Namespace) -> int:
     for status in retry:
         expect_one_of("status in --retry", status, STATUSES)
     check_device(args.device)
+    expect_one_of("--dtype", args.dtype, DTYPES)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
-    settings = Settings(device=args.device, threads=args.threads)
-    return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs)
+    settings = Settings(device=args.device, dtype=args.dtype, threads=args.threads)
+    overrides = {} if args.batch is None else {"timing": {"batch": batches(args.batch)}}
+    return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides)
+
+
+def batches(text: str) -> list[int | str]:
+    """`--batch 8,64,auto` as a suite file would have it. Raises InputError for anything else."""
+    found: list[int | str] = []
+    for word in text.split(","):
+        if word != AUTO and not (word.isascii() and word.isdigit()):
+            raise InputError(f"--batch must be numbers and '{AUTO}' separated by commas, got '{text}'")
+        found.append(word if word == AUTO else int(word))
+    return found
 
 
 def check_device(device: str) -> None:
