@@ -28,7 +28,7 @@ def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if path is None:
         pytest.skip(f"golden file {name} is not here")
     sidecar = json.loads(path.read_text())
-    files = [path.with_name(f"{stem}.safetensors") for stem in (name, sidecar.get("weights", name))]
+    files = [path.with_name(f"{stem}.safetensors") for stem in (path.stem, sidecar.get("weights", path.stem))]
     return {key: value for file in files if file.is_file() for key, value in load_file(file).items()}, sidecar
 
 
