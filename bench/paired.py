@@ -6,6 +6,7 @@ stand beside the distribution metrics and never replace them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,31 +24,56 @@ Array = NDArray[np.float64]
 
 
 def paired_fidelity(latents: Tensor, images: Tensor, other_latents: Tensor, other_images: Tensor) -> dict[str, Any]:
-    """Fidelity of samples to `other` ones of the same seeds, as plain numbers ready for JSON.
+    """`summary` of `compare` for samples that are all in memory."""
+    return summary(compare(latents, images, other_latents, other_images))
 
-    Latents are floats [N,...], images uint8 [N,C,H,W]; `other_*` are the uncached ones. `psnr` is the dB of
-    the mean squared error over all pairs, null when every pair is identical; `*_worst` is the worst 5 %'s bound.
-    Raises InputError on unequal shapes, NaN, or counts that differ between latents and images.
+
+def compare(
+    latents: Tensor, images: Tensor | None, other_latents: Tensor, other_images: Tensor | None
+) -> dict[str, Array]:
+    """How far each sample of a batch is from the `other` one of the same seed, float64 [B] by name.
+
+    Latents are floats [B,...], images uint8 [B,C,H,W] or None; `other_*` are the uncached ones. Values of many batches
+    are concatenated and given to `summary`. Raises InputError on unequal shapes, NaN, or counts that differ.
     """
+    values = {
+        "latent_error": latent_error(latents, other_latents),
+        "latent_cosine": latent_cosine(latents, other_latents),
+    }
+    if images is None or other_images is None:
+        return values
     if len(latents) != len(images):
         raise InputError(f"paired metrics: {len(latents)} latents but {len(images)} images")
-    errors, cosines = latent_error(latents, other_latents), latent_cosine(latents, other_latents)
-    return {
-        **psnr_summary(images, other_images),
+    return values | {"squared_error": squared_errors(images, other_images)}
+
+
+def summary(values: Mapping[str, Array]) -> dict[str, Any]:
+    """The paired metrics of N pairs from what `compare` says of each, as plain numbers ready for JSON.
+
+    `psnr` is the dB of the mean squared error over all pairs, null when every pair is identical; `*_worst` is the
+    worst 5 %'s bound. Without images there is no PSNR.
+    """
+    errors = values["latent_error"]
+    found = {
         "latent_error": float(errors.mean()),
         "latent_error_se": float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None,
         "latent_error_median": float(np.median(errors)),
         "latent_error_worst": float(np.percentile(errors, 100 - WORST)),
-        "latent_cosine": float(cosines.mean()),
+        "latent_cosine": float(values["latent_cosine"].mean()),
     }
+    return found | (psnr_of(values["squared_error"]) if "squared_error" in values else {})
 
 
 def psnr_summary(images: Tensor, other: Tensor) -> dict[str, Any]:
+    """`psnr_of` two sets of uint8 images [N,C,H,W]."""
+    return psnr_of(squared_errors(images, other))
+
+
+def psnr_of(squared: Array) -> dict[str, Any]:
     """`psnr` of the mean squared error, the median and the worst 5 % over pairs, and the number of identical pairs.
 
     Identical pairs count in all of them, as an error of zero; a value that would be infinite is null.
     """
-    squared = squared_errors(images, other)
     each = decibels(squared)
     return {
         "psnr": finite(decibels(squared.mean())),

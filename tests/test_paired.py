@@ -8,7 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.paired import decibels, latent_cosine, latent_error, paired_fidelity, psnr_summary, squared_errors
+from bench.paired import (
+    compare,
+    decibels,
+    latent_cosine,
+    latent_error,
+    paired_fidelity,
+    psnr_summary,
+    squared_errors,
+    summary,
+)
 from models.errors import InputError
 
 properties = settings(deadline=None, max_examples=25, derandomize=True)
@@ -89,3 +98,13 @@ def test_refuses_unpaired_or_float_images():
         squared_errors(images(1).float(), images(1))
     with pytest.raises(InputError, match="2 latents but 1 images"):
         paired_fidelity(torch.ones(2, 4), images(1), torch.ones(2, 4), images(1))
+
+
+def test_batches_add_up_to_the_whole():
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(7, 2, 3, generator=generator) for _ in range(2))
+    a, b = (torch.randint(256, (7, 1, 4, 4), generator=generator).byte() for _ in range(2))
+    whole = paired_fidelity(x, a, y, b)
+    parts = [compare(x[s], a[s], y[s], b[s]) for s in (slice(0, 3), slice(3, 4), slice(4, 7))]
+    assert summary({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}) == whole
+    assert "psnr" not in summary(compare(x, None, y, None))
