@@ -54,7 +54,7 @@ def evaluate(
 
 def frechet_with_error(samples: FeatureSet, reference: FeatureSet, groups: Groups) -> dict[str, Any]:
     """`fd`, its jackknife replicates, standard error and bias-corrected value."""
-    target = frechet.Reference(reference.pool.numpy())
+    target = frechet.Target.of(reference.pool.numpy())
     value = target.distance(samples.pool.numpy())
     replicates = target.distances_without(samples.pool.numpy(), groups)
     estimate = jackknife(value, replicates, groups)

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.frechet import Reference, covariance_factor, frechet_distance, moments, moments_without
+from bench.covariance_factor import covariance_factor
+from bench.frechet import Moments, Target, frechet_distance, moments
 from models.errors import InputError
 
 properties = settings(deadline=None, max_examples=25, derandomize=True)
@@ -54,7 +55,7 @@ def test_every_form_is_the_textbook_distance(seed, size):
     x, y = correlated(rng, n, d), correlated(rng, m, d)
     expected = by_eigh(x, y)
     assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-6, abs=1e-6)
-    assert Reference(y).distance_of(moments(x)) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert Target.of(y).distance_of(moments(x)) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 def test_singular_closed_form():
@@ -77,9 +78,21 @@ def test_factor_of_a_singular_covariance():
     rng = np.random.default_rng(0)
     covariance = np.cov(rng.normal(size=(4, 9)), rowvar=False)
     covariance[0] = covariance[:, 0] = 0
-    factor = covariance_factor(covariance)
+    factor = covariance_factor(covariance).columns
     np.testing.assert_allclose(factor @ factor.T, covariance, atol=1e-12)
-    assert covariance_factor(np.zeros((3, 3))).shape == (3, 0)
+    assert covariance_factor(np.zeros((3, 3))).rank == 0
+
+
+@pytest.mark.parametrize("rank", [9, 3])
+def test_products_with_a_factor_are_those_of_dense_matrices(rank):
+    rng = np.random.default_rng(rank)
+    x = rng.normal(size=(20, rank)) @ rng.normal(size=(rank, 9))
+    factor = covariance_factor(np.cov(x, rowvar=False))
+    assert factor.lower == (rank == 9)
+    s = np.cov(rng.normal(size=(30, 9)), rowvar=False)
+    dense = factor.columns.T @ s @ factor.columns
+    np.testing.assert_allclose(np.tril(factor.inner(s)), np.tril(dense), atol=1e-12)
+    np.testing.assert_allclose(factor.rows(x), x @ factor.columns, atol=1e-12)
 
 
 @given(seeds, sizes)
@@ -103,13 +116,11 @@ def test_leaving_groups_out_equals_computing_again(seed, size):
     rng = np.random.default_rng(seed)
     x, y = correlated(rng, n, d) + 1000, correlated(rng, m, d) + 1000  # a large mean must not cost digits
     groups = np.arange(n) % 2
-    reference = Reference(y)
+    reference = Target.of(y)
     again = [reference.distance(x[groups != g]) for g in range(2)]
     np.testing.assert_allclose(reference.distances_without(x, groups), again, rtol=1e-6, atol=1e-5)
-    for g, rest in enumerate(moments_without(x, groups)):
-        expected = moments(x[groups != g])
-        np.testing.assert_allclose(rest.mean, expected.mean, rtol=1e-12)
-        np.testing.assert_allclose(rest.covariance, expected.covariance, atol=1e-8)
+    by_moments = Target(moments(y))  # as from a file that holds no features
+    np.testing.assert_allclose(by_moments.distances_without(x, groups), again, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +135,37 @@ def test_leaving_groups_out_equals_computing_again(seed, size):
 def test_refuses_what_has_no_distance(shape, other, says):
     with pytest.raises(InputError, match=says):
         frechet_distance(np.zeros(shape), np.zeros(other))
+
+
+def test_features_in_chunks_of_float32_are_those_at_once(monkeypatch):
+    rng = np.random.default_rng(4)
+    x = (correlated(rng, 100, 6) + 100).astype(np.float32)
+    monkeypatch.setattr("bench.frechet.ROWS", 7)
+    found = moments(x)
+    np.testing.assert_allclose(found.mean, x.astype(np.float64).mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(found.covariance, np.cov(x.astype(np.float64), rowvar=False), rtol=1e-10)
+    assert moments(x.astype(np.float16)).mean.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "says"),
+    [
+        (np.zeros(3), np.eye(4), r"\[3\] and \[4, 4\]"),
+        (np.zeros((1, 3)), np.eye(3), r"\[1, 3\] and \[3, 3\]"),
+        (np.array([0, np.nan]), np.eye(2), "NaN or infinity in the mean"),
+        (np.zeros(2), np.diag([1, np.inf]), "NaN or infinity in the covariance"),
+        (np.zeros(2), np.array([[1, 0.5], [0.1, 1]]), "not symmetric"),
+        (np.zeros(2), np.diag([1.0, -0.1]), "positive semidefinite, got eigenvalues from -0.1 to 1"),
+    ],
+)
+def test_refuses_moments_of_no_gaussian(mean, covariance, says):
+    with pytest.raises(InputError, match=says):
+        Target(Moments(mean, covariance)).distance(np.eye(len(mean)))
+
+
+def test_moments_of_another_dtype_are_compared_in_float64():
+    """The official files hold a float64 covariance and a mean of either width."""
+    rng = np.random.default_rng(5)
+    x, y = correlated(rng, 50, 6), correlated(rng, 60, 6)
+    mixed = Moments(y.mean(axis=0).astype(np.float32), np.cov(y, rowvar=False))
+    assert Target(mixed).distance(x) == pytest.approx(frechet_distance(x, y), rel=1e-5)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.frechet import Reference
+from bench.frechet import Target
 from bench.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference
 from models.errors import InputError
 
@@ -41,7 +41,7 @@ def simulate(draw, reference, labels, repeats):
 def test_jackknife_knows_the_bias_and_the_spread(shift):
     rng = np.random.default_rng(1)
     d, n = 16, 500  # 500 is no multiple of 32: group sizes differ
-    reference = Reference(with_moments(rng, 400, np.zeros(d), np.eye(d)))
+    reference = Target.of(with_moments(rng, 400, np.zeros(d), np.eye(d)))
     truth = d * (shift**2 + 0.2**2)  # N(shift, 1.2² I) against N(0, I)
     found = simulate(lambda: shift + 1.2 * rng.normal(size=(n, d)), reference, None, 300)
     plain, errors, corrected = found.mean(axis=0)
@@ -55,7 +55,7 @@ def test_jackknife_groups_hold_every_class():
     rng = np.random.default_rng(2)
     d, n = 8, 640
     centres = 2 * rng.normal(size=(10, d))
-    reference = Reference(classes_of_gaussians(rng, 5000, d, 1.0, centres))
+    reference = Target.of(classes_of_gaussians(rng, 5000, d, 1.0, centres))
     truth = reference.distance(classes_of_gaussians(rng, 200_000, d, 1.2, centres))
     labels = np.arange(n) % 10
     found = simulate(lambda: classes_of_gaussians(rng, n, d, 1.2, centres), reference, labels, 40)
@@ -99,7 +99,7 @@ def test_shared_seeds_make_a_difference_more_certain():
     """Two methods on the same noise: the paired error follows the true spread of the difference."""
     rng = np.random.default_rng(3)
     d, n = 8, 320
-    reference = Reference(with_moments(rng, 400, np.zeros(d), np.eye(d)))
+    reference = Target.of(with_moments(rng, 400, np.zeros(d), np.eye(d)))
     groups = jackknife_groups(n)
     gaps, errors, apart = [], [], []
     for _ in range(50):
