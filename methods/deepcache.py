@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, STATE, Plan, Span
+from methods.refresh import UNSHIFTED, interval_parameter, pattern_parameter, refreshes
 from models.denoiser import Denoiser
 
 
@@ -19,13 +20,15 @@ class DeepCache(CacheMethod):
     name = "deepcache"
     title = "DeepCache"
     parameters = {
-        "interval": Parameter(int, low=1, high=1000, required=True, help="evaluations between refreshes"),
+        "interval": interval_parameter(),
         "depth": Parameter(int, default=1, low=1, high=1000, help="blocks computed at either end"),
+        "pattern": pattern_parameter(UNSHIFTED),
     }
     tiny = {"interval": 2, "depth": 1}
     exact = {"interval": 1}
     interval: int
     depth: int
+    pattern: str
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
         if 2 * self.depth >= model.num_blocks:
@@ -34,6 +37,7 @@ class DeepCache(CacheMethod):
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         edge = 2 * self.depth  # branches
-        deep = Span(edge, model.num_branches - edge, STATE if model.skips else OFFSET)
+        deep = (Span(edge, model.num_branches - edge, STATE if model.skips else OFFSET),)
         count = len(sampler.evaluations(model.noise_schedule))
-        return Plan(model.num_branches, tuple(() if k % self.interval == 0 else (deep,) for k in range(count)))
+        rows = (() if full else deep for full in refreshes(count, self.interval, self.pattern))
+        return Plan(model.num_branches, tuple(rows))

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from methods.method import CacheMethod, Parameter, Sampler
+from methods.method import CacheMethod, Sampler
 from methods.plan import Plan, Span
+from methods.refresh import FROM_END, interval_parameter, pattern_parameter, refreshes
 from models.denoiser import Denoiser
 
 
 class Fora(CacheMethod):
-    """At evaluation k of E, with i = E - 1 - k counting down: compute iff k = 0 or i % interval = 0.
+    """Every branch is computed at a refresh, and reused in between.
 
-    The official rule: the last evaluation is always computed, so the first interval may be short.
+    By the official rule the last evaluation is a refresh, so the first interval may be short. With interval 2 and the
+    other patterns it is what the L2C paper calls caching all layers (table 6), shifted and not.
     """
 
     name = "fora"
     title = "FORA"
-    parameters = {"interval": Parameter(int, low=1, high=1000, required=True, help="evaluations between refreshes")}
+    parameters = {"interval": interval_parameter(), "pattern": pattern_parameter(FROM_END)}
     tiny = {"interval": 2}
     exact = {"interval": 1}
     interval: int
+    pattern: str
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
-        last = len(sampler.evaluations(model.noise_schedule)) - 1
         reuse = (Span(0, model.num_branches),)
-        rows = (() if k == 0 or (last - k) % self.interval == 0 else reuse for k in range(last + 1))
+        count = len(sampler.evaluations(model.noise_schedule))
+        rows = (() if full else reuse for full in refreshes(count, self.interval, self.pattern))
         return Plan(model.num_branches, tuple(rows))
