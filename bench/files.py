@@ -6,8 +6,9 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from models.errors import InputError
 
@@ -23,12 +24,17 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """The whole content or nothing, through a temporary file beside it. Raises OutputError."""
+    write_through(path, lambda file: file.write(content))
+
+
+def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """All that `write(file)` writes, or nothing where it raises, through a temporary file. Raises OutputError."""
     make_folder(path.parent)
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
             temporary = file.name
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not

@@ -14,6 +14,7 @@ from bench.sampling import make_plan, sample
 from methods.routing.pairs import pairs, reach, signal_and_noise
 from methods.routing.training import RouterLoss, RouterRecipe
 from models.dit import DiT
+from models.training.latents import in_memory
 from models.uvit import UViT
 
 TOLERANCE = 2e-5  # of max|reference|
@@ -95,7 +96,12 @@ def test_training_loss_dit(run: dict) -> None:
     x, kept = reach(model, sampler, pair, R["x_start"], R["q_noise"], labels, torch.Generator())
     assert relative(x, R["x_prev"]) < TOLERANCE
     R["router_logits"] = R["router_logits"][pair.row]
-    loss = RouterLoss(model, sampler, R["x_start"], labels, RouterRecipe(l1=J["l1_weight"], threshold=run["thres"]))
+    loss = RouterLoss(
+        model,
+        sampler,
+        in_memory(R["x_start"], labels, "golden"),
+        RouterRecipe(l1=J["l1_weight"], threshold=run["thres"]),
+    )
     t = torch.full((len(x),), float(run["model_timestep_prev"]))
     error, total = check_gradients(loss, x, t, labels, kept, R, run["tag"])
     assert error == pytest.approx(run["mse"], rel=LOSS_TOLERANCE)
@@ -120,7 +126,7 @@ def test_training_loss_uvit(run: dict) -> None:
     x, kept = reach(model, sampler, pair, scaled, zeros, R["y"], torch.Generator())
     assert relative(x, R["x_next"]) < TOLERANCE
     R["router_logits"] = R["router_logits"][pair.row]
-    loss = RouterLoss(model, sampler, R["x_start"], R["y"], RouterRecipe(l1=J["l1_weight"]))
+    loss = RouterLoss(model, sampler, in_memory(R["x_start"], R["y"], "golden"), RouterRecipe(l1=J["l1_weight"]))
     t = torch.full((len(x),), run["call_timesteps"][-1])
     error, total = check_gradients(loss, x, t, R["y"], kept, R, run["tag"])
     assert error + J["l1_weight"] * total == pytest.approx(run["loss"], rel=LOSS_TOLERANCE)

@@ -12,11 +12,13 @@ from bench.cli import main
 from bench.sampling import make_plan
 from methods.routing import data
 from methods.routing.file import read_router
-from methods.routing.interpolation import evaluate, interpolate, record, straight_through
+from methods.routing.interpolation import interpolate, record, straight_through
 from methods.routing.pairs import pairs, reach, signal_and_noise
 from methods.routing.training import LIMIT, RouterLogits, RouterLoss, RouterRecipe, train_router
 from models import InputError
 from models.dit import DiT
+from models.training.blocks import evaluate
+from models.training.latents import Latents, in_memory
 from models.training.loop import Trainer
 from models.uvit import UViT
 
@@ -46,6 +48,10 @@ def uvit() -> UViT:
 def latents(n: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(n, 2, 2, 2, generator=generator), torch.arange(n) % 3
+
+
+def digits() -> Latents:
+    return in_memory(*latents(), "noise")
 
 
 @pytest.mark.parametrize("build_model", [dit, uvit])
@@ -123,7 +129,7 @@ def test_straight_through() -> None:
 
 def trained(tmp_path: Path, l1: float, steps: int = 60) -> dict:
     recipe = RouterRecipe(steps=steps, batch=4, learning_rate=0.5, l1=l1)
-    return train_router(dit(), methods.build("ddim", steps=4), *latents(), recipe, tmp_path / f"{l1}.safetensors")
+    return train_router(dit(), methods.build("ddim", steps=4), digits(), recipe, tmp_path / f"{l1}.safetensors")
 
 
 def test_lambda_decides_how_much_is_reused(tmp_path: Path) -> None:
@@ -148,8 +154,9 @@ def test_lambda_decides_how_much_is_reused(tmp_path: Path) -> None:
 
 def test_only_the_visited_row_moves() -> None:
     model = dit()
-    loss = RouterLoss(model, methods.build("ddim", steps=8), *latents(), RouterRecipe(batch=4, l1=1.0))
+    loss = RouterLoss(model, methods.build("ddim", steps=8), digits(), RouterRecipe(batch=4, l1=1.0))
     logits = RouterLogits(loss.pairs, model.num_branches, seed=0)
+    loss.choose(logits, torch.Generator().manual_seed(0))
     loss(logits, torch.Generator().manual_seed(0)).backward()
     assert [row.grad is not None for row in logits.rows].count(True) == 1
     assert all(p.grad is None for p in model.parameters())
@@ -179,13 +186,13 @@ def test_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_to_cache_or_nowhere_to_write(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to decide"):
-        train_router(dit(), methods.build("ddim", steps=1), *latents(), RouterRecipe(), tmp_path / "r.safetensors")
+        train_router(dit(), methods.build("ddim", steps=1), digits(), RouterRecipe(), tmp_path / "r.safetensors")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make the directory"):
         train_router(
             dit(),
             methods.build("ddim", steps=2),
-            *latents(),
+            digits(),
             RouterRecipe(steps=1),
             tmp_path / "file" / "r.safetensors",
         )

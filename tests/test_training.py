@@ -18,7 +18,9 @@ from models.small import weights_file
 from models.spec import WEIGHTS
 from models.training.accuracy import label_accuracy
 from models.training.denoiser import DenoisingLoss, variational_term
-from models.training.loop import Recipe, Trainer
+from models.training.latents import in_memory
+from models.training.loop import Trainer
+from models.training.recipe import Recipe
 from models.training.run import save_weights, train
 
 RECIPE = Recipe(steps=12, batch=4, learning_rate=1e-2, warmup=3)
@@ -120,16 +122,16 @@ def noised():
 def test_the_variational_term_vanishes_for_the_true_posterior(noised):
     model, x0, noise, xt, index = noised
     lowest = torch.full_like(noise, -1.0)  # the posterior's own variance
-    assert variational_term(model, noise, lowest, x0, xt, index).abs() < 1e-3
-    assert variational_term(model, noise, lowest + 1, x0, xt, index) > 1e-3
-    assert variational_term(model, 0 * noise, lowest, x0, xt, index) > 1e-3
+    assert variational_term(model.noise_schedule, noise, lowest, x0, xt, index).abs() < 1e-3
+    assert variational_term(model.noise_schedule, noise, lowest + 1, x0, xt, index) > 1e-3
+    assert variational_term(model.noise_schedule, 0 * noise, lowest, x0, xt, index) > 1e-3
 
 
 def test_the_loss_of_an_untrained_denoiser_is_the_noise_itself():
     """adaLN-Zero predicts zero, so the simple loss is E[noise^2] = 1; without variance channels nothing is added."""
     model = DiT(4, 1, 2, 16, 1, 2, num_classes=3, learn_sigma=False)
     latents, labels = torch.zeros(8, 2, 4, 4), torch.arange(8) % 3
-    loss = DenoisingLoss(latents, labels, batch=512)(model, torch.Generator().manual_seed(0))
+    loss = DenoisingLoss(model, in_memory(latents, labels, "zeros"), batch=512)(model, torch.Generator().manual_seed(0))
     assert abs(loss.item() - 1) < 0.05
 
 

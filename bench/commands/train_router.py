@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         data=kind,
     )
     print(f"training data: {kind}; an interrupted run resumes with the same command", file=sys.stderr)
-    latents, labels = data.latents(kind, spec, denoiser, args.samples, args.seed)
-    card = train_router(denoiser, sampler, latents, labels, recipe, out)
+    latents = data.latents(kind, spec, denoiser, args.samples, args.seed)
+    card = train_router(denoiser, sampler, latents, recipe, out)
     print(f"{out}: {card['removed']:.1%} of the cached evaluations' branches reused, {card['seconds']:.0f} s")
     return 0
 

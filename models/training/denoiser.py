@@ -1,65 +1,108 @@
-"""Training of a small denoiser on the latents of digits."""
+"""Training of a denoiser on latents."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from models.denoiser import Denoiser
+from models.noise_schedule import NoiseSchedule
 
-LATENT_LABELS = tuple[Tensor, Tensor]
+
+class Data(Protocol):
+    """What is trained on."""
+
+    name: str  # what it is, for cards and checkpoints
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Latents float32 [count,C,H,W], on any device, and labels int64 [count]; all randomness from the generator."""
+        ...
 
 
 @dataclass
 class DenoisingLoss:
-    """DDPM's simple loss (Ho et al. 2020, equation 14) on latents [N,C,H,W] with labels [N].
+    """DDPM's simple loss (Ho et al. 2020, equation 14) on `batch` latents a call.
 
-    A model with 2C output channels also learns its variance: the variational term of Nichol & Dhariwal 2021
-    (equations 15 and 16) with the mean detached is added.
+    A denoiser with 2C output channels also learns its variance: the variational term of Nichol & Dhariwal 2021
+    (equations 15 and 16) with the mean detached is added, each timestep's alone and not scaled, as DiT was trained.
     """
 
-    latents: Tensor
-    labels: Tensor
+    denoiser: Denoiser  # its schedule and null label
+    data: Data
     batch: int
     label_dropout: float = 0.1
+    discretised: bool = False
 
     def __call__(self, model: nn.Module, generator: torch.Generator) -> Tensor:
-        assert isinstance(model, Denoiser)
-        B = self.batch
-        chosen = torch.randint(len(self.latents), (B,), generator=generator)
-        x0, y = self.latents[chosen], self.labels[chosen].clone()
-        y[torch.rand(B, generator=generator) < self.label_dropout] = model.null_label
-        schedule = model.noise_schedule
-        index = torch.randint(len(schedule), (B,), generator=generator)
-        noise = torch.randn(x0.shape, generator=generator)
-        abar = torch.from_numpy(schedule.alphas_cumprod)[index].view(-1, 1, 1, 1)
+        """`model` predicts as the denoiser does: it, or a replica of it. Everything is drawn on the CPU."""
+        device, schedule = next(model.parameters()).device, self.denoiser.noise_schedule
+        x0, y = self.data.draw(self.batch, generator)
+        y = y.clone()
+        y[torch.rand(self.batch, generator=generator) < self.label_dropout] = self.denoiser.null_label
+        index = torch.randint(len(schedule), (self.batch,), generator=generator)
+        noise = torch.randn(x0.shape, generator=generator).to(device)
+        x0, y, index = x0.to(device), y.to(device), index.to(device)
+        abar = torch.from_numpy(schedule.alphas_cumprod).to(device)[index].view(-1, 1, 1, 1)
         xt = (abar.sqrt() * x0 + (1 - abar).sqrt() * noise).float()
-        out = model(xt, index + schedule.first_timestep, y)
+        out = model(xt, index + schedule.first_timestep, y).float()
         C = x0.shape[1]
         loss = mse_loss(out[:, :C], noise)
         if out.shape[1] == 2 * C:
-            loss = loss + variational_term(model, out[:, :C].detach(), out[:, C:], x0, xt, index)
+            eps, v = out[:, :C].detach(), out[:, C:]
+            loss = loss + variational_term(schedule, eps, v, x0, xt, index, self.discretised)
         return loss
 
 
-def variational_term(model: Denoiser, eps: Tensor, v: Tensor, x0: Tensor, xt: Tensor, index: Tensor) -> Tensor:
-    """KL of the true posterior from the predicted step, bits a dimension; at index 0 the Gaussian likelihood of x0."""
-    betas = torch.from_numpy(model.noise_schedule.betas)
-    abar = torch.from_numpy(model.noise_schedule.alphas_cumprod)
-    before = torch.cat([torch.ones(1, dtype=abar.dtype), abar[:-1]])
+def variational_term(
+    schedule: NoiseSchedule, eps: Tensor, v: Tensor, x0: Tensor, xt: Tensor, index: Tensor, discretised: bool = False
+) -> Tensor:
+    """KL of the true posterior from the predicted step, bits a dimension; `v` [B,C,H,W] in [-1, 1] is the variance.
 
-    def at(table: Tensor) -> Tensor:
-        return table[index].view(-1, 1, 1, 1).float()
+    At index 0, which has no posterior, `discretised` takes the likelihood of x0 as 8-bit values in [-1, 1], as the
+    official code does for latents too; otherwise the posterior's variance is clipped to that of index 1.
+    """
+    tables = posterior(schedule)
 
-    posterior = betas * (1 - before) / (1 - abar)  # Ho et al. 2020, equation 7
-    low = torch.cat([posterior[1:2], posterior[1:]]).log()  # the first entry is 0: clipped, as in the official code
+    def at(key: str) -> Tensor:
+        return torch.from_numpy(tables[key]).to(xt.device)[index].view(-1, 1, 1, 1).float()
+
     fraction = (v + 1) / 2
-    log_variance = fraction * at(betas.log()) + (1 - fraction) * at(low)  # equation 15
-    predicted_x0 = (xt - at(1 - abar).sqrt() * eps) / at(abar).sqrt()
-    coefficient = at(before.sqrt() * betas / (1 - abar))  # of x0 in the posterior mean
-    gap = (coefficient * (x0 - predicted_x0)).square()
-    kl = 0.5 * (log_variance - at(low) + (at(low) - log_variance).exp() + gap * (-log_variance).exp() - 1)
-    return kl.mean() / torch.log(torch.tensor(2.0))
+    log_variance = fraction * at("log_beta") + (1 - fraction) * at("log_variance")  # equation 15
+    predicted_x0 = (xt - at("sigma") * eps) / at("alpha")
+    gap = (at("of_x0") * (x0 - predicted_x0)).square()
+    low = at("log_variance")
+    term = 0.5 * (log_variance - low + (low - log_variance).exp() + gap * (-log_variance).exp() - 1)
+    if discretised:
+        mean = at("of_x0") * predicted_x0 + at("of_xt") * xt
+        last = (index == 0).view(-1, 1, 1, 1)
+        term = torch.where(last, -discretised_likelihood(x0, mean, 0.5 * log_variance), term)
+    return term.mean() / math.log(2)
+
+
+def posterior(schedule: NoiseSchedule) -> dict[str, np.ndarray]:
+    """Tables [N] of q(x_{t-1} | x_t, x_0), Ho et al. 2020, equations 6 and 7; log variance 0 is clipped to 1's."""
+    betas, abar = schedule.betas, schedule.alphas_cumprod
+    before = np.append(1.0, abar[:-1])
+    variance = betas * (1 - before) / (1 - abar)
+    return {
+        "alpha": np.sqrt(abar),
+        "sigma": np.sqrt(1 - abar),
+        "log_beta": np.log(betas),
+        "log_variance": np.log(np.append(variance[1], variance[1:])),
+        "of_x0": np.sqrt(before) * betas / (1 - abar),
+        "of_xt": (1 - before) * np.sqrt(1 - betas) / (1 - abar),
+    }
+
+
+def discretised_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """Log probability of the 8-bit bin that x in [-1, 1] lies in (Ho et al. 2020, equation 13); the edges are open."""
+    above = torch.special.ndtr((x - mean + 1 / 255) * (-log_scale).exp())
+    below = torch.special.ndtr((x - mean - 1 / 255) * (-log_scale).exp())
+    inside = torch.where(x > 0.999, 1 - below, torch.where(x < -0.999, above, above - below))
+    return inside.clamp(min=1e-12).log()

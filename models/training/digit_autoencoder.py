@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models.digit_autoencoder import DigitAutoencoder, to_pixels
 from models.training import digits
-from models.training.loop import Recipe
+from models.training.recipe import Recipe
 
 recipe = Recipe(steps=2400, batch=128, learning_rate=2e-3, ema_decay=0.998)
 LATENT_NOISE = 0.15  # in units of the latents' standard deviation

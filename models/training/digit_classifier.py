@@ -11,7 +11,7 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 from models.digit_autoencoder import to_pixels
 from models.digit_classifier import DigitClassifier
 from models.training import digits
-from models.training.loop import Recipe
+from models.training.recipe import Recipe
 
 recipe = Recipe(steps=2500, batch=128, learning_rate=2e-3, weight_decay=1e-2, ema_decay=0.998)
 

@@ -1,37 +1,29 @@
-"""The training loop: EMA, cosine schedule, progress with an ETA, atomic checkpoints, resume."""
+"""The training loop: EMA, mixed precision, several processes, progress with an ETA, atomic checkpoints, resume."""
 
 from __future__ import annotations
 
 import copy
-import io
-import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.errors import InputError
+from models.training.checkpoint import read_state, write_state
+from models.training.distributed import World
 from models.training.interrupt import deferred_interrupt
+from models.training.precision import autocast, gradient_scaler
+from models.training.recipe import Recipe
+from models.training.streams import Streams
 
 Loss = Callable[[nn.Module, torch.Generator], Tensor]
-
-
-@dataclass
-class Recipe:
-    """What a training run is; everything in it goes to the model card."""
-
-    steps: int
-    batch: int = 128
-    learning_rate: float = 1e-3
-    warmup: int = 200
-    weight_decay: float = 0.0
-    ema_decay: float = 0.9995
-    clip_norm: float = 1.0
-    seed: int = 0
+REPORT_EVERY = 100  # steps
+SAVING_SHARE = 20  # a checkpoint follows the last one after at least this many times what saving that one took
 
 
 @dataclass
@@ -44,14 +36,33 @@ class Progress:
 
 
 class Trainer:
-    """Minimises `loss(model, generator)`; the generator is the only source of randomness, so a run resumes exactly."""
+    """Minimises `loss(model, generator)`; generators are the only source of randomness, so a run resumes exactly.
 
-    def __init__(self, model: nn.Module, loss: Loss, recipe: Recipe, checkpoint: Path) -> None:
-        self.model, self.loss, self.recipe, self.checkpoint = model.train(), loss, recipe, checkpoint
+    `replica`, where given, is what losses evaluate in place of `model`: it averages its gradients over the processes
+    by itself (World.replicate). Without one they are averaged after the backward pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        recipe: Recipe,
+        checkpoint: Path,
+        world: World | None = None,
+        replica: nn.Module | None = None,
+    ) -> None:
+        self.world = world or World()
+        self.model, self.loss = model.train().to(self.world.device), loss
+        self.recipe, self.checkpoint = recipe, checkpoint
+        self.replica = model if replica is None else replica
+        self.averages = replica is None
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
-        trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, recipe.learning_rate, weight_decay=recipe.weight_decay)
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.trained, recipe.learning_rate, betas=tuple(recipe.betas), weight_decay=recipe.weight_decay
+        )
+        self.scaler = gradient_scaler(self.world.device, recipe.dtype)
+        self.streams = Streams(recipe.seed, recipe.parts, self.world)
         torch.manual_seed(recipe.seed)  # dropout draws from the global generator
         self.progress = Progress()
         if checkpoint.exists():
@@ -66,37 +77,55 @@ class Trainer:
             self._steps(save_every_s, interrupted)
         return self.ema
 
+    def begin_step(self) -> None:
+        """What a loss decides for all parts of a step's batch together, from `streams.common`."""
+
     def _steps(self, save_every_s: float, interrupted: Callable[[], bool]) -> None:
-        last_save = started = time.monotonic()
-        earlier, losses = self.progress.seconds, []
-        while self.progress.step < self.recipe.steps and not interrupted():
+        started, earlier = time.monotonic(), self.progress.seconds
+        due, losses, stop = started + save_every_s, [], False
+        while self.progress.step < self.recipe.steps and not stop:
             losses.append(self._step())
+            if len(losses) == REPORT_EVERY or self.progress.step == self.recipe.steps:
+                self._note(losses)
+                losses = []
             self.progress.seconds = earlier + time.monotonic() - started
-            if len(losses) == 100 or self.progress.step == self.recipe.steps:
-                self.progress.losses.append((self.progress.step, sum(losses) / len(losses)))
-                losses.clear()
-                self._report()
-            if time.monotonic() - last_save > save_every_s:
+            stop, save = self.world.any(interrupted(), time.monotonic() > due)
+            if save and not stop:
+                before = time.monotonic()
                 self.save()
-                last_save = time.monotonic()
+                due = time.monotonic() + max(save_every_s, SAVING_SHARE * (time.monotonic() - before))
         self.save()
-        if interrupted():
+        if stop:
             raise KeyboardInterrupt
 
-    def _step(self) -> float:
-        recipe, step = self.recipe, self.progress.step
-        ramp = min(1.0, (step + 1) / recipe.warmup)
-        decay = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    def _step(self) -> Tensor:
+        """One step of the optimiser; returns its loss [], on the device."""
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * ramp * max(decay, 0.01)
-        loss = self.loss(self.model, self.generator)
+            group["lr"] = self.recipe.rate(self.progress.step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
-        self.optimizer.step()
+        self.begin_step()
+        loss = self._gradients()
+        if self.averages:
+            self.world.average(p.grad for p in self.trained if p.grad is not None)
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.trained, self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.progress.step += 1
         self._update_ema()
-        return loss.item()
+        return loss
+
+    def _gradients(self) -> Tensor:
+        """Accumulate the gradient of this process's parts; returns their mean loss []."""
+        own, total = self.streams.own, torch.zeros((), device=self.world.device)
+        for generator in own:
+            waits = generator is not own[-1] and isinstance(self.replica, nn.parallel.DistributedDataParallel)
+            with self.replica.no_sync() if waits else nullcontext():  # averaged once, with the last part
+                with autocast(self.world.device, self.recipe.dtype):
+                    loss = self.loss(self.replica, generator) / len(own)
+                self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -106,45 +135,47 @@ class Trainer:
         for kept, new in zip(self.ema.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
+    def _note(self, losses: list[Tensor]) -> None:
+        """Add the mean of the losses, over the processes too, to the curve, and report."""
+        mean = torch.stack(losses).double().mean().cpu()
+        self.world.average([mean])
+        self.progress.losses.append((self.progress.step, mean.item()))
+        if self.world.leads:
+            self._report()
+
     def _report(self) -> None:
         p, total = self.progress, self.recipe.steps
-        eta = p.seconds / p.step * (total - p.step)
-        rate = p.step * self.recipe.batch / p.seconds
+        seconds = max(p.seconds, 1e-9)
+        eta = seconds / p.step * (total - p.step)
+        rate = p.step * self.recipe.batch / seconds
         line = f"step {p.step}/{total}  loss {p.losses[-1][1]:.4f}  {rate:.0f} images/s  ETA {eta / 60:.1f} min"
         print(line, file=sys.stderr, flush=True)
 
     def save(self) -> None:
-        """Write the checkpoint atomically. Raises OutputError."""
-        from bench.files import write_bytes
+        """Write the checkpoint atomically, from the process that leads. Raises OutputError."""
+        streams = self.streams.state()
+        if self.world.leads:
+            write_state(self.checkpoint, self._state() | {"streams": streams})
 
-        content = io.BytesIO()  # on a full disk torch.save to a path raises whatever its archive writer likes
-        torch.save(
-            {
-                "recipe": vars(self.recipe),
-                "progress": vars(self.progress),
-                "model": self.model.state_dict(),
-                "ema": self.ema.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "generator": self.generator.get_state(),
-                "global_generator": torch.get_rng_state(),
-            },
-            content,
-        )
-        write_bytes(self.checkpoint, content.getvalue())
+    def _state(self) -> dict[str, Any]:
+        return {
+            "recipe": vars(self.recipe),
+            "progress": vars(self.progress),
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "global_generator": torch.get_rng_state(),
+        }
 
     def _resume(self) -> None:
-        try:
-            state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
-        except Exception as error:
-            raise InputError(
-                f"{self.checkpoint}: not a checkpoint ({type(error).__name__}); delete it to restart"
-            ) from error
-        if state.get("recipe") != vars(self.recipe):
-            raise InputError(f"{self.checkpoint}: belongs to another recipe; delete it to start again")
+        state = read_state(self.checkpoint, self.recipe)
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.streams.restore(state["streams"])
         torch.set_rng_state(state["global_generator"])
         self.progress = Progress(**state["progress"])
-        print(f"resumed {self.checkpoint} at step {self.progress.step}", file=sys.stderr)
+        if self.world.leads:
+            print(f"resumed {self.checkpoint} at step {self.progress.step}", file=sys.stderr)

@@ -17,7 +17,9 @@ from models.small import autoencoder
 from models.spec import WEIGHTS, ModelSpec, build_random
 from models.training import digits
 from models.training.denoiser import DenoisingLoss
-from models.training.loop import Recipe, Trainer
+from models.training.latents import Latents, in_memory
+from models.training.loop import Trainer
+from models.training.recipe import Recipe
 from models.training.shipped import expect_not_shipped
 
 PARTS = ("digit-autoencoder", "digit-classifier")  # the denoisers need both
@@ -68,18 +70,18 @@ def _denoiser(spec: ModelSpec, overrides: dict[str, Any]) -> tuple[nn.Module, Ca
     from models.training.accuracy import label_accuracy
 
     recipe = Recipe(**spec.training | overrides)
-    _, labels = digits.load()
-    loss = DenoisingLoss(digit_latents(spec), labels, recipe.batch)
-    return build_random(spec, recipe.seed), loss, recipe, lambda model: label_accuracy(spec, model)
+    model = build_random(spec, recipe.seed)
+    loss = DenoisingLoss(model, digit_data(spec), recipe.batch, recipe.label_dropout)
+    return model, loss, recipe, lambda model: label_accuracy(spec, model)
 
 
 @torch.inference_mode()
-def digit_latents(spec: ModelSpec) -> torch.Tensor:
+def digit_data(spec: ModelSpec) -> Latents:
     """Latents [5000,C,H,W] of all digits, in the order of `digits.load`."""
     from models.digit_autoencoder import to_pixels
 
-    images, _ = digits.load()
-    return autoencoder(spec).encode(to_pixels(images)).clone()
+    images, labels = digits.load()
+    return in_memory(autoencoder(spec).encode(to_pixels(images)).clone(), labels, "digits")
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

@@ -1,0 +1,86 @@
+"""The processes that train together: one a device under torchrun, one alone without it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from models.errors import InputError
+
+
+@dataclass(frozen=True)
+class World:
+    """All processes of a training run, seen from one of them. All must call what exchanges something."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and reports progress."""
+        return self.rank == 0
+
+    @property
+    def device_name(self) -> str:
+        """Of the device, for cards."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.machine()
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For each flag, whether any process raised it. On the host: a device is not waited for."""
+        if self.size == 1:
+            return list(flags)
+        raised = torch.tensor(flags, dtype=torch.int32)
+        dist.all_reduce(raised, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in raised]
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace every tensor by its mean over the processes."""
+        for tensor in tensors if self.size > 1 else ():
+            dist.all_reduce(tensor)
+            tensor.div_(self.size)
+
+    def gather(self, own: Tensor) -> list[Tensor]:
+        """Every process's tensor, in the order of their ranks, on the host; shapes may differ."""
+        if self.size == 1:
+            return [own]
+        found: list[Tensor] = [own] * self.size
+        dist.all_gather_object(found, own.cpu())
+        return found
+
+    def replicate(self, module: nn.Module) -> nn.Module:
+        """The module, with gradients that are averaged over the processes while they are computed."""
+        if self.size == 1:
+            return module
+        devices = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
+
+
+@contextmanager
+def join(device: str = "cpu") -> Iterator[World]:
+    """The world that torchrun describes in the environment; on CUDA, rank r of a machine takes its r-th device.
+
+    Raises InputError where there are more processes than devices.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World(torch.device(device))
+        return
+    local = int(os.environ["LOCAL_RANK"])
+    chosen = torch.device(device)
+    if chosen.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise InputError(f"process {local} of this machine has no device of its own: {torch.cuda.device_count()}")
+        chosen = torch.device("cuda", local)
+        torch.cuda.set_device(chosen)
+    # Flags and generators travel on the host, so that no process waits for its device to exchange them.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    yield World(chosen, dist.get_rank(), size)
+    dist.destroy_process_group()  # not after an error: the others may still wait in an exchange
