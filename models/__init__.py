@@ -12,7 +12,7 @@ import torch
 
 from models.denoiser import Denoiser
 from models.errors import InputError, expect_one_of
-from models.spec import ModelSpec, build_random
+from models.spec import ModelSpec, build_empty, build_random
 
 __all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "plugin_file", "register", "spec"]
 
@@ -80,18 +80,36 @@ def build(
 ) -> Denoiser:
     """A denoiser in eval mode, without gradients.
 
-    `weights` is a path, "official", "random", or None for the shipped weights of a small model.
-    Raises InputError for an unknown name and for weights that are absent, damaged or of another shape.
+    `weights` is a path (original, diffusers' or our layout), "official" or "official:LAYOUT" (fetched once), "random",
+    or None for the shipped weights of a small model. Raises InputError for an unknown name and for weights that are
+    absent, damaged or of another shape.
     """
-    from models.checkpoint import load_into
+    from models.official import weights_file
 
     chosen = spec(name)
-    model = build_random(chosen)
+    path = weights_file(chosen, weights)
+    model = (
+        build_random(chosen).to(device=device, dtype=dtype) if path is None else _loaded(chosen, path, device, dtype)
+    )
     model.name = name
-    if weights == "official":
-        raise InputError(f"{name}: this version does not fetch official weights; download them and pass weights=PATH")
-    if weights is None and chosen.weights is None:
-        raise InputError(f"{name} ships no weights: pass weights=PATH, or weights='random' for speed and memory alone")
-    if weights != "random":
-        load_into(model, weights or chosen.weights or "")
     return model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+
+
+def _loaded(chosen: ModelSpec, path: Path, device: str | torch.device, dtype: torch.dtype) -> Denoiser:
+    """The model with the weights in a file, without a moment at which it holds others."""
+    from models.checkpoint import Misfit, load_tensors, read_tensors
+    from models.layouts import official_names
+
+    ours = chosen.architecture.__module__.startswith("models.")  # a plugin's may hold more than its state dict says
+    model = build_empty(chosen).to(dtype=dtype) if ours else build_random(chosen)
+    try:
+        load_tensors(model, official_names(read_tensors(path), model, path), path, device if ours else None)
+    except Misfit as error:
+        fitting = [name for name in names() if _shapes(name) == error.shapes]
+        hint = f"; these are {' and '.join(fitting)}'s shapes" if fitting else ""
+        raise InputError(f"{chosen.name}: {error}{hint}") from error
+    return model
+
+
+def _shapes(name: str) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in build_empty(spec(name)).state_dict().items()}

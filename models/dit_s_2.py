@@ -1,13 +1,5 @@
 """dit-s-2: DiT-S/2 on ImageNet 256x256 latents (arXiv 2212.09748, table 1)."""
 
-from models.dit import DiT
-from models.spec import ModelSpec
+from models.dit_imagenet import dit_imagenet
 
-spec = ModelSpec(
-    name="dit-s-2",
-    architecture=DiT,
-    config={"input_size": 32, "patch_size": 2, "in_channels": 4, "hidden_size": 384, "depth": 12, "num_heads": 6},
-    num_classes=1000,
-    guidance_scale=1.5,
-    guidance_channels=3,
-)
+spec = dit_imagenet("dit-s-2", width=384, depth=12, heads=6)

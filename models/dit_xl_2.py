@@ -1,13 +1,20 @@
 """dit-xl-2: DiT-XL/2 on ImageNet 256x256 latents (arXiv 2212.09748, table 1)."""
 
-from models.dit import DiT
-from models.spec import ModelSpec
+from models.dit_imagenet import HUB, SERVER, dit_imagenet
+from models.official import Download, Official
 
-spec = ModelSpec(
-    name="dit-xl-2",
-    architecture=DiT,
-    config={"input_size": 32, "patch_size": 2, "in_channels": 4, "hidden_size": 1152, "depth": 28, "num_heads": 16},
-    num_classes=1000,
-    guidance_scale=1.5,
-    guidance_channels=3,
+spec = dit_imagenet(
+    "dit-xl-2",
+    width=1152,
+    depth=28,
+    heads=16,
+    official=Official(
+        {
+            "original": Download(f"{SERVER}/DiT-XL-2-256x256.pt", "DiT-XL-2-256x256.pt"),
+            "diffusers": Download(
+                f"{HUB}/DiT-XL-2-256/resolve/main/transformer/diffusion_pytorch_model.bin",
+                "DiT-XL-2-256-diffusers.bin",
+            ),
+        }
+    ),
 )

@@ -31,38 +31,39 @@ class Official:
 
     downloads: dict[str, Download] = field(default_factory=dict)
     note: str = ""
+    published: bool = True  # False: nobody ever published any
 
 
 def weights_file(spec: ModelSpec, weights: str | Path | None) -> Path | None:
     """The local file that `weights` names, fetched if need be; None for "random".
 
-    `weights` is a path, "official" or "official:LAYOUT", "random", or None for the shipped weights of a small model.
-    Raises InputError with one line where there is none, or it cannot be fetched.
+    `weights` is a path (a folder in diffusers' layout too), "official" or "official:LAYOUT", "random", or None for
+    the shipped weights of a small model. Raises InputError with one line where there is none, or it cannot be fetched.
     """
+    from models.layouts import file_in
+
     if weights == "random":
         return None
-    if weights is None or (isinstance(weights, str) and weights.split(":")[0] == "official"):
-        if spec.weights is not None:
-            return spec.weights
-        if weights is None:
-            raise InputError(
-                f"{spec.name} ships no weights: pass weights=PATH, {_official(spec)}'random' for speed alone"
-            )
-        return fetch_official(spec, str(weights).partition(":")[2])
-    return Path(weights)
+    official = isinstance(weights, str) and weights.split(":")[0] == "official"
+    if spec.weights is not None and (weights is None or official):
+        return spec.weights
+    if weights is None:
+        raise InputError(f"{spec.name} ships no weights: {ways_out(spec)}")
+    return fetch_official(spec, str(weights).partition(":")[2]) if official else file_in(Path(weights))
 
 
 def fetch_official(spec: ModelSpec, layout: str = "") -> Path:
     """A model's published weights in one layout (default: the first). Raises InputError that says what else to do."""
-    published = spec.official
-    if published is None or not published.downloads:
-        note = published.note if published else "a file of your own goes in as weights=PATH"
-        raise InputError(f"{spec.name}: no official weights can be fetched; {note}")
+    published = spec.official or Official(published=False)
+    if not published.downloads:
+        raise InputError(f"{spec.name}: no official weights can be fetched; {published.note or ways_out(spec)}")
     if layout:
         expect_one_of(f"layout of {spec.name}'s official weights", layout, published.downloads)
     chosen = published.downloads[layout or next(iter(published.downloads))]
     return fetch(chosen.url, sha256=chosen.sha256, name=chosen.name)
 
 
-def _official(spec: ModelSpec) -> str:
-    return "'official' (fetched once), or " if spec.official and spec.official.downloads else "or "
+def ways_out(spec: ModelSpec) -> str:
+    """What to pass for a model without shipped weights."""
+    fetched = "weights='official' fetches them, " if spec.official and spec.official.downloads else ""
+    return f"{fetched}weights=PATH takes a file, weights='random' is for speed and memory alone"

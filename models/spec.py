@@ -42,8 +42,7 @@ class ModelSpec:
     @cached_property
     def latent_shape(self) -> tuple[int, int, int]:
         """(C, H, W) as the architecture states it; found without allocating any weights."""
-        with torch.device("meta"):
-            return build_random(self).latent_shape
+        return build_empty(self).latent_shape
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError where no autoencoder is shipped."""
@@ -56,4 +55,10 @@ def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:
     """The architecture with random weights that depend on the seed alone; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        return spec.architecture(**spec.config)
+
+
+def build_empty(spec: ModelSpec) -> Denoiser:
+    """The architecture on the meta device: shapes and structure alone, nothing is allocated or initialised."""
+    with torch.device("meta"):
         return spec.architecture(**spec.config)

@@ -1,21 +1,5 @@
 """uvit-m-2: U-ViT-M/2 on ImageNet 256x256 latents (arXiv 2209.12152, table 1)."""
 
-from models.spec import ModelSpec
-from models.uvit import UViT
+from models.uvit_imagenet import uvit_imagenet
 
-spec = ModelSpec(
-    name="uvit-m-2",
-    architecture=UViT,
-    config={
-        "img_size": 32,
-        "patch_size": 2,
-        "in_chans": 4,
-        "embed_dim": 768,
-        "depth": 16,
-        "num_heads": 12,
-        "num_classes": 1001,
-        "conv": False,
-    },
-    num_classes=1000,
-    guidance_scale=1.4,  # the paper's s = 0.4
-)
+spec = uvit_imagenet("uvit-m-2", width=768, depth=16, heads=12, conv=True)

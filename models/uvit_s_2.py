@@ -1,21 +1,5 @@
 """uvit-s-2: U-ViT-S/2 on ImageNet 256x256 latents (arXiv 2209.12152, table 1)."""
 
-from models.spec import ModelSpec
-from models.uvit import UViT
+from models.uvit_imagenet import uvit_imagenet
 
-spec = ModelSpec(
-    name="uvit-s-2",
-    architecture=UViT,
-    config={
-        "img_size": 32,
-        "patch_size": 2,
-        "in_chans": 4,
-        "embed_dim": 512,
-        "depth": 12,
-        "num_heads": 8,
-        "num_classes": 1001,
-        "conv": False,
-    },
-    num_classes=1000,
-    guidance_scale=1.4,  # the paper's s = 0.4
-)
+spec = uvit_imagenet("uvit-s-2", width=512, depth=12, heads=8, conv=True)

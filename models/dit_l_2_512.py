@@ -1,0 +1,5 @@
+"""dit-l-2-512: DiT-L/2 on ImageNet 512x512 latents (arXiv 2212.09748, table 1)."""
+
+from models.dit_imagenet import dit_imagenet
+
+spec = dit_imagenet("dit-l-2-512", width=1024, depth=24, heads=16, resolution=512)

@@ -1,0 +1,5 @@
+"""dit-s-2-512: DiT-S/2 on ImageNet 512x512 latents (arXiv 2212.09748, table 1)."""
+
+from models.dit_imagenet import dit_imagenet
+
+spec = dit_imagenet("dit-s-2-512", width=384, depth=12, heads=6, resolution=512)
