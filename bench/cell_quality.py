@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import models
-from bench import paired, quality, trajectories
+from bench import extractors, paired, quality, trajectories
 from bench.cells import Cell
 from bench.features import FeatureSet, extract_features
 from bench.sampling import balanced_labels
@@ -22,7 +22,7 @@ def distribution(cell: Cell, images: Tensor) -> dict[str, Any]:
     """Metrics of the decoded images [samples,C,H,W] against the model's real images."""
     spec = models.spec(cell.model)
     reference = FeatureSet.load(small.reference_file(spec))
-    features = extract_features(small.extractor(spec), images)
+    features = extract_features(extractors.build(spec.features or ""), images)
     labels = balanced_labels(range(len(images)), spec.num_classes)
     return {
         "seed": cell.protocol.seed,

@@ -3,51 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
+from safetensors.numpy import save as serialize
 from torch import Tensor
 
 from bench.files import write_bytes
 from models.errors import InputError
 
 FORMAT = "ditbench-features-1"
-TENSORS = ("pool", "logits")
+TENSORS = ("pool", "logits", "spatial")  # only `pool` must be there
 
 
 class Extractor(Protocol):
-    """A feature network: `fingerprint` names it, its weights and its preprocessing."""
+    """What `extract_features` needs of a feature network; `bench.extractors.Extractor` is the class to derive from."""
 
     fingerprint: str
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
-        """uint8 images [B,C,H,W] -> {"pool": [B,d], "logits": [B,classes]}."""
+        """uint8 images [B,C,H,W] -> {"pool": [B,d]} and, where it has them, "logits" [B,k] and "spatial" [B,s]."""
         ...
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features of N images, validated: pool [N,d] and logits [N,classes], both float32 on the CPU and finite."""
+    """Features of N images, validated: pool [N,d], logits [N,k] and spatial [N,s], float32 on the CPU and finite.
+
+    `logits` (classes, for the Inception score and accuracy) and `spatial` (for sFID) are None where the extractor
+    has none. Sets with different fingerprints (of the extractor) are never compared.
+    """
 
     pool: Tensor
-    logits: Tensor
-    fingerprint: str  # of the extractor; sets with different ones are never compared
-    images_sha256: str
+    logits: Tensor | None = None
+    spatial: Tensor | None = None
+    fingerprint: str = ""
+    images_sha256: str = ""
 
     def __post_init__(self) -> None:
-        for name in TENSORS:
-            tensor = getattr(self, name)
-            if tensor.dtype != torch.float32 or tensor.ndim != 2 or 0 in tensor.shape:
-                raise InputError(
-                    f"features '{name}' must be float32 [N, d] and not empty, got {tensor.dtype} {list(tensor.shape)}"
-                )
-            require_finite(f"features '{name}'", tensor)
-        if len(self.pool) != len(self.logits):
-            raise InputError(f"features hold {len(self.pool)} rows of 'pool' but {len(self.logits)} of 'logits'")
+        for name, tensor in {"pool": self.pool, **self.tensors()}.items():
+            require_rows(f"features '{name}'", tensor)
+            if len(self.pool) != len(tensor):
+                raise InputError(f"features hold {len(self.pool)} rows of 'pool' but {len(tensor)} of '{name}'")
         for name in ("fingerprint", "images_sha256"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError(f"features need a '{name}', got {getattr(self, name)!r}")
@@ -55,28 +56,60 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.pool)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are there, by name."""
+        return {name: getattr(self, name) for name in TENSORS if getattr(self, name) is not None}
+
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, whole or not at all. Raises OutputError when it cannot be written."""
-        tensors = {name: getattr(self, name).contiguous() for name in TENSORS}
+        tensors = {name: tensor.contiguous().numpy() for name, tensor in self.tensors().items()}
         metadata = {"format": FORMAT, "fingerprint": self.fingerprint, "images_sha256": self.images_sha256}
         write_bytes(Path(path), serialize(tensors, metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> FeatureSet:
         """Read what `save` wrote. Raises InputError naming the file when it is missing, broken or of another kind."""
+        tensors, metadata = read_safetensors(path, FORMAT, TENSORS)
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise InputError(f"{path}: expected format '{FORMAT}', got '{metadata.get('format')}'")
-                tensors = {name: file.get_tensor(name) for name in TENSORS}
             return cls(**tensors, fingerprint=metadata["fingerprint"], images_sha256=metadata["images_sha256"])
         except InputError as error:
-            raise error if str(path) in str(error) else InputError(f"{path}: {error}") from error
-        except KeyError as error:
-            raise InputError(f"{path}: the features file lacks {error}") from error
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: not a readable features file ({first_line(error)})") from error
+            raise InputError(f"{path}: {error}") from error
+        except (KeyError, TypeError) as error:
+            missing = error.args[0] if isinstance(error, KeyError) else "pool"
+            raise InputError(f"{path}: the features file lacks '{missing}'") from error
+
+
+class FeatureCollector:
+    """Features of `count` images that arrive in batches: what is held is features, never images.
+
+    The images' SHA-256 is that of `images_sha256` for the whole set, whatever the batches.
+    """
+
+    def __init__(self, extractor: Extractor, count: int) -> None:
+        self.extractor, self.count = extractor, count
+        self.digest = ImagesDigest(count)
+        self.parts: dict[str, list[Tensor]] = {}
+
+    def add(self, images: Tensor) -> dict[str, Tensor]:
+        """Extract uint8 images [B,C,H,W], float32 on the CPU whatever the extractor's own precision and device."""
+        require_images("images", images)
+        self.digest.update(images)
+        extracted = self.extractor.extract(images)
+        if "pool" not in extracted:
+            raise InputError(f"extractor '{self.extractor.fingerprint}' returned no 'pool' features")
+        rows = {name: extracted[name].detach().float().cpu() for name in TENSORS if name in extracted}
+        for name, tensor in rows.items():
+            if len(tensor) != len(images):
+                found = f"{len(tensor)} rows of '{name}' for {len(images)} images"
+                raise InputError(f"extractor '{self.extractor.fingerprint}' returned {found}")
+            self.parts.setdefault(name, []).append(tensor)
+        return rows
+
+    def finish(self) -> FeatureSet:
+        """The features of all images. Raises InputError unless exactly `count` were added."""
+        sha256 = self.digest.hexdigest()
+        tensors = {name: torch.cat(parts) for name, parts in self.parts.items()}
+        return FeatureSet(**tensors, fingerprint=self.extractor.fingerprint, images_sha256=sha256)
 
 
 def extract_features(extractor: Extractor, images: Tensor, batch: int = 256) -> FeatureSet:
@@ -85,21 +118,64 @@ def extract_features(extractor: Extractor, images: Tensor, batch: int = 256) -> 
     Raises InputError when the images are no such tensor, none are given, or features come out wrong.
     """
     require_images("images", images)
-    parts = [extractor.extract(part) for part in images.split(batch)]
-    missing = [name for name in TENSORS if name not in parts[0]]
-    if missing:
-        raise InputError(f"extractor '{extractor.fingerprint}' returned no '{missing[0]}' features")
-    pool, logits = (torch.cat([part[name] for part in parts]).detach().float().cpu() for name in TENSORS)
-    if len(pool) != len(images):
-        raise InputError(f"extractor '{extractor.fingerprint}' returned {len(pool)} rows for {len(images)} images")
-    return FeatureSet(pool, logits, extractor.fingerprint, images_sha256(images))
+    return extract_batches(extractor, images.split(batch), len(images))
+
+
+def extract_batches(extractor: Extractor, batches: Iterable[Tensor], count: int) -> FeatureSet:
+    """Features of `count` uint8 images that come in batches [B,C,H,W]. Raises InputError as `extract_features`."""
+    collector = FeatureCollector(extractor, count)
+    for images in batches:
+        collector.add(images)
+    return collector.finish()
+
+
+class ImagesDigest:
+    """SHA-256 of the shape and the bytes of `count` uint8 images that arrive in batches [B,C,H,W]."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.seen = count, 0
+        self.shape: list[int] = []
+        self._hash = hashlib.sha256()
+
+    def update(self, images: Tensor) -> None:
+        if not self.seen:
+            self.shape = list(images.shape[1:])
+            self._hash.update(repr([self.count, *self.shape]).encode())
+        if list(images.shape[1:]) != self.shape:
+            raise InputError(f"images of shape {list(images.shape[1:])} after images of shape {self.shape}")
+        self.seen += len(images)
+        self._hash.update(images.cpu().contiguous().numpy().data)
+
+    def hexdigest(self) -> str:
+        if self.seen != self.count:
+            raise InputError(f"expected {self.count} images, got {self.seen}")
+        return self._hash.hexdigest()
 
 
 def images_sha256(images: Tensor) -> str:
     """SHA-256 of the shape and the bytes of uint8 images [N,C,H,W]."""
-    digest = hashlib.sha256(repr(list(images.shape)).encode())
-    digest.update(images.cpu().contiguous().numpy().data)
+    digest = ImagesDigest(len(images))
+    digest.update(images)
     return digest.hexdigest()
+
+
+def read_safetensors(path: str | Path, form: str, names: Iterable[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Those of the named tensors that a file of format `form` holds, and its metadata. Raises InputError naming it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != form:
+                raise InputError(f"{path}: expected format '{form}', got '{metadata.get('format')}'")
+            return {name: file.get_tensor(name) for name in names if name in file.keys()}, metadata  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a readable {form} file ({first_line(error)})") from error
+
+
+def require_rows(what: str, tensor: Tensor) -> None:
+    """Raise InputError unless `tensor` is finite float32 [N,d] and not empty."""
+    if tensor.dtype != torch.float32 or tensor.ndim != 2 or 0 in tensor.shape:
+        raise InputError(f"{what} must be float32 [N, d] and not empty, got {tensor.dtype} {list(tensor.shape)}")
+    require_finite(what, tensor)
 
 
 def require_images(what: str, images: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Methods and models of third parties: --plugin FILE, DITBENCH_PLUGINS, entry points. One file is enough."""
+"""Methods, models and extractors of third parties, one file each: --plugin FILE, DITBENCH_PLUGINS, entry points."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from types import ModuleType
 
 import methods
 import models
+from bench import extractors
 from models.errors import InputError
 
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
-GROUPS = ("ditbench.methods", "ditbench.models")
+GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors")
 
 
 def files(named: list[str] | None) -> list[str]:
@@ -60,9 +61,9 @@ def load_file(path: str) -> ModuleType:
 
 
 def register(module: ModuleType) -> None:
-    """Make a module's methods and models known. Raises InputError where it defines neither."""
-    if not methods.register(module) + models.register(module):
-        raise InputError("defines no method and no model")
+    """Make a module's methods, models and extractors known. Raises InputError where it defines none."""
+    if not methods.register(module) + models.register(module) + extractors.register(module):
+        raise InputError("defines no method, no model and no extractor")
 
 
 def _module(entry: EntryPoint) -> ModuleType:

@@ -21,6 +21,7 @@ NEIGHBOURS = 3  # Kynkäänniemi et al. (2019), as in ADM's evaluator
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 IS_SPLIT_SIZE = 5000  # ADM's evaluator scores consecutive splits of 5000
+NO_ACCURACY = {"accuracy": None, "accuracy_se": None, "accuracy_groups": None, "accuracy_jackknife": None}
 SEED = 2020  # of KID's subsets; the global random state is neither read nor changed
 
 
@@ -45,11 +46,17 @@ def evaluate(
         "reference_sha256": reference.images_sha256,
         "jackknife_groups": GROUPS,
         **frechet_with_error(samples, reference, groups),
-        **inception_score_with_error(samples.logits, groups),
+        **scores_of_logits(samples.logits, classes, groups),
         **precision_recall(samples.pool, reference.pool),
         **kernel_distance(samples.pool, reference.pool),
-        **accuracy_with_error(samples.logits, classes, groups),
     }
+
+
+def scores_of_logits(logits: Tensor | None, classes: NDArray[np.int64] | None, groups: Groups) -> dict[str, Any]:
+    """Inception score and accuracy; null where the extractor has no logits."""
+    if logits is None:
+        return {"is": None, "is_se": None, "is_jackknife": None, **NO_ACCURACY}
+    return inception_score_with_error(logits, groups) | accuracy_with_error(logits, classes, groups)
 
 
 def frechet_with_error(samples: FeatureSet, reference: FeatureSet, groups: Groups) -> dict[str, Any]:
@@ -146,7 +153,7 @@ def kernel_distance(samples: Tensor, reference: Tensor) -> dict[str, Any]:
 def accuracy_with_error(logits: Tensor, labels: NDArray[np.int64] | None, groups: Groups) -> dict[str, Any]:
     """Share of samples classified as their label: overall, in each group, without each group, standard error."""
     if labels is None:
-        return {"accuracy": None, "accuracy_se": None, "accuracy_groups": None, "accuracy_jackknife": None}
+        return dict(NO_ACCURACY)
     correct = (logits.argmax(dim=1).numpy() == labels).astype(np.float64)
     sizes, hits = np.bincount(groups), np.bincount(groups, weights=correct)
     value = float(correct.mean())
@@ -161,6 +168,8 @@ def accuracy_with_error(logits: Tensor, labels: NDArray[np.int64] | None, groups
 
 def checked_labels(labels: Tensor | NDArray[np.integer] | list[int], samples: FeatureSet) -> NDArray[np.int64]:
     """Labels as int64 [N]; InputError when their number or a class does not fit the samples' logits."""
+    if samples.logits is None:
+        raise InputError(f"labels need an extractor with logits; '{samples.fingerprint}' has none")
     array = torch.as_tensor(labels).cpu().numpy()
     classes = samples.logits.shape[1]
     if array.shape != (len(samples),) or array.dtype.kind not in "iu":

@@ -13,8 +13,6 @@ FEATURES = 128
 class DigitClassifier(nn.Module):
     """Ten-way classifier; its last hidden layer (128 values, after the ReLU) gives the features."""
 
-    fingerprint = ""  # set by models.build_extractor: name and SHA-256 of the weights
-
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from bench.features import FeatureSet, extract_features, images_sha256
+from bench.features import FeatureCollector, FeatureSet, extract_features, images_sha256
 from models.errors import InputError
 
 
 def feature_set():
     rows = torch.arange(27, dtype=torch.float32).reshape(9, 3)
-    return FeatureSet(rows, rows[:, :2] * 0.5, "tiny:1", "sha-0")  # a strided view: saving must not mind
+    return FeatureSet(rows, rows[:, :2] * 0.5, None, "tiny:1", "sha-0")  # a strided view: saving must not mind
 
 
 class TinyExtractor:
@@ -45,8 +45,8 @@ def test_a_broken_features_file_is_one_line_that_names_it(tmp_path):
         refused(target)
     save_file({"pool": torch.ones(2, 2)}, path, {"format": "other"})
     assert "format" in refused(path)
-    save_file({"pool": torch.ones(2, 2)}, path, metadata)
-    assert "logits" in refused(path)
+    save_file({"logits": torch.ones(2, 2)}, path, metadata)
+    assert "lacks 'pool'" in refused(path)
     save_file({"pool": torch.ones(2, 2), "logits": torch.ones(3, 2)}, path, metadata)
     assert "2 rows" in refused(path)
     save_file({"pool": torch.ones(2, 2), "logits": torch.ones(2, 2)}, path, {"format": "ditbench-features-1"})
@@ -68,13 +68,13 @@ def refused(path):
         (torch.ones(3, 2, dtype=torch.float64), "float32"),
         (torch.ones(3), "float32"),
         (torch.ones(0, 2), "not empty"),
-        (torch.ones(2, 2), "2 rows of 'pool' but 3"),
+        (torch.ones(2, 2), "2 rows of 'pool' but 3 of 'logits'"),
         (torch.tensor([[0.0], [torch.nan], [torch.inf]]), r"2 of 3 samples \(index 1, 2\)"),
     ],
 )
 def test_a_feature_set_is_valid_or_refused(pool, says):
     with pytest.raises(InputError, match=says):
-        FeatureSet(pool, torch.ones(3, 2), "tiny:1", "sha")
+        FeatureSet(pool, torch.ones(3, 2), None, "tiny:1", "sha")
 
 
 def test_extraction_is_the_same_in_any_batch():
@@ -89,3 +89,24 @@ def test_extraction_refuses_what_is_no_image():
     for images in (torch.zeros(2, 1, 2, 2), torch.zeros(0, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, 2).byte()):
         with pytest.raises(InputError, match="uint8"):
             extract_features(TinyExtractor(), images)
+
+
+def test_logits_and_spatial_features_are_optional(tmp_path):
+    rows = torch.arange(8, dtype=torch.float32).reshape(4, 2)
+    for given in ({}, {"spatial": rows[:, :1]}, {"logits": rows, "spatial": rows}):
+        FeatureSet(rows, fingerprint="tiny:1", images_sha256="sha", **given).save(tmp_path / "f.safetensors")
+        loaded = FeatureSet.load(tmp_path / "f.safetensors")
+        assert loaded.tensors().keys() == {"pool", *given}
+        assert all(torch.equal(loaded.tensors()[name], tensor) for name, tensor in given.items())
+
+
+def test_images_that_arrive_in_batches_are_counted():
+    images = torch.arange(5 * 4, dtype=torch.uint8).reshape(5, 1, 2, 2)
+    collector = FeatureCollector(TinyExtractor(), 5)
+    collector.add(images[:3])
+    with pytest.raises(InputError, match="expected 5 images, got 3"):
+        collector.finish()
+    with pytest.raises(InputError, match=r"shape \[1, 1, 4\] after images of shape \[1, 2, 2\]"):
+        collector.add(images[3:].reshape(2, 1, 1, 4))
+    collector.add(images[3:])
+    assert torch.equal(collector.finish().pool, extract_features(TinyExtractor(), images).pool)

@@ -24,7 +24,7 @@ def feature_set(n, seed, spread=0.5, fingerprint="tiny:1"):
     """Gaussian classes; the logits are the distances to their centres, so the labels can be recognised."""
     noise = torch.randn(n, 6, generator=torch.Generator().manual_seed(seed))
     pool = CENTRES[labels_of(n)] + spread * noise
-    return FeatureSet(pool, -torch.cdist(pool, CENTRES).square(), fingerprint, f"sha-{seed}")
+    return FeatureSet(pool, -torch.cdist(pool, CENTRES).square(), None, fingerprint, f"sha-{seed}")
 
 
 def test_evaluate_gives_every_number_and_leaves_the_random_state_alone():

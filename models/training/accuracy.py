@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from models.denoiser import Denoiser
-from models.small import extractor
 from models.spec import ModelSpec
 
 
@@ -20,14 +19,16 @@ def label_accuracy(spec: ModelSpec, model: Denoiser, samples: int = 1000, batch:
 
 
 def _accuracy(spec: ModelSpec, model: Denoiser, scale: float, samples: int, batch: int) -> float:
+    from bench import extractors
     from bench.sampling import balanced_labels, sample, seeded_noise
     from methods import build
 
     right = 0
+    classifier = extractors.build(spec.features or "")
     for start in range(0, samples, batch):
         index = range(start, min(start + batch, samples))
         labels = balanced_labels(index, spec.num_classes)
         noise = seeded_noise(index, spec.latent_shape)
         latents = sample(model, build("ddim", steps=50), noise=noise, labels=labels, guidance_scale=scale)
-        right += int((extractor(spec).extract(spec.decode(latents))["logits"].argmax(1) == labels).sum())
+        right += int((classifier.extract(spec.decode(latents))["logits"].argmax(1) == labels).sum())
     return right / samples

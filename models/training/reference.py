@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from models import names, spec
-from models.small import extractor, reference_file
+from models.small import reference_file
 from models.training import digits
 
 
 def write_references(features: str) -> None:
     """Extract all 5,000 digits again for every model whose images are judged by the extractor `features`."""
+    from bench import extractors
     from bench.features import extract_features
 
     images, _ = digits.load()
-    chosen = {reference_file(s): s for s in map(spec, names()) if s.features == features and s.reference}
-    for path, model in chosen.items():
+    chosen = {reference_file(s) for s in map(spec, names()) if s.features == features and s.reference}
+    for path in chosen:
         path.parent.mkdir(parents=True, exist_ok=True)
-        extract_features(extractor(model), images, batch=250).save(path)
+        extract_features(extractors.build(features), images, batch=250).save(path)
