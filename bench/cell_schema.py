@@ -60,7 +60,9 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
 _INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution")
 _NUMBERS = {
     "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
-                "psnr", "latent_error", "psnr_reference", "latent_error_reference"),
+                "psnr", "latent_error", "psnr_reference", "latent_error_reference", "fd_low", "fd_high", "fd_infinity",
+                "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low",
+                "ssim_high", "latent_cosine", "lpips"),
     "timing": ("speedup_ideal",),
     "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
     "memory": ("peak_mb", "cache_mb"),

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench import ssim
+from bench.bootstrap import mean_intervals
 from bench.features import require_finite, require_images
 from models.errors import InputError
 
@@ -33,8 +35,9 @@ def compare(
 ) -> dict[str, Array]:
     """How far each sample of a batch is from the `other` one of the same seed, float64 [B] by name.
 
-    Latents are floats [B,...], images uint8 [B,C,H,W] or None; `other_*` are the uncached ones. Values of many batches
-    are concatenated and given to `summary`. Raises InputError on unequal shapes, NaN, or counts that differ.
+    Latents are floats [B,...], images uint8 [B,C,H,W] or None; `other_*` are the uncached ones. Images too small for
+    SSIM's window have none. Values of many batches are concatenated and given to `summary`. Raises InputError on
+    unequal shapes, NaN, or counts that differ.
     """
     values = {
         "latent_error": latent_error(latents, other_latents),
@@ -44,24 +47,47 @@ def compare(
         return values
     if len(latents) != len(images):
         raise InputError(f"paired metrics: {len(latents)} latents but {len(images)} images")
-    return values | {"squared_error": squared_errors(images, other_images)}
+    values["squared_error"] = squared_errors(images, other_images)
+    return values | ({"ssim": ssim.ssim(images, other_images)} if ssim.fits(images) else {})
 
 
 def summary(values: Mapping[str, Array]) -> dict[str, Any]:
     """The paired metrics of N pairs from what `compare` says of each, as plain numbers ready for JSON.
 
     `psnr` is the dB of the mean squared error over all pairs, null when every pair is identical; `*_worst` is the
-    worst 5 %'s bound. Without images there is no PSNR.
+    worst 5 %'s bound; `*_low` and `*_high` are the ends of a 95 % interval of the mean, bootstrapped over pairs and
+    null with one pair. Without images there are neither PSNR nor SSIM.
     """
-    errors = values["latent_error"]
+    errors, ends = values["latent_error"], intervals(values)
     found = {
         "latent_error": float(errors.mean()),
+        **named_ends("latent_error", ends),
         "latent_error_se": float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None,
         "latent_error_median": float(np.median(errors)),
         "latent_error_worst": float(np.percentile(errors, 100 - WORST)),
         "latent_cosine": float(values["latent_cosine"].mean()),
     }
-    return found | (psnr_of(values["squared_error"]) if "squared_error" in values else {})
+    if "squared_error" in values:
+        high, low = (end if end is None else finite(decibels(end)) for end in ends["squared_error"])
+        found |= psnr_of(values["squared_error"]) | {"psnr_low": low, "psnr_high": high}  # more error, fewer dB
+    if "ssim" in values:
+        worst = float(np.percentile(values["ssim"], WORST))
+        found |= {"ssim": float(values["ssim"].mean()), **named_ends("ssim", ends), "ssim_worst": worst}
+    return found
+
+
+def intervals(values: Mapping[str, Array]) -> dict[str, tuple[float | None, float | None]]:
+    """Ends of the bootstrap interval of every quantity's mean over pairs; the same pairs are drawn for all."""
+    stacked = np.stack(list(values.values()), axis=1)
+    if len(stacked) < 2:
+        return dict.fromkeys(values, (None, None))
+    low, high = mean_intervals(stacked)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(values)}
+
+
+def named_ends(name: str, ends: Mapping[str, tuple[float | None, float | None]]) -> dict[str, float | None]:
+    low, high = ends[name]
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def psnr_summary(images: Tensor, other: Tensor) -> dict[str, Any]:

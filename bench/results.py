@@ -31,6 +31,11 @@ _CONTRACT: dict[str, str | None] = {
 _EXTRA: dict[str, str | None] = {
     "fd_gap": None, "fd_gap_low": None, "fd_gap_high": None, "vs_fewer_steps": None,
     "accuracy": "quality.accuracy", "accuracy_se": "quality.accuracy_se", "identical": "quality.identical",
+    "fd_low": "quality.fd_low", "fd_high": "quality.fd_high", "fd_infinity": "quality.fd_infinity",
+    "fd_infinity_se": "quality.fd_infinity_se", "fd_spread": "quality.fd_spread", "sfd_se": "quality.sfd_se",
+    "is_se": "quality.is_se", "kid_se": "quality.kid_se", "psnr_low": "quality.psnr_low",
+    "psnr_high": "quality.psnr_high", "ssim": "quality.ssim", "ssim_low": "quality.ssim_low",
+    "ssim_high": "quality.ssim_high", "latent_cosine": "quality.latent_cosine", "lpips": "quality.lpips",
     "psnr_reference": "quality.psnr_reference", "latent_error_reference": "quality.latent_error_reference",
     "resolution_low": "timing.resolution.low", "resolution_high": "timing.resolution.high",
     "baseline_ms": "timing.baseline_ms.median", "reference_samples": "quality.reference_samples",

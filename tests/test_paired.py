@@ -108,3 +108,25 @@ def test_batches_add_up_to_the_whole():
     parts = [compare(x[s], a[s], y[s], b[s]) for s in (slice(0, 3), slice(3, 4), slice(4, 7))]
     assert summary({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}) == whole
     assert "psnr" not in summary(compare(x, None, y, None))
+
+
+def test_intervals_are_bootstrapped_over_pairs_and_batches_do_not_matter():
+    generator = torch.Generator().manual_seed(0)
+    pictures, others = torch.randint(0, 256, (2, 40, 3, 12, 12), generator=generator).byte()
+    others[:10] = pictures[:10]
+    latents, other_latents = torch.randn(2, 40, 4, generator=generator)
+    found = paired_fidelity(latents, pictures, other_latents, others)
+    assert found["identical"] == 10
+    for name in ("psnr", "ssim", "latent_error"):
+        assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
+    assert found["ssim_worst"] < found["ssim"] < 1
+    parts = [compare(latents[s], pictures[s], other_latents[s], others[s]) for s in (slice(0, 7), slice(7, 40))]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    assert summary(joined) == pytest.approx(found, rel=1e-12)
+
+
+def test_identical_pairs_have_the_best_similarity_and_no_decibels():
+    pictures = torch.zeros(3, 1, 11, 11).byte()
+    found = paired_fidelity(torch.ones(3, 4), pictures, torch.ones(3, 4), pictures)
+    assert (found["psnr"], found["psnr_low"], found["psnr_high"]) == (None, None, None)
+    assert found["ssim"] == found["ssim_low"] == found["ssim_high"] == pytest.approx(1)
