@@ -1,11 +1,11 @@
 """What the ImageNet DiTs share (Peebles & Xie, arXiv 2212.09748): everything but their size."""
 
 from models.dit import DiT
-from models.official import Official
+from models.fetch import hub_url
+from models.official import Download, Official
 from models.spec import ModelSpec
 
 SERVER = "https://dl.fbaipublicfiles.com/DiT/models"
-HUB = "https://huggingface.co/facebook"
 
 
 def dit_imagenet(
@@ -33,6 +33,18 @@ def dit_imagenet(
         resolution=resolution,
         autoencoder="sd-vae-ft-ema",
         official=official or never_published(name),
+    )
+
+
+def published(resolution: int) -> Official:
+    """DiT-XL/2's weights in the original layout and in diffusers'."""
+    original = f"DiT-XL-2-{resolution}x{resolution}.pt"
+    converted = hub_url(f"facebook/DiT-XL-2-{resolution}", "transformer/diffusion_pytorch_model.bin")
+    return Official(
+        {
+            "original": Download(f"{SERVER}/{original}", original),
+            "diffusers": Download(converted, f"DiT-XL-2-{resolution}-diffusers.bin"),
+        }
     )
 
 

@@ -53,6 +53,11 @@ def fetch(url: str, *, sha256: str | None = None, name: str | None = None, direc
     return target
 
 
+def hub_url(repository: str, file: str) -> str:
+    """The address of a file of a Hugging Face repository; HF_ENDPOINT names a mirror."""
+    return f"{os.environ.get('HF_ENDPOINT', 'https://huggingface.co').rstrip('/')}/{repository}/resolve/main/{file}"
+
+
 def recorded_sha256(path: Path) -> str:
     """SHA-256 of a file, from the record beside it where that is still true of the file."""
     record = _read(_record_file(path))

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from models.denoiser import Denoiser
+from models.errors import InputError
 from models.official import Official
+
+if TYPE_CHECKING:
+    from models.autoencoders import Autoencoder
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -45,10 +49,16 @@ class ModelSpec:
         return build_empty(self).latent_shape
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError where no autoencoder is shipped."""
-        from models.small import autoencoder
+        """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError without an autoencoder."""
+        return self.pixels(latents.device).decode(latents)
 
-        return autoencoder(self).decode(latents)
+    def pixels(self, device: str | torch.device = "cpu") -> Autoencoder:
+        """The autoencoder of the model's latents, built once a device. Raises InputError where there is none."""
+        from models import autoencoders
+
+        if self.autoencoder is None:
+            raise InputError(f"{self.name}: has no autoencoder, its latents cannot be decoded")
+        return autoencoders.ready(self.autoencoder, device)
 
 
 def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:

@@ -13,7 +13,6 @@ from torch import nn
 
 from models import spec as find_spec
 from models.errors import InputError, expect_one_of
-from models.small import autoencoder
 from models.spec import WEIGHTS, ModelSpec, build_random
 from models.training import digits
 from models.training.denoiser import DenoisingLoss
@@ -78,10 +77,8 @@ def _denoiser(spec: ModelSpec, overrides: dict[str, Any]) -> tuple[nn.Module, Ca
 @torch.inference_mode()
 def digit_data(spec: ModelSpec) -> Latents:
     """Latents [5000,C,H,W] of all digits, in the order of `digits.load`."""
-    from models.digit_autoencoder import to_pixels
-
     images, labels = digits.load()
-    return in_memory(autoencoder(spec).encode(to_pixels(images)).clone(), labels, "digits")
+    return in_memory(spec.pixels().encode(images).clone(), labels, "digits")
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
