@@ -47,6 +47,11 @@ class Part:
         except Exception:  # a broken plugin: the cell fails with its reason when it runs
             return {key: _plain(value) for key, value in self.given.items()}
 
+    @property
+    def from_plugin(self) -> bool:
+        """Whether its code is somebody else's."""
+        return not methods.find(self.name).__module__.startswith("methods.")
+
     def settings(self) -> dict[str, Any]:
         return {"name": self.name, "params": self.params}
 

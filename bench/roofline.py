@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bench.cost import evaluation_macs
+from bench.cost import distinct_evaluations, evaluation_macs
 from methods.plan import BRANCH, STATE, Plan, Span, uncached
 from models.denoiser import Denoiser
 
@@ -42,12 +42,12 @@ def ideal_seconds(model: Denoiser, plan: Plan, batch: int, guided: bool, bytes_p
     tensors = batch * (2 if guided else 1)
     tokens, width = model.token_shape()
     total = 0.0
-    for k in range(len(plan)):
+    for k, count in distinct_evaluations(plan):
         compute = tensors * evaluation_macs(model, plan, k) / rates.macs_per_s
         weights = weight_values(model, plan, k) * bytes_per_value / rates.bytes_per_s
         passes = sum(reuse_passes(model, span) for span in plan.rows[k])
         reuse = passes * tensors * tokens * width * bytes_per_value / rates.bytes_per_s
-        total += max(compute, weights) + reuse
+        total += count * (max(compute, weights) + reuse)
     return total
 
 

@@ -11,11 +11,13 @@ from typing import Any
 from bench import plugins, protocol, suite
 from bench.cell_schema import SCHEMA
 from bench.cells import Cell, Settings
+from bench.dry_run import macs_of
 from bench.environment import environment
 from bench.progress import Progress, duration
 from bench.scheduler import Scheduler
 from bench.selection import select
 from bench.store import Store
+from bench.suite_cost import cost_of, measured_rate
 from bench.worker import Task
 
 FAILURES = ("failed", "timeout", "oom")
@@ -46,6 +48,7 @@ def run_suite(
         print(f"{chosen.title}: {len(cells)} cells, {len(done)} done, {len(waiting)} to run", file=sys.stderr)
         statuses = list(done)
         if waiting:
+            print(cost_sentence(store, cells, waiting), file=sys.stderr)
             tasks = [task(chosen, cell, settings, store, files) for cell in waiting]
             statuses += execute(store, tasks, chosen, settings, jobs)
     report(store.directory)
@@ -62,6 +65,13 @@ def split(store: Store, cells: list[Cell], settings: Settings, retry: list[str])
         else:
             done.append(stored["status"])
     return done, waiting
+
+
+def cost_sentence(store: Store, cells: list[Cell], waiting: list[Cell]) -> str:
+    """What the cells to run will cost, at the rate of those that are done."""
+    stored = [store.read(cell) for cell in cells]
+    rate = measured_rate([result for result in stored if result is not None])
+    return cost_of([(cell, macs_of(cell)) for cell in waiting]).sentence(rate, measured=True)
 
 
 def task(chosen: suite.Suite, cell: Cell, settings: Settings, store: Store, files: list[str]) -> Task:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from typing import Any
 
+from bench import plugins, suite
 from bench.cell_schema import STATUSES
 from bench.cells import Settings
 from bench.environment import cores
 from bench.protocol import AUTO
 from bench.run import run_suite
+from bench.selection import select
 from models.errors import InputError, expect_one_of
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -18,6 +23,13 @@ HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells a
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite", metavar="SUITE", help="a shipped suite's name or a TOML file")
     parser.add_argument("--out", metavar="DIR", help="directory of the results (default: runs/<suite>)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print cells, plans, work and cost; run and write nothing"
+    )
+    parser.add_argument(
+        "--rates", metavar="RATES", help="for --dry-run: a device, or MACS,BYTES a second (default: h100)"
+    )
+    parser.add_argument("--json", action="store_true", help="for --dry-run: as one JSON object")
     parser.add_argument("--only", metavar="EXPR", help="only these cells: a pattern for model/slug, or key=value,…")
     parser.add_argument("--retry", metavar="STATUS,…", default="", help="run finished cells of these statuses again")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
@@ -36,12 +48,34 @@ def run(args: argparse.Namespace) -> int:
     retry = [status for status in args.retry.split(",") if status]
     for status in retry:
         expect_one_of("status in --retry", status, STATUSES)
-    check_device(args.device)
     expect_one_of("--dtype", args.dtype, DTYPES)
+    overrides = {} if args.batch is None else {"timing": {"batch": batches(args.batch)}}
+    if args.dry_run:
+        return dry_run(args, overrides)
+    for name in ("rates", "json"):
+        if getattr(args, name):
+            raise InputError(f"--{name} goes with --dry-run")
+    check_device(args.device)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
     settings = Settings(device=args.device, dtype=args.dtype, threads=args.threads)
-    overrides = {} if args.batch is None else {"timing": {"batch": batches(args.batch)}}
     return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides)
+
+
+def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> int:
+    """Print what the run would do and cost."""
+    from bench import device_rates, dry_run
+
+    device = device_rates.read(args.rates, args.dtype)
+    for reason in (broken := plugins.load(plugins.files(args.plugin))).values():
+        print(f"ditbench: {reason}", file=sys.stderr)
+    chosen = suite.load(args.suite, broken, overrides)
+    cells = select(chosen, args.only)
+    lines = dry_run.plan_suite(cells, device)
+    if args.json:
+        print(json.dumps(dry_run.as_json(chosen.name, lines, cells, device), indent=1))
+    else:
+        print(dry_run.as_text(chosen.title, lines, cells, device))
+    return 0
 
 
 def batches(text: str) -> list[int | str]:

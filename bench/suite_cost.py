@@ -1,0 +1,70 @@
+"""What running cells costs: images, multiply-accumulates, hours at a rate, disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import models
+from bench.cells import Cell
+
+FLOAT32 = 4  # bytes: what latents are stored in
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of sampling alone: timing has its own limits in the protocol, features and decoding are a few per cent."""
+
+    cells: int
+    unplanned: int  # cells without a plan, in none of the following
+    images: int
+    macs: int
+    disk_bytes: int
+
+    def hours(self, macs_per_s: float) -> float:
+        return self.macs / macs_per_s / 3600
+
+    def sentence(self, macs_per_s: float | None = None, measured: bool = False) -> str:
+        """One line for people; without a rate the time is unknown."""
+        time = "time unknown until the first cell is done"
+        if macs_per_s:
+            hours = self.hours(macs_per_s)
+            time = (
+                f"{_hours(hours)} at the rate measured so far"
+                if measured
+                else f"at least {_hours(hours)} at these rates"
+            )
+        work = f"{self.images:,} images, {self.macs / 1e18:.3g} EMAC, {time}, {self.disk_bytes / 1e9:.3g} GB of latents"
+        rest = f"; {self.unplanned} more without a plan" if self.unplanned else ""
+        return f"Cost of {self.cells} cells: {work}{rest}"
+
+
+def cost_of(planned: Iterable[tuple[Cell, int | None]]) -> Cost:
+    """The sum over cells, each with the MACs of one image or None where it has no plan."""
+    cells = unplanned = images = macs = disk = 0
+    for cell, macs_of_image in planned:
+        if macs_of_image is None:
+            unplanned += 1
+            continue
+        samples = cell.protocol.samples
+        cells, images, macs = cells + 1, images + samples, macs + samples * macs_of_image
+        disk += samples * math.prod(models.spec(cell.model).latent_shape) * FLOAT32
+    return Cost(cells, unplanned, images, macs, disk)
+
+
+def measured_rate(results: Sequence[dict[str, Any]]) -> float | None:
+    """MACs a second over finished cells, everything that a cell does included; None before there is one."""
+    macs = seconds = 0.0
+    for cell in results:
+        if cell.get("status") == "ok" and cell.get("work") and cell.get("quality"):
+            macs += cell["work"]["macs"] * cell["quality"]["samples"]
+            seconds += cell["seconds"]
+    return macs / seconds if macs and seconds else None
+
+
+def _hours(hours: float) -> str:
+    if hours >= 48:
+        return f"{hours / 24:.1f} days"
+    return f"{hours:.1f} h" if hours >= 1 else f"{math.ceil(60 * hours)} min"

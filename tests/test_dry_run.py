@@ -1,0 +1,148 @@
+"""`ditbench run SUITE --dry-run`: the papers' suites as they would run, without weights or a device."""
+
+import json
+from functools import cache
+
+import pytest
+
+from bench import device_rates, dry_run, suite
+from bench.cli import main
+from bench.suite_cost import cost_of, measured_rate
+from models.errors import InputError
+
+PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2"]
+
+
+@cache
+def planned(name):
+    cells = suite.load(name).cells
+    return {line.method: line for line in dry_run.plan_suite(list(cells), device_rates.read("h200", "bfloat16"))}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_cell_of_a_papers_suite_has_a_plan_or_a_reason(name):
+    for line in planned(name).values():
+        if line.reason is None:
+            assert line.branches_computed <= line.branches
+            assert line.conventions["l2c"] < line.conventions["ditbench"] == line.macs
+        else:
+            assert line.reason.startswith("l2c: no ")
+            assert line.macs is None
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_papers_suite_asks_for_fifty_thousand_samples_and_both_batches(name):
+    rules = suite.load(name).protocol
+    assert rules.samples == 50_000
+    assert (rules.timing.batch, *rules.timing.more_batches) == (8, 64)
+
+
+SHOWN = [
+    ("imagenet256-dit-xl-2", "DDIM-50", "5.72", "23.74"),
+    ("imagenet256-dit-xl-2", "DDPM-250", "28.61", "118.68"),
+    ("imagenet256-dit-xl-2", "DDIM-20", "2.29", "9.49"),
+    ("imagenet256-dit-xl-2", "DDIM-50 + FORA (interval=3)", "2.07", "8.56"),
+    ("imagenet256-dit-l-2", "DDIM-50", "3.88", "16.15"),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "l2c", "toca"), SHOWN)
+def test_mac_columns_match_the_published_figures(name, method, l2c, toca):
+    rows = dry_run.table(list(planned(name).values()))
+    row = dict(zip(rows[0], next(r for r in rows if r[0] == method), strict=True))
+    assert (row["l2c T"], row["toca T"]) == (l2c, toca)
+
+
+def test_the_shifted_and_the_unshifted_pattern_stand_side_by_side():
+    lines = planned("imagenet256-uvit-h-2")
+    shifted = lines["DPM-Solver++-20 (variant=uvit-singlestep) + FORA (interval=2)"]
+    unshifted = lines["DPM-Solver++-20 (variant=uvit-singlestep) + FORA (interval=2, pattern=unshifted)"]
+    assert (shifted.branches_computed, unshifted.branches_computed) == (11 * 58, 10 * 58)
+
+
+def test_a_roofline_speedup_is_below_the_mac_ideal_one_at_every_batch():
+    cached = [line for line in planned("imagenet256-dit-xl-2").values() if line.speedup_ideal]
+    assert cached
+    for line in cached:
+        assert set(line.speedup_roofline) == {"8", "64"}
+        assert all(1 < value < line.speedup_ideal for value in line.speedup_roofline.values())
+
+
+def test_the_command_prints_json_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "small", "--dry-run", "--json", "--only", "ddim-20*", "--rates", "1e12,1e11"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["rates"] == {"device": "given", "macs_per_s": 1e12, "bytes_per_s": 1e11, "bytes_per_value": 4}
+    assert {cell["sampler"]["params"]["steps"] for cell in printed["cells"]} == {20}
+    assert printed["cost"]["macs"] == sum(c["macs"] * 512 for c in printed["cells"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_prints_a_table_for_people(capsys):
+    assert main(["run", "smoke", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert all(part in out for part in ("MAC-ideal", "roofline b", "Cost of ", "NVIDIA H100"))
+
+
+BAD = [
+    (["--rates", "5"], "unknown device in --rates '5'"),
+    (["--rates", "1e12,0"], "--rates: expected MACS_PER_S,BYTES_PER_S above 0, or one of a5000"),
+    (["--rates", "fast,slow"], "got 'fast,slow'"),
+    (["--rates", "nan,1"], "--rates: expected"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD)
+def test_bad_rates_are_one_line(words, message, capsys):
+    assert main(["run", "smoke", "--dry-run", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--json"], ["--rates", "h100"]])
+def test_options_of_the_dry_run_are_refused_without_it(words, capsys):
+    assert main(["run", "smoke", *words]) == 2
+    assert "goes with --dry-run" in capsys.readouterr().err
+
+
+def test_a_plan_that_raises_keeps_its_place_and_says_why(tmp_path, capsys):
+    plugin, file = tmp_path / "moody.py", tmp_path / "suite.toml"
+    plugin.write_text(
+        "from methods.method import CacheMethod\n\n\nclass Moody(CacheMethod):\n    name = 'moody'\n\n"
+        "    def plan(self, model, sampler):\n        raise RuntimeError('not\\ntoday')\n"
+    )
+    file.write_text(
+        'name = "s"\n[[cells]]\nmodels = "dit-mnist"\nsampler = { name = "ddim", steps = 4 }\n'
+        'cache = { name = "moody" }\n'
+    )
+    assert main(["run", str(file), "--dry-run", "--plugin", str(plugin)]) == 0
+    out = capsys.readouterr().out
+    assert "DDIM-4 + moody: RuntimeError: not today" in out
+    assert "1 more without a plan" in out
+
+
+def test_the_cost_is_the_sum_over_cells_with_a_plan():
+    first, second, *_ = suite.load("smoke").cells
+    cost = cost_of([(first, 10), (second, None), (second, 5)])
+    samples = first.protocol.samples
+    assert (cost.cells, cost.unplanned, cost.images, cost.macs) == (2, 1, 2 * samples, 15 * samples)
+    assert cost.hours(15 * samples / 3600) == pytest.approx(1)
+
+
+def test_the_rate_is_that_of_finished_cells():
+    done = {"status": "ok", "work": {"macs": 100}, "quality": {"samples": 5}, "seconds": 10.0}
+    assert measured_rate([done, {"status": "failed", "seconds": 99.0}]) == 50
+    assert measured_rate([]) is None
+
+
+def test_without_a_rate_the_time_is_unknown():
+    (cell, *_) = suite.load("smoke").cells
+    assert "time unknown until the first cell is done" in cost_of([(cell, 10)]).sentence()
+
+
+def test_a_device_has_a_rate_of_each_dtype():
+    half, single = (device_rates.read("a100", dtype) for dtype in ("float16", "float32"))
+    assert half.rates.macs_per_s == 2 * single.rates.macs_per_s
+    with pytest.raises(InputError, match="did you mean 'a100'"):
+        device_rates.read("a1000", "float32")
