@@ -30,10 +30,19 @@ class Kept:
     """A kept tensor and its finite differences in evaluation index, for spans that extrapolate."""
 
     at: int
-    tensors: list[Tensor]
+    tensors: list[Any]
     skips: dict[int, Tensor] = field(default_factory=dict)
 
-    def value(self, k: int) -> Tensor:
+    @classmethod
+    def after(cls, before: Kept | None, k: int, new: Any, order: int, skips: dict[int, Tensor]) -> Kept:
+        """What is kept once evaluation k has produced `new`: it and its differences up to `order`."""
+        tensors = [new]
+        if before is not None:
+            for old in before.tensors[:order]:
+                tensors.append((tensors[-1] - old) / (k - before.at))
+        return cls(k, tensors, skips)
+
+    def value(self, k: int) -> Any:
         """Taylor extrapolation to evaluation k: sum of difference_n * (k - at)^n / n!."""
         total, weight = self.tensors[0], 1.0
         for n, difference in enumerate(self.tensors[1:], start=1):
@@ -163,12 +172,7 @@ class Executor:
             skips[block - 1] = h
 
     def _keep(self, k: int, slot: Span, new: Tensor, skips: dict[int, Tensor]) -> None:
-        before = self.kept.get(slot)
-        tensors = [new]
-        if before is not None and slot.order:
-            for old in before.tensors[: slot.order]:
-                tensors.append((tensors[-1] - old) / (k - before.at))
-        self.kept[slot] = Kept(k, tensors, skips)
+        self.kept[slot] = Kept.after(self.kept.get(slot), k, new, slot.order, skips)
 
     def _reuse(self, k: int, step: Step, h: Tensor, c: Any, skips: dict[int, Tensor]) -> Tensor:
         slot = step.slot

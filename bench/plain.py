@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.executor import Executor
 from methods.method import Evaluation, Sampler
+from methods.plan import Plan
 from models.denoiser import Denoiser
 from models.errors import InputError
 
@@ -33,7 +34,8 @@ def run(
     """Samples [B,C,H,W]; the arguments are those of `bench.sampling.sample`."""
     model = executor.model
     evaluations = sampler.evaluations(model.noise_schedule)
-    check_trajectory(executor, len(evaluations), noise, step_noise)
+    check_plan(executor.plan, len(evaluations))
+    check_step_noise(step_noise, len(evaluations), noise)
     check_guidance(model, guidance_scale, guidance_channels)
     guide = Guidance(model, labels, guidance_scale, guidance_channels)
     executor.begin([e.timestep for e in evaluations], guide.labels)
@@ -85,10 +87,14 @@ class StepNoise:
         return torch.stack([torch.randn(shape, generator=g) for g in self.generators]).to(self.like)
 
 
-def check_trajectory(executor: Executor, evaluations: int, noise: Tensor, step_noise: Tensor | None) -> None:
-    """Raise InputError unless the plan, and the step noise where given, have a row for every evaluation."""
-    if len(executor.plan) != evaluations:
-        raise InputError(f"the plan has {len(executor.plan)} rows, the sampler makes {evaluations} evaluations")
+def check_plan(plan: Plan, evaluations: int) -> None:
+    """Raise InputError unless the plan has a row for every evaluation."""
+    if len(plan) != evaluations:
+        raise InputError(f"the plan has {len(plan)} rows, the sampler makes {evaluations} evaluations")
+
+
+def check_step_noise(step_noise: Tensor | None, evaluations: int, noise: Tensor) -> None:
+    """Raise InputError unless the step noise, where given, is one `noise` for every evaluation."""
     if step_noise is not None and step_noise.shape != (evaluations, *noise.shape):
         raise InputError(f"step noise has shape {list(step_noise.shape)}, expected {[evaluations, *noise.shape]}")
 

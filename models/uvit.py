@@ -37,6 +37,7 @@ class UViT(Denoiser):
         self.latent_shape = (in_chans, img_size, img_size)
         self.num_classes, self.null_label = num_classes, num_classes - 1
         self.patch_size, self.grid = patch_size, img_size // patch_size
+        self.out_channels = in_chans
         self.width, self.mlp_width = embed_dim, int(embed_dim * mlp_ratio)
         self.extras = 2 if num_classes > 0 else 1  # time token and label token
         half = depth // 2

@@ -1,0 +1,122 @@
+"""DiT's fast form: modulations of many evaluations at once, tokens updated in place, unread outputs left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, silu
+
+from bench.compiled.kernels import Scratch, attention, images_per_tile, mlp
+from bench.compiled.network import Combination
+from models.dit import DiT
+
+TABLE_BYTES = 2**27  # of the modulations that are made together
+
+
+class DiTNetwork:
+    """bench.compiled.network.Network for DiT. `variances` says whether the sampler reads them."""
+
+    def __init__(self, model: DiT, timesteps: Sequence[float], variances: bool) -> None:
+        self.model = model
+        p, C = model.patch_size, model.out_channels
+        self.channels = C if variances or not model.learn_sigma else C // 2
+        final = model.final_layer.linear
+        rows = torch.arange(p * p * C, device=final.weight.device).view(p * p, C)[:, : self.channels].flatten()
+        self.final_weight, self.final_bias = final.weight[rows], final.bias[rows]
+        patches = model.x_embedder.proj
+        self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
+        self.positions = (model.pos_embed + patches.bias).to(patches.weight.dtype)[0]  # [T,D]
+        self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
+        self.end()
+
+    def begin(self, labels: Tensor, images: int) -> None:
+        model = self.model
+        self.images, self.scratch = images, Scratch(self.positions)
+        self.distinct, self.which = distinct(labels, images)
+        row_bytes = len(self.distinct) * 6 * model.num_blocks * model.width * self.positions.element_size()
+        self.together = max(1, TABLE_BYTES // row_bytes)  # evaluations
+
+    def end(self) -> None:
+        self.table = self.final_table = self.which = self.distinct = torch.empty(0)
+        self.chunks: tuple[Tensor, ...] = ()
+        self.images, self.together = 0, 1
+
+    def modulate(self, k: int) -> None:
+        """Make the modulations of the evaluations that begin at k, for every distinct label: [E,U,2L,3,D]."""
+        model = self.model
+        *blocks, final = model.modulated()
+        t = model.t_embedder(self.t[k : k + self.together]).unsqueeze(1)
+        c = silu(t + model.y_embedder(self.distinct))  # [E,U,D]
+        table = c.new_empty(*c.shape[:2], model.num_blocks, 6 * model.width)
+        for block, layer in enumerate(blocks):
+            table[:, :, block] = layer(c)
+        self.table = table.view(*c.shape[:2], model.num_branches, 3, model.width)  # shift, scale, gate
+        self.table[:, :, :, 1] += 1
+        self.final_table = final(c).view(*c.shape[:2], 2, model.width)
+        self.final_table[:, :, 1] += 1
+
+    def embed(self, k: int, x: Tensor) -> Tensor:
+        if k % self.together == 0:
+            self.modulate(k)
+        row = k % self.together
+        chosen = self.table[row].index_select(0, self.which)  # [N,2L,3,D]
+        self.chunks = chosen.flatten(1, 2).unsqueeze(2).unbind(1)  # 6 L of [N,1,D]
+        self.final_shift, self.final_scale = self.final_table[row].index_select(0, self.which).unsqueeze(2).unbind(1)
+        p, g, D = self.model.patch_size, self.model.grid, self.model.width
+        patches = x.to(self.positions.dtype).view(len(x), -1, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
+        h = patches.reshape(len(x), g * g, -1) @ self.patch_weight
+        h += self.positions
+        return h if len(self.which) == len(x) else h.repeat(2, 1, 1).view(-1, g * g, D)
+
+    def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        return h
+
+    def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        block = self.model.blocks[index // 2]
+        shift, scale, _ = self.chunks[3 * index : 3 * index + 3]
+        x = modulated_norm(h, shift, scale)
+        return mlp(block.mlp, x, self.scratch, out) if index % 2 else attention(block.attn, x, self.scratch, out)
+
+    def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
+        gate = self.chunks[3 * index + 2]
+        return torch.addcmul(h, gate, out) if keep else h.addcmul_(gate, out)
+
+    def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        h = h.clone() if keep else h
+        step = images_per_tile(h)
+        for n in range(0, len(h), step):  # each tile of h stays in cache while the kept tensors stream by
+            tile = h[n : n + step]
+            for index, terms in kept:
+                gate = self.chunks[3 * index + 2][n : n + step]
+                for tensor, weight in terms:
+                    tile.addcmul_(gate, tensor[n : n + step], value=weight)
+        return h
+
+    def unembed(self, h: Tensor) -> Tensor:
+        p, g, C = self.model.patch_size, self.model.grid, self.channels
+        x = modulated_norm(h, self.final_shift, self.final_scale)
+        patches = torch.nn.functional.linear(x, self.final_weight, self.final_bias).view(-1, g, g, p, p, C)
+        return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
+
+    scratch: Scratch
+    final_shift: Tensor
+    final_scale: Tensor
+
+
+def distinct(labels: Tensor, images: int) -> tuple[Tensor, Tensor]:
+    """Distinct labels [U] and which of them each of `labels` [N] is.
+
+    On a GPU finding them would wait for it: there every image has a row and all unconditional halves share one.
+    """
+    if labels.device.type == "cpu":
+        return labels.unique(return_inverse=True)
+    rows = labels[: min(len(labels), images + 1)]
+    return rows, torch.arange(len(labels), device=labels.device).clamp(max=len(rows) - 1)
+
+
+def modulated_norm(h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Layer norm of h [N,T,D] without parameters, times scale [N,1,D] (which includes the 1) plus shift."""
+    normed = layer_norm(h, h.shape[-1:], eps=1e-6)
+    return torch.addcmul(shift, normed, scale, out=normed)

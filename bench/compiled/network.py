@@ -1,0 +1,94 @@
+"""What the compiled path asks of a denoiser, and the form that every denoiser has: its own plain pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from models.denoiser import Denoiser
+
+Combination = Sequence[tuple[Tensor, float]]  # Σ weight * tensor
+
+
+class Network(Protocol):
+    """One denoiser at the evaluations of one sampler. `begin` and `end` enclose a trajectory; nothing outlives it.
+
+    N images are evaluated together: B, or 2B with the unconditional half second. Tokens h are [N,T,D]; `keep` says
+    that h is still needed as it is, else it may be overwritten.
+    """
+
+    def begin(self, labels: Tensor, images: int) -> None:
+        """Start a trajectory of `images` B with labels [N]."""
+
+    def end(self) -> None:
+        """Let go of everything that the trajectory made."""
+
+    def embed(self, k: int, x: Tensor) -> Tensor:
+        """Tokens of x [B,C,H,W] at evaluation k, in both halves."""
+
+    def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        """Tokens before the block's first branch."""
+
+    def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        """The branch's output before its gate, written to `out` where given and possible."""
+
+    def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
+        """h + gate * out."""
+
+    def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        """h + Σ gate_j * Σ weight * tensor over consecutive branches j."""
+
+    def unembed(self, h: Tensor) -> Tensor:
+        """Model output [N,C,H,W], or [N,2C,H,W] where the sampler reads variances."""
+
+
+def combine(terms: Combination) -> Tensor:
+    """Σ weight * tensor; the tensor itself where it is alone with weight 1."""
+    (first, weight), *rest = terms
+    total = first if weight == 1.0 else first * weight
+    for n, (tensor, weight) in enumerate(rest):
+        total = total.add(tensor, alpha=weight) if n == 0 else total.add_(tensor, alpha=weight)
+    return total
+
+
+class PlainNetwork:
+    """Any denoiser, by the pieces that it must define."""
+
+    def __init__(self, model: Denoiser, timesteps: Sequence[float]) -> None:
+        self.model, self.timesteps = model, list(timesteps)
+        self.end()
+
+    def begin(self, labels: Tensor, images: int) -> None:
+        self.labels, self.halves = labels, len(labels) // images
+        self.conditions = self.model.conditions(self.timesteps, labels)
+
+    def end(self) -> None:
+        self.labels, self.conditions, self.c = torch.empty(0), [], None
+
+    def embed(self, k: int, x: Tensor) -> Tensor:
+        batch = x.repeat(self.halves, 1, 1, 1).to(next(self.model.parameters()).dtype)
+        t = torch.full((len(batch),), self.timesteps[k], dtype=torch.float32, device=x.device)
+        h, self.c = self.model.embed(batch, t, self.labels, self.conditions[k])
+        return h
+
+    def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        return self.model.enter_block(block, h, skip)
+
+    def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        return self.model.branch(index, h, self.c)
+
+    def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
+        return self.model.residual(index, h, out, self.c)
+
+    def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        for index, terms in kept:
+            h = self.model.residual(index, h, combine(terms), self.c)
+        return h
+
+    def unembed(self, h: Tensor) -> Tensor:
+        return self.model.unembed(h, self.c)
+
+    c: Any

@@ -1,0 +1,88 @@
+"""U-ViT's fast form: tokens updated in place, long skips joined without concatenating, extra tokens made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench.compiled.kernels import Scratch, attention, images_per_tile, mlp
+from bench.compiled.network import Combination
+from models.denoiser import timestep_embedding
+from models.uvit import UViT
+
+
+class UViTNetwork:
+    """bench.compiled.network.Network for U-ViT, whose branches have no gates and no conditioning."""
+
+    def __init__(self, model: UViT, timesteps: Sequence[float]) -> None:
+        self.model = model
+        self.blocks = [model.block(b) for b in range(model.num_blocks)]
+        patches = model.patch_embed.proj
+        self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
+        self.positions = model.pos_embed[0, model.extras :] + patches.bias  # [T',D]
+        self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=patches.weight.device)
+        self.end()
+
+    def begin(self, labels: Tensor, images: int) -> None:
+        """Time and label tokens of every evaluation: [E,1,D] and [N,1,D], their positions added."""
+        model = self.model
+        self.scratch, self.count = Scratch(self.positions), len(labels)
+        time = model.time_embed(timestep_embedding(self.t, model.width).to(self.positions.dtype))
+        self.time = (time + model.pos_embed[0, model.extras - 1]).unsqueeze(1)
+        if model.num_classes > 0:
+            self.label = (model.label_emb(labels) + model.pos_embed[0, 0]).unsqueeze(1)
+
+    def end(self) -> None:
+        self.time = self.label = torch.empty(0)
+        self.count = 0
+
+    def embed(self, k: int, x: Tensor) -> Tensor:
+        p, g, extras = self.model.patch_size, self.model.grid, self.model.extras
+        patches = x.to(self.positions.dtype).view(len(x), -1, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
+        tokens = patches.reshape(len(x), g * g, -1) @ self.patch_weight
+        h = tokens.new_empty(self.count, extras + g * g, self.model.width)
+        if extras == 2:
+            h[:, :1] = self.label
+        h[:, extras - 1 : extras] = self.time[k]
+        for half in h[:, extras:].split(len(x)):
+            torch.add(tokens, self.positions, out=half)
+        return h
+
+    def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        join = self.blocks[block].skip_linear
+        if skip is None or join is None:
+            return h
+        D = h.shape[-1]  # join(cat[h, skip]) = h W_1 + skip W_2 + b
+        first, second = join.weight.t().split(D)
+        joined = torch.addmm(join.bias, h.view(-1, D), first)
+        return joined.addmm_(skip.view(-1, D), second).view(h.shape)
+
+    def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        block = self.blocks[index // 2]
+        if index % 2:
+            return mlp(block.mlp, block.norm2(h), self.scratch, out)
+        return attention(block.attn, block.norm1(h), self.scratch, out)
+
+    def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
+        return h + out if keep else h.add_(out)
+
+    def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        terms = [term for _, combination in kept for term in combination]
+        if keep:
+            h, terms = h.add(terms[0][0], alpha=terms[0][1]), terms[1:]
+        step = images_per_tile(h)
+        for n in range(0, len(h), step):
+            for tensor, weight in terms:
+                h[n : n + step].add_(tensor[n : n + step], alpha=weight)
+        return h
+
+    def unembed(self, h: Tensor) -> Tensor:
+        model = self.model
+        p, g, C = model.patch_size, model.grid, model.out_channels
+        patches = model.decoder_pred(model.norm(h)[:, model.extras :]).view(-1, g, g, p, p, C)
+        return model.final_layer(patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p))
+
+    blocks: Sequence[nn.Module]
+    scratch: Scratch
