@@ -78,3 +78,13 @@ def test_another_version_without_the_function_is_recognised(monkeypatch):
 def test_importing_the_metrics_does_not_import_torch_fidelity():
     code = "import sys, bench.quality, bench.paired; sys.exit('torch_fidelity' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [("cleanfid.resize", "clean-fid>=0.1.35"), ("efficientnet_lite_pytorch", r"ditbench\[efficientnet\]")],
+)
+def test_each_library_says_what_to_install(monkeypatch, module, says):
+    monkeypatch.setitem(sys.modules, module, None)  # what Python does for a module that is not there
+    with pytest.raises(MetricsUnavailable, match=f"cannot be used .*pip install --upgrade .*{says}"):
+        fidelity_library.library(module, "anything")
