@@ -9,8 +9,9 @@ from torch import Tensor
 
 import models
 from bench import extractors, paired, quality, trajectories
+from bench import reference as references
 from bench.cells import Cell
-from bench.features import FeatureSet, extract_features
+from bench.features import extract_features
 from bench.sampling import balanced_labels
 from models import small
 from models.spec import ModelSpec
@@ -21,14 +22,15 @@ PAIRED_REFERENCE = ("psnr", "latent_error")  # what is also stored against the s
 def distribution(cell: Cell, images: Tensor) -> dict[str, Any]:
     """Metrics of the decoded images [samples,C,H,W] against the model's real images."""
     spec = models.spec(cell.model)
-    reference = FeatureSet.load(small.reference_file(spec))
-    features = extract_features(extractors.build(spec.features or ""), images)
+    reference = references.read(small.reference_file(spec))
+    extractor = extractors.build(spec.features or "")
+    features = extract_features(extractor, images)
     labels = balanced_labels(range(len(images)), spec.num_classes)
     return {
         "seed": cell.protocol.seed,
         "features": spec.features,
         "reference": spec.reference,
-        **quality.evaluate(features, reference, labels),
+        **quality.evaluate(features, reference, labels, recognises_labels=extractor.recognises_labels),
     }
 
 

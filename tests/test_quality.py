@@ -1,19 +1,29 @@
 """Distribution metrics computed from two feature sets."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from bench import quality
+from bench import inception_score as inception_scores
+from bench import quality, reference
 from bench.features import FeatureSet
+from bench.frechet import frechet_distance
+from bench.inception_score import inception_score
 from bench.jackknife import jackknife_groups
-from bench.quality import evaluate, inception_score, kernel_distance, precision_recall
+from bench.kernel_distance import kernel_distance
+from bench.precision_recall import precision_recall
 from models.errors import InputError
 
 CLASSES = 4
 CENTRES = 3 * torch.eye(CLASSES, 6)
+
+
+def evaluate(samples, real, labels, **options):
+    """Against features of real images."""
+    return quality.evaluate(samples, reference.from_features(real, "real"), labels, **options)
 
 
 def labels_of(n):
@@ -28,29 +38,31 @@ def feature_set(n, seed, spread=0.5, fingerprint="tiny:1"):
 
 
 def test_evaluate_gives_every_number_and_leaves_the_random_state_alone():
-    samples, reference = feature_set(200, 1, spread=1.2), feature_set(300, 2)
+    samples, real = feature_set(200, 1, spread=1.2), feature_set(300, 2)
     torch.manual_seed(5), np.random.seed(5)  # noqa: NPY002 - the global state is what is tested
-    first = evaluate(samples, reference, labels_of(200))
+    first = evaluate(samples, real, labels_of(200))
     after = torch.rand(1), np.random.rand()  # noqa: NPY002
     torch.manual_seed(5), np.random.seed(5)  # noqa: NPY002
     assert (torch.rand(1), np.random.rand()) == after  # noqa: NPY002
-    assert evaluate(samples, reference, labels_of(200).tolist()) == first
+    assert evaluate(samples, real, labels_of(200).tolist()) == first
     json.dumps(first, allow_nan=False)
     assert first["samples"] == 200
     assert first["reference_samples"] == 300
     assert first["fd"] > 0
     assert 0.8 < first["accuracy"] < 1
     assert 2 < first["is"] <= CLASSES
-    for name in ("fd_jackknife", "is_jackknife", "accuracy_jackknife", "accuracy_groups"):
+    for name in ("fd_jackknife", "is_jackknife", "kid_jackknife", "accuracy_jackknife", "accuracy_groups"):
         assert len(first[name]) == 32
-    for name in ("fd_se", "is_se", "accuracy_se"):
+    for name in ("fd_se", "is_se", "kid_se", "accuracy_se", "fd_infinity_se", "fd_spread"):
         assert first[name] > 0
+    assert first["fd_low"] < first["fd_corrected"] < first["fd_high"]
+    assert first["omitted"] == {"sfd": "the extractor has no spatial features"}
 
 
 def test_better_samples_are_better_in_every_metric():
-    reference = feature_set(400, 2)
-    good = evaluate(feature_set(200, 1), reference, labels_of(200))
-    bad = evaluate(feature_set(200, 1, spread=2.0), reference, labels_of(200))
+    real = feature_set(400, 2)
+    good = evaluate(feature_set(200, 1), real, labels_of(200))
+    bad = evaluate(feature_set(200, 1, spread=2.0), real, labels_of(200))
     assert good["fd"] < bad["fd"]
     assert good["kid"] < bad["kid"]
     for name in ("is", "precision", "accuracy"):
@@ -60,6 +72,7 @@ def test_better_samples_are_better_in_every_metric():
 def test_metrics_of_unlabelled_samples():
     found = evaluate(feature_set(64, 1), feature_set(64, 2), None)
     assert found["accuracy"] is None
+    assert found["omitted"]["accuracy"] == "no labels were given"
     assert found["fd"] > 0
 
 
@@ -67,7 +80,7 @@ def test_jackknife_of_the_other_metrics_equals_computing_again(monkeypatch):
     samples = feature_set(100, 1, spread=2.0)
     labels = labels_of(100)
     groups = jackknife_groups(100, labels.numpy())
-    scores = quality.inception_score_with_error(samples.logits, groups)
+    scores = inception_scores.inception_score_with_error(samples.logits, groups)
     accuracy = quality.accuracy_with_error(samples.logits, labels.numpy(), groups)
     for g in (0, 7, 31):
         rest = torch.from_numpy(groups != g)
@@ -76,8 +89,8 @@ def test_jackknife_of_the_other_metrics_equals_computing_again(monkeypatch):
         assert accuracy["accuracy_jackknife"][g] == pytest.approx(hits.double().mean().item())
         inside = samples.logits[~rest].argmax(1) == labels[~rest]
         assert accuracy["accuracy_groups"][g] == pytest.approx(inside.double().mean().item())
-    monkeypatch.setattr(quality, "IS_SPLIT_SIZE", 50)  # two consecutive splits
-    halves = quality.inception_score_with_error(samples.logits, groups)
+    monkeypatch.setattr(inception_scores, "SPLIT_SIZE", 50)  # two consecutive splits
+    halves = inception_scores.inception_score_with_error(samples.logits, groups)
     expected = [inception_score(samples.logits[part][groups[part] != 3]) for part in (slice(0, 50), slice(50, 100))]
     # The expected scores of 48 or 49 samples still fit in one split each.
     assert halves["is_jackknife"][3] == pytest.approx(np.mean(expected))
@@ -112,7 +125,7 @@ def test_kernel_distance_equals_the_unbiased_estimate():
     x, y = feature_set(40, 1).pool, feature_set(40, 2, spread=1.0).pool
     cubic = [(a.double() @ b.double().T / 6 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
     within = [(k.sum() - k.diagonal().sum()) / (40 * 39) for k in cubic[:2]]
-    found = kernel_distance(x, y)  # each subset is the whole set, in another order
+    found = kernel_distance(x, y, jackknife_groups(40))  # each subset is the whole set, in another order
     assert found["kid"] == pytest.approx((within[0] + within[1] - 2 * cubic[2].mean()).item())
     assert found["kid_subset_size"] == 40
 
@@ -123,17 +136,17 @@ def test_sets_of_different_extractors_are_never_compared():
 
 
 def test_too_few_samples_are_an_error_not_a_smaller_number():
-    reference = feature_set(64, 2)
+    real = feature_set(64, 2)
     with pytest.raises(InputError, match="at least 32 samples, got 31"):
-        evaluate(feature_set(31, 1), reference, labels_of(31))
+        evaluate(feature_set(31, 1), real, labels_of(31))
     with pytest.raises(InputError, match="precision and recall: at least 4 reference samples needed, got 3"):
-        evaluate(reference, feature_set(3, 1), labels_of(64))
+        evaluate(real, feature_set(3, 1), labels_of(64))
     with pytest.raises(InputError, match="precision and recall: at least 4 samples needed, got 3"):
-        precision_recall(reference.pool[:3], reference.pool)
+        precision_recall(real.pool[:3], real.pool)
     with pytest.raises(InputError, match="KID: at least 2 samples needed, got 1"):
-        kernel_distance(reference.pool[:1], reference.pool)
+        kernel_distance(real.pool[:1], real.pool, jackknife_groups(32))
     with pytest.raises(InputError, match="Fréchet distance needs at least 2 samples, got 1"):
-        evaluate(reference, feature_set(1, 1), labels_of(64))
+        evaluate(real, feature_set(1, 1), labels_of(64))
 
 
 @pytest.mark.parametrize(
@@ -148,3 +161,50 @@ def test_too_few_samples_are_an_error_not_a_smaller_number():
 def test_labels_that_do_not_fit(labels, says):
     with pytest.raises(InputError, match=says):
         evaluate(feature_set(64, 1), feature_set(64, 2), labels)
+
+
+def with_spatial(features):
+    """The same set with nine spatial features that follow the pooled ones."""
+    spatial = features.pool @ torch.randn(6, 9, generator=torch.Generator().manual_seed(0))
+    return FeatureSet(features.pool, features.logits, spatial, features.fingerprint, features.images_sha256)
+
+
+def test_spatial_features_have_a_distance_of_their_own():
+    samples, real = with_spatial(feature_set(200, 1, spread=1.2)), with_spatial(feature_set(300, 2))
+    found = evaluate(samples, real, labels_of(200))
+    assert found["sfd"] == pytest.approx(frechet_distance(samples.spatial.numpy(), real.spatial.numpy()))
+    assert found["sfd_low"] < found["sfd_corrected"] < found["sfd"]
+    assert len(found["sfd_jackknife"]) == 32
+    assert found["omitted"] == {}
+
+
+def test_statistics_alone_give_the_frechet_distances_and_say_what_is_missing():
+    """As the published files: no features of single images, and not always spatial ones."""
+    samples, real = with_spatial(feature_set(200, 1)), with_spatial(feature_set(300, 2))
+    whole = evaluate(samples, real, labels_of(200))
+    statistics = replace(reference.from_features(real, "published"), features=None, spatial=None, samples=None)
+    found = quality.evaluate(samples, statistics, labels_of(200))
+    assert found["fd"] == pytest.approx(whole["fd"])
+    assert [found[name] for name in ("sfd", "precision", "recall", "kid", "reference_samples")] == [None] * 5
+    assert found["omitted"]["kid"] == "the reference 'published' holds statistics, no features"
+    assert found["omitted"]["sfd"] == "the reference 'published' has no spatial features"
+
+
+def test_features_of_a_part_of_the_reference_leave_its_moments_alone():
+    """ADM's files hold moments of the whole data set, and 10,000 of its images for precision, recall and KID."""
+    samples, real = feature_set(200, 1), feature_set(300, 2)
+    part = replace(reference.from_features(real, "part"), features=real.pool[:5])  # fewer than dimensions
+    found, whole = quality.evaluate(samples, part, None), evaluate(samples, real, None)
+    assert found["fd"] == pytest.approx(whole["fd"])
+    assert found["precision"] != whole["precision"]
+    assert found["precision_recall_reference"] == 5
+    assert found["kid_subset_size"] == 5
+
+
+def test_classes_that_are_not_the_labels_give_no_accuracy():
+    labels = labels_of(64) + 1000  # no class of the logits, and not meant to be one
+    found = evaluate(feature_set(64, 1), feature_set(64, 2), labels, recognises_labels=False)
+    assert found["accuracy"] is None
+    assert found["omitted"]["accuracy"] == "the extractor's classes are not the labels'"
+    alone = replace(feature_set(64, 1), logits=None)
+    assert evaluate(alone, feature_set(64, 2), labels)["omitted"]["is"] == "the extractor has no logits"

@@ -18,6 +18,7 @@ class DigitClassifier(Extractor):
 
     name = "digit-classifier"
     channels = 1
+    recognises_labels = True
 
     def __init__(self, weights: str | Path | None = None, device: str | torch.device = "cpu") -> None:
         path = weights or WEIGHTS / self.name / "weights.safetensors"

@@ -24,6 +24,7 @@ class Extractor:
     name: str = ""  # shown as the column `features`
     channels: ClassVar[int] = 3  # of the images that it takes
     is_fid: bool = False  # whether the Fréchet distance in these features is the one that papers call FID
+    recognises_labels: ClassVar[bool] = False  # whether the logits' classes are a data set's labels: gives accuracy
     fingerprint: str = ""
 
     def __init__(self, weights: str | Path | None = None, device: str | torch.device = "cpu") -> None:

@@ -1,0 +1,82 @@
+"""Features, counts and labels that have no metric: every one is a single line that names what is wrong."""
+
+import numpy as np
+import pytest
+import torch
+
+from bench import reference
+from bench.features import FeatureSet
+from bench.frechet import Moments, Target, frechet_distance
+from bench.inception_score import inception_score
+from bench.jackknife import jackknife_groups
+from bench.kernel_distance import kernel_distance
+from bench.precision_recall import precision_recall
+from bench.quality import evaluate
+from models.errors import InputError
+
+GROUPS = jackknife_groups(32)
+
+
+def rows(n, d=4):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(n))
+
+
+def feature_set(pool, logits=None, fingerprint="tiny:1"):
+    return FeatureSet(pool, logits, fingerprint=fingerprint, images_sha256="sha")
+
+
+def evaluated(n, m, d=4):
+    return evaluate(feature_set(rows(n)), reference.from_features(feature_set(rows(m, d)), "real"), None)
+
+
+def holed(value):
+    pool = rows(40)
+    pool[3, 1] = pool[17, 0] = value
+    return pool
+
+
+CASES = {
+    "NaN": (lambda: feature_set(holed(torch.nan)), r"'pool'.* 2 of 40 samples \(index 3, 17\)"),
+    "infinity": (lambda: feature_set(holed(torch.inf)), r"'pool'.* 2 of 40 samples \(index 3, 17\)"),
+    "NaN logits": (lambda: feature_set(rows(40), holed(torch.nan)), r"'logits'.* \(index 3, 17\)"),
+    "one sample": (lambda: frechet_distance(rows(1).numpy(), rows(9).numpy()), "at least 2 samples, got 1"),
+    "no sample": (lambda: feature_set(rows(0)), "not empty"),
+    "fewer than groups": (lambda: evaluated(31, 40), "at least 32 samples, got 31"),
+    "no third neighbour": (lambda: precision_recall(rows(3), rows(9)), "at least 4 samples needed, got 3"),
+    "none in the reference": (lambda: precision_recall(rows(9), rows(3)), "4 reference samples needed, got 3"),
+    "KID of one": (lambda: kernel_distance(rows(1), rows(9), GROUPS), "KID: at least 2 samples needed, got 1"),
+    "IS splits": (lambda: inception_score(rows(3), splits=4), "at least one sample a split: 3 for 4 splits"),
+    "dimensions": (lambda: evaluated(40, 40, d=5), "4 dimensions, the reference has 5"),
+    "extractors": (
+        lambda: evaluate(
+            feature_set(rows(40)), reference.from_features(feature_set(rows(40), fingerprint="tiny:2"), "real"), None
+        ),
+        "not comparable: samples from 'tiny:1', reference from 'tiny:2'",
+    ),
+    "float64 features": (lambda: feature_set(rows(40).double()), "must be float32"),
+    "moments that do not fit": (lambda: Moments(np.zeros(3), np.eye(4)), r"got \[3\] and \[4, 4\]"),
+    "asymmetric": (lambda: Moments(np.zeros(2), np.array([[1, 1], [0, 1.0]])), "not symmetric"),
+    "no covariance": (lambda: Target(Moments(np.zeros(2), -np.eye(2))).factor, "positive semidefinite"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_is_one_line_that_says_what_is_wrong(name):
+    broken, says = CASES[name]
+    with pytest.raises(InputError, match=says) as caught:
+        broken()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_small_reference_makes_a_small_subset_and_says_so():
+    """KID's subset is never larger than a set; its size stands beside the number."""
+    found = kernel_distance(rows(64), rows(50), jackknife_groups(64))
+    assert found["kid_subset_size"] == 50
+
+
+def test_means_of_another_width_are_compared_in_float64():
+    covariance = np.eye(4, dtype=np.float32)
+    mixed = Moments(np.zeros(4, dtype=np.float32), covariance)
+    assert mixed.mean.dtype == mixed.covariance.dtype == np.float64
+    x = rows(50).numpy()
+    assert Target(mixed).distance(x) == pytest.approx(Target(Moments(np.zeros(4), np.eye(4))).distance(x))
