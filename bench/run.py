@@ -11,6 +11,7 @@ from typing import Any
 from bench import plugins, protocol, suite
 from bench.cell_schema import SCHEMA
 from bench.cells import Cell, Settings
+from bench.code_hash import code_of
 from bench.dry_run import macs_of
 from bench.environment import environment
 from bench.progress import Progress, duration
@@ -85,7 +86,7 @@ def execute(store: Store, tasks: list[Task], chosen: suite.Suite, settings: Sett
     constant = {"schema": SCHEMA, "protocol": protocol.VERSION, "suite": chosen.name}
 
     def finished(cell: Cell, measured: dict[str, Any], seconds: float) -> None:
-        head = {**constant, "key": cell.key(settings), **cell.summary()}
+        head = {**constant, "key": cell.key(settings), "code": code_of(cell), **cell.summary()}
         store.write(cell, complete(head, measured, seconds, settings))
         drop_empty_log(store.log_path(cell))
         statuses.append(measured["status"])

@@ -1,0 +1,191 @@
+"""Comparisons: what counts as a change, what is never compared, and how it is told."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import cell_factory
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import code_hash, compare_text
+from bench.change import BETTER, SAME, UNRESOLVED, WORSE, Change, from_difference, from_logs, judge
+from bench.cli import main
+from bench.compare import GONE, NEW, STALE, compare
+from bench.results import read_results
+
+Z = 1.959964
+
+
+def directory(tmp_path: Path, name: str, cells: list[dict]) -> Path:
+    return cell_factory.write(tmp_path / name, cells)
+
+
+def verdicts(tmp_path: Path, base: list[dict], new: list[dict], **options: float) -> dict[str, str]:
+    both = [read_results(directory(tmp_path, name, cells)) for name, cells in (("base", base), ("new", new))]
+    return {row.slug: row.verdict for row in compare(*both, **options)}
+
+
+def slower(cell: dict, factor: float) -> dict:
+    """The cell with its method `factor` times as slow, its baseline as it was."""
+    made = copy.deepcopy(cell)
+    for end in ("median", "low", "high"):
+        made["timing"]["latency_ms"][end] *= factor
+        if made["timing"]["speedup"]:
+            made["timing"]["speedup"][end] /= factor
+    return made
+
+
+def test_the_same_results_are_the_same(tmp_path):
+    cells = cell_factory.suite_of("dit-mnist")
+    assert set(verdicts(tmp_path, cells, cells).values()) == {SAME}
+
+
+def test_a_slower_method_is_worse_and_only_it(tmp_path):
+    cells = cell_factory.suite_of("dit-mnist")
+    changed = [slower(c, 1.15) if c["slug"] == "ddim-50+fora-interval-3" else c for c in cells]
+    found = verdicts(tmp_path, cells, changed)
+    assert found.pop("ddim-50+fora-interval-3") == WORSE
+    assert set(found.values()) == {SAME}
+    assert verdicts(tmp_path, changed, cells)["ddim-50+fora-interval-3"] == BETTER
+
+
+def test_a_small_change_is_no_change_however_certain(tmp_path):
+    cells = [cell_factory.cell(), cell_factory.cell(cache="fora", interval=3)]
+    changed = [cells[0], slower(cells[1], 1.04)]
+    for made in [cells[1], changed[1]]:
+        for interval in (made["timing"][n] for n in ("latency_ms", "speedup", "resolution")):
+            interval |= {"low": interval["median"] * 0.9995, "high": interval["median"] * 1.0005}
+    assert verdicts(tmp_path, cells, changed)["ddim-50+fora-interval-3"] == SAME
+    assert verdicts(tmp_path, cells, changed, limit=1.02)["ddim-50+fora-interval-3"] == WORSE
+
+
+def test_a_coarse_measurement_resolves_nothing(tmp_path):
+    base, new = cell_factory.cell(), slower(cell_factory.cell(), 1.15)
+    for made in (base, new):
+        latency = made["timing"]["latency_ms"]
+        latency |= {"low": latency["median"] * 0.7, "high": latency["median"] * 1.4}
+    assert verdicts(tmp_path, [base], [new]) == {"ddim-50": UNRESOLVED}
+
+
+def test_quality_is_paired_where_seeds_are_shared(tmp_path):
+    base, new = cell_factory.cell(fd=2.60), cell_factory.cell(fd=2.90)
+    assert verdicts(tmp_path, [base], [new]) == {"ddim-50": WORSE}
+    new["quality"]["seed"] = 5000  # now both errors count in full
+    assert verdicts(tmp_path, [base], [new]) == {"ddim-50": UNRESOLVED}
+
+
+def test_numbers_of_another_kind_are_not_compared(tmp_path):
+    cells = [cell_factory.cell(cache="fora", interval=3)]
+    elsewhere = copy.deepcopy(slower(cells[0], 3.0))
+    elsewhere["environment"]["cpu"] = "another"
+    elsewhere["timing"]["speedup"] = copy.deepcopy(cells[0]["timing"]["speedup"])
+    both = [read_results(directory(tmp_path, n, c)) for n, c in (("base", cells), ("new", [elsewhere]))]
+    (row,) = compare(*both)
+    assert [c.measure for c in row.changes] == ["speed-up", "quality"], "a latency of another machine is no change"
+    assert "another machine" in row.notes[0]
+    more = cell_factory.cell(cache="fora", interval=3, samples=5000, fd=9.0)
+    assert verdicts(tmp_path, cells, [more])["ddim-50+fora-interval-3"] == SAME
+
+
+def test_new_gone_failed_and_stale_cells_say_so(tmp_path):
+    failed = cell_factory.not_ok("failed", "ValueError: no", steps=20)
+    base = [cell_factory.cell(steps=s) for s in (50, 40, 20, 10)]
+    other = cell_factory.cell(steps=10) | {"protocol": "0"}
+    new = [cell_factory.cell(steps=50), failed, cell_factory.cell(steps=30), other]
+    found = verdicts(tmp_path, base, new)
+    assert found == {"ddim-50": SAME, "ddim-40": GONE, "ddim-20": WORSE, "ddim-30": NEW, "ddim-10": STALE}
+    assert verdicts(tmp_path, new, base)["ddim-20"] == BETTER
+
+
+def test_a_cell_measured_before_its_method_changed_is_stale(tmp_path):
+    old = cell_factory.cell(cache="fora", interval=2) | {"code": {"method": "a" * 16, "protocol": "p" * 16}}
+    later = cell_factory.cell(cache="fora", interval=3)
+    later |= {"code": {"method": "b" * 16, "protocol": "p" * 16}, "finished": "2026-02-01T00:00:00Z"}
+    found = verdicts(tmp_path, [old, later], [old, later])
+    assert found == {"ddim-50+fora-interval-2": STALE, "ddim-50+fora-interval-3": SAME}
+
+
+@given(st.lists(st.floats(0.8, 1.25), min_size=1, max_size=30), st.floats(0.001, 0.1))
+def test_verdicts_need_size_and_certainty(factors, error):
+    changes = judge([from_logs("latency", float(np.log(f)), error) for f in factors], 1.05)
+    for change in changes:
+        assert change.low <= change.factor <= change.high
+        if change.verdict == WORSE:
+            assert change.factor > 1.05
+            assert change.low > 1
+        if change.verdict == SAME:
+            assert 1 / 1.05 <= change.low <= change.high <= 1.05
+
+
+def test_unchanged_cells_rarely_raise_an_alarm():
+    """80 unchanged cells, 400 comparisons: an alarm in at most about one of twenty, with no lower limit on size."""
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(400):
+        changes = judge([from_logs("latency", x, 0.02) for x in rng.normal(0, 0.02, 80)], 1.0)
+        alarms += any(c.verdict in (BETTER, WORSE) for c in changes)
+    assert alarms <= 30  # 20 expected; 30 is two and a half standard deviations above
+
+
+def test_student_interval_of_a_difference():
+    change = from_difference("quality", base=2.0, difference=0.2, standard_error=0.1, freedom=31)
+    assert change.factor == pytest.approx(1.1)
+    assert change.high == pytest.approx(1.1 + 2.0395 * 0.05, abs=1e-4)  # t(31) quantile from tables
+
+
+def test_json_text_and_markdown_of_one_comparison(tmp_path, capsys):
+    hostile = "<script>alert(1)</script>|`x`\n=1+1"
+    cells = [cell_factory.cell(), cell_factory.cell(cache="fora", interval=3) | {"method": hostile}]
+    base = directory(tmp_path, "base", cells)
+    new = directory(tmp_path, "new", [cells[0], slower(cells[1], 1.3)])
+    assert main(["compare", str(base), str(new), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["summary"] == {"same": 1, "worse": 1}
+    assert main(["compare", str(base), str(new)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("worse      dit-mnist/ddim-50+fora-interval-3")
+    assert lines[-1] == "1 worse, 1 same"
+    page = tmp_path / "page.html"
+    assert main(["compare", str(base), str(new), "--markdown", "--html", str(page)]) == 0
+    markdown = capsys.readouterr().out
+    assert "&lt;script&gt;" in markdown
+    assert "<script" not in markdown + page.read_text()
+    table = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(table) == 3
+    assert all(line.replace("\\|", "").count("|") == 8 for line in table)
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    base = directory(tmp_path, "base", [cell_factory.cell()])
+    assert main(["compare", str(base), str(tmp_path / "absent")]) == 2
+    assert main(["compare", str(base), str(base), "--factor", "0.5"]) == 2
+    assert [line.startswith("ditbench: ") for line in capsys.readouterr().err.splitlines()] == [True, True]
+
+
+def test_summary_orders_by_importance():
+    change = Change("latency", 1.0, 0.99, 1.01, 0.5)
+    assert compare_text.factor(change) == "1.000× [0.990, 1.010] unresolved"
+    assert compare_text.summary([]) == "no cells"
+
+
+def test_code_hashes_see_meaning_not_layout(tmp_path):
+    (one, two, three) = (tmp_path / name / "m.py" for name in "abc")
+    for file in (one, two, three):
+        file.parent.mkdir()
+    one.write_text('"""Doc."""\nx = 1  # why\n')
+    two.write_text('"""Other words."""\n\nx = (\n    1\n)\n')
+    three.write_text("x = 2\n")
+    assert code_hash.digest([one]) == code_hash.digest([two]) != code_hash.digest([three])
+
+
+def test_a_methods_code_is_its_file_and_what_it_imports():
+    import methods
+
+    names = {file.name for file in code_hash.sources(methods.find("l2c"))}
+    assert {"l2c.py", "plan.py", "method.py", "pattern.py"} <= names
+    assert "fora.py" not in names
