@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import methods
 import models
 from bench import protocol
 from bench.cell_schema import MOST_EXACT, SCHEMA
+from bench.compiled import Execution
 from models.errors import InputError
 
 
@@ -66,6 +67,11 @@ class Settings:
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
+    execution: Execution = field(default_factory=Execution)
+
+    def recorded(self) -> dict[str, Any]:
+        """As results store them."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,7 @@ class Cell:
             "sampler": self.sampler.settings(),
             "cache": None if self.cache is None else self.cache.settings(),
             "protocol": {k: v for k, v in self.protocol.as_dict().items() if k != "timeout"},
-            "device": settings.device,
-            "dtype": settings.dtype,
-            "threads": settings.threads,
+            **settings.recorded(),
             "files": sorted({_digest(path, path.stat().st_mtime_ns) for path in self._files(parts)}),
         }
 

@@ -149,6 +149,7 @@ def trajectory(task: Task, model: Denoiser, plan: Plan) -> Callable[[], Tensor]:
         batch=len(noise),
         guidance_scale=spec.guidance_scale,
         guidance_channels=spec.guidance_channels,
+        options=settings.execution,
     )
     return lambda: prepared(noise, labels)
 
@@ -167,11 +168,9 @@ def describe_settings(task: Task) -> dict[str, Any]:
     return {
         "guidance_scale": spec.guidance_scale,
         "guidance_channels": spec.guidance_channels,
-        "device": task.settings.device,
-        "dtype": task.settings.dtype,
+        **task.settings.recorded(),
         "batch": rules.timing.batch,
         "sampling_batch": rules.sampling_batch,
-        "threads": task.settings.threads,
     }
 
 

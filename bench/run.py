@@ -106,7 +106,7 @@ def complete(head: dict[str, Any], measured: dict[str, Any], seconds: float, set
     """The cell's JSON: a cell that is not ok has no numbers."""
     defaults: dict[str, Any] = {
         **dict.fromkeys(MEASURED),
-        "settings": {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads},
+        "settings": settings.recorded(),
     }
     if "environment" not in measured:
         defaults["environment"] = environment(settings.device)

@@ -92,7 +92,7 @@ def describe(suite: Suite, settings: Settings) -> dict[str, Any]:
         "description": suite.description,
         "sha256": suite.sha256,
         "protocol": {"version": VERSION, **suite.protocol.as_dict()},
-        "settings": {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads},
+        "settings": settings.recorded(),
         "cells": [[cell.model, cell.slug] for cell in suite.cells],
         "reference": {model: cell.slug for model, cell in suite.references.items()},
     }

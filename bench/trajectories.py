@@ -38,6 +38,7 @@ def sample_cell(
         batch=min(rules.sampling_batch, rules.samples),
         guidance_scale=spec.guidance_scale,
         guidance_channels=spec.guidance_channels,
+        options=settings.execution,
     )
     batches = []
     for start in range(0, rules.samples, rules.sampling_batch):

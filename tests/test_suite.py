@@ -9,6 +9,7 @@ import pytest
 
 from bench import suite
 from bench.cells import Cell, Part, Settings
+from bench.compiled import Execution
 from bench.protocol import Protocol
 from bench.selection import select
 from models.errors import InputError
@@ -161,8 +162,9 @@ def test_key_depends_on_everything_that_numbers_depend_on(tmp_path):
         cell(ddim, samples=8).key(settings),
         cell(ddim).key(Settings(threads=2)),
         cell(ddim).key(Settings(device="cuda")),
+        cell(ddim).key(Settings(execution=Execution("plain"))),
     ]
-    assert len({first, *others}) == 6
+    assert len({first, *others}) == 7
     assert first == cell(Part("ddim", {"steps": 10, "eta": 0.0})).key(settings), "a stated default changes nothing"
     assert first == Cell("dit-mnist", ddim, None, Protocol(timeout=5.0)).key(settings), "nor does the timeout"
 

@@ -10,6 +10,7 @@ from typing import Any
 from bench import plugins, suite
 from bench.cell_schema import STATUSES
 from bench.cells import Settings
+from bench.compiled import COMPILED, Execution
 from bench.environment import cores
 from bench.protocol import AUTO
 from bench.run import run_suite
@@ -34,6 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry", metavar="STATUS,…", default="", help="run finished cells of these statuses again")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
     parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
+    parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
+    parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
     parser.add_argument("--batch", metavar="N,…", help="timed batches, the headline first; auto: the largest that fits")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
     parser.add_argument("--jobs", type=int, metavar="N", help="cells sampled side by side (default: cores / threads)")
@@ -57,7 +61,10 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"--{name} goes with --dry-run")
     check_device(args.device)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
-    settings = Settings(device=args.device, dtype=args.dtype, threads=args.threads)
+    execution = Execution(args.execution, args.cuda_graphs, args.compile)
+    if args.cuda_graphs and args.device == "cpu":
+        raise InputError("--cuda-graphs needs --device cuda")
+    settings = Settings(args.device, args.dtype, args.threads, execution)
     return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides)
 
 
