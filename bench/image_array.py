@@ -1,0 +1,80 @@
+"""Images in an .npz as the ADM evaluator reads them (`arr_0`, uint8 NHWC), or in a bare .npy; read a batch at a time.
+
+np.load would hold the whole array, 10 GB for 50,000 images of 256x256. Pickled objects are never loaded.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.features import first_line
+from models.errors import InputError
+
+MEMBER = "arr_0.npy"
+
+
+class ImageArray:
+    """uint8 images [N,H,W,C] of a file, C = 1 or 3."""
+
+    def __init__(self, path: Path, channels: int | None = None) -> None:
+        self.name, self.path = str(path), path
+        with self._opened() as file:
+            shape, fortran, dtype = read_header(file)
+        if dtype != np.uint8:
+            raise InputError(f"{path}: images must be uint8 in 0..255, got {dtype}; their range is never guessed")
+        if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3) or fortran:
+            hint = "; channels come last" if len(shape) == 4 and shape[1] in (1, 3) else ""
+            raise InputError(f"{path}: images must have shape [N, H, W, 1 or 3], got {list(shape)}{hint}")
+        if channels not in (None, shape[3]):
+            raise InputError(f"{path}: images have {shape[3]} channels, expected {channels}")
+        self.count, height, width, depth = shape
+        self.shape = (depth, height, width)
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """uint8 [B,C,H,W]."""
+        depth, height, width = self.shape
+        with self._opened() as file:
+            read_header(file)
+            for start in range(0, self.count, size):
+                wanted = min(size, self.count - start) * height * width * depth
+                content = file.read(wanted)
+                if len(content) < wanted:
+                    raise InputError(f"{self.path}: ends inside image {start + len(content) // (wanted or 1)}")
+                rows = np.frombuffer(bytearray(content), dtype=np.uint8).reshape(-1, height, width, depth)
+                yield torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous()
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        """The array's bytes. What goes wrong while they are read becomes one line that names the file."""
+        try:
+            if self.path.suffix == ".npy":
+                with self.path.open("rb") as file:
+                    yield file
+                return
+            with zipfile.ZipFile(self.path) as archive:
+                if MEMBER not in archive.namelist():
+                    members = ", ".join(archive.namelist()[:5])
+                    raise InputError(f"{self.path}: holds no images: expected 'arr_0', got {members or 'nothing'}")
+                with archive.open(MEMBER) as member:
+                    yield member
+        except InputError:
+            raise
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            raise InputError(f"{self.path}: not a readable array of images ({first_line(error)})") from error
+
+
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran order and dtype of the .npy that starts here; the file then stands at its first element."""
+    major, _ = np.lib.format.read_magic(file)
+    if major == 1:
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)

@@ -1,0 +1,150 @@
+"""Images from folders and arrays: read as they are, in order, or refused by name."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.images import open_images
+from models.errors import InputError
+
+
+def pictures(n=5, channels=3, height=4, width=6):
+    shape = (n, height, width, channels)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write_folder(folder, array):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(array):
+        Image.fromarray(image.squeeze()).save(folder / f"{i:03}.png")
+    return folder
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["folder", "npz", "compressed", "npy"])
+def test_images_are_read_as_they_are_in_any_batch(tmp_path, kind, channels):
+    array = pictures(channels=channels)
+    path = tmp_path / {"folder": "f", "compressed": "a.npz"}.get(kind, f"a.{kind}")
+    if kind == "folder":
+        write_folder(path, array)
+    else:
+        save = {"npz": np.savez, "compressed": np.savez_compressed, "npy": np.save}[kind]
+        save(path, array)
+    source = open_images(path, channels)
+    assert (source.count, source.shape) == (5, (channels, 4, 6))
+    for size in (1, 2, 5, 9):
+        batches = list(source.batches(size))
+        assert [len(batch) for batch in batches] == [min(size, 5 - start) for start in range(0, 5, size)]
+        assert torch.equal(torch.cat(batches), torch.from_numpy(array).permute(0, 3, 1, 2))
+
+
+def test_a_folder_is_read_in_the_order_of_its_paths_with_its_subfolders(tmp_path):
+    array = pictures(3)
+    for name, image in zip(("b/1.png", "a.png", "b/0.PNG"), array, strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / name)
+    (tmp_path / "labels.txt").write_text("not an image")
+    (tmp_path / "._a.png").write_bytes(b"left by a Mac")
+    read = next(iter(open_images(tmp_path).batches(8)))
+    assert torch.equal(read, torch.from_numpy(array[[1, 2, 0]]).permute(0, 3, 1, 2))
+
+
+def png_of_16_bits(path):
+    """A 16-bit RGB PNG of one pixel, which Pillow cannot write and would read as 8 bits without a word."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"\0" + b"\x12\x34" * 3)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+
+
+def bad_files(path):
+    rgb = Image.fromarray(pictures(1)[0])
+    rgb.convert("L").save(path)
+    yield "a grey image, expected 8-bit RGB"
+    rgb.convert("RGBA").save(path)
+    yield "an alpha channel"
+    rgb.save(path, transparency=(1, 2, 3))
+    yield "an alpha channel"
+    rgb.convert("P").save(path)
+    yield "a palette"
+    Image.fromarray(pictures(1)[0, :, :, 0].astype(np.uint16)).save(path)
+    yield "more than 8 bits"
+    png_of_16_bits(path)
+    yield "more than 8 bits"
+    rgb.save(path, save_all=True, append_images=[Image.fromarray(255 - pictures(1)[0])])
+    yield "2 frames"
+    rgb.resize((5, 4)).save(path)
+    yield r"shape \[3, 4, 5\].*but 000.png has \[3, 4, 6\]"
+    rgb.save(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    yield "not a readable image"
+    path.write_bytes(b"")
+    yield "not a readable image"
+
+
+def test_a_file_that_would_have_to_be_converted_is_refused_by_name(tmp_path):
+    folder = write_folder(tmp_path / "f", pictures(3))
+    cases = 0
+    for says in bad_files(folder / "001.png"):
+        with pytest.raises(InputError, match=says) as caught:
+            list(open_images(folder, channels=3).batches(2))
+        assert str(folder / "001.png") in str(caught.value)
+        assert "\n" not in str(caught.value)
+        cases += 1
+    assert cases == 10
+
+
+def test_grey_digits_want_no_colour(tmp_path):
+    with pytest.raises(InputError, match=r"000.png: a colour image, expected 8-bit grey"):
+        open_images(write_folder(tmp_path / "f", pictures(2)), channels=1)
+    np.savez(tmp_path / "a.npz", pictures(2))
+    with pytest.raises(InputError, match=r"a.npz: images have 3 channels, expected 1"):
+        open_images(tmp_path / "a.npz", channels=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"arr_0": pictures().astype(np.float32) / 255}, "uint8 in 0..255, got float32; their range is never guessed"),
+        ({"arr_0": pictures().transpose(0, 3, 1, 2)}, r"got \[5, 3, 4, 6\]; channels come last"),
+        ({"arr_0": pictures()[0]}, r"got \[4, 6, 3\]"),
+        ({"arr_0": pictures()[:0]}, r"got \[0, 4, 6, 3\]"),
+        ({"arr_0": np.asfortranarray(pictures())}, "must have shape"),
+        ({"arr_0": np.array([{}], dtype=object)}, "uint8"),
+        ({"images": pictures()}, "expected 'arr_0', got images.npy"),
+    ],
+)
+def test_an_array_that_is_no_set_of_images_is_refused(tmp_path, content, says):
+    np.savez(tmp_path / "a.npz", **content)
+    with pytest.raises(InputError, match=rf"a.npz: .*{says}"):
+        open_images(tmp_path / "a.npz")
+
+
+def test_a_damaged_array_is_one_line(tmp_path):
+    np.savez(tmp_path / "a.npz", pictures(50))
+    whole = (tmp_path / "a.npz").read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255
+    np.save(tmp_path / "short.npy", pictures(50))
+    files = {"cut.npz": whole[:-40], "flipped.npz": damaged, "empty.npz": b"", "noise.npy": b"noise"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "short.npy").write_bytes((tmp_path / "short.npy").read_bytes()[:-1])
+    for name in [*files, "short.npy"]:
+        with pytest.raises(InputError, match=name) as caught:
+            list(open_images(tmp_path / name).batches(16))
+        assert "\n" not in str(caught.value)
+
+
+def test_paths_without_images_are_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    for path, says in ((tmp_path, "holds no images"), ("nowhere", "no such"), (tmp_path / "notes.txt", "expected a")):
+        with pytest.raises(InputError, match=says):
+            open_images(path)
