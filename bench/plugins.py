@@ -41,6 +41,12 @@ def load(paths: list[str]) -> dict[str, str]:
     return broken
 
 
+def require(named: list[str] | None) -> None:
+    """Load the plugins of the command line and the environment. Raises InputError where one is broken."""
+    for reason in load(files(named)).values():
+        raise InputError(reason)
+
+
 def load_file(path: str) -> ModuleType:
     """Import a Python file under a name of its own, once a process."""
     digest = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:12]

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.errors import InputError
+from models.errors import InputError, first_line
 
 WRAPPERS = ("ema", "model", "state_dict")  # the official trainers wrap their state dicts; the averaged weights first
 
@@ -39,8 +39,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise InputError(f"{path}: damaged safetensors file ({error})") from error
     except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a plain file of tensors ({first[:120]})") from error
+        raise InputError(f"{path}: not a plain file of tensors ({first_line(error)})") from error
     if isinstance(content, Mapping):
         for wrapper in WRAPPERS:
             if isinstance(content.get(wrapper), Mapping):

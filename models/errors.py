@@ -8,6 +8,11 @@ class InputError(ValueError):
     """The user's input is wrong. The message is one line; the command line exits with code 2."""
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, short enough for one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
 def expect_one_of(what: str, value: object, names: Iterable[str]) -> None:
     """Raise InputError unless `value` is one of `names`; the message offers the nearest one."""
     names = sorted(names)

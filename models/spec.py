@@ -36,12 +36,13 @@ class ModelSpec:
     guidance_scale: float = 1.5
     guidance_channels: int | None = None  # DiT's official code guides three of the four noise channels
     resolution: int | None = None  # of the images, in pixels
+    classes: tuple[str, ...] = ()  # the folders of the training images, by label; empty: all there are, by name
     weights: Path | None = None  # shipped with the package
     official: Official | None = None
     autoencoder: str | None = None
     features: str | None = None
     reference: str | None = None
-    training: dict[str, Any] = field(default_factory=dict)  # fields of models.training.loop.Recipe
+    training: dict[str, Any] = field(default_factory=dict)  # fields of models.training.recipe.Recipe
 
     @cached_property
     def latent_shape(self) -> tuple[int, int, int]:

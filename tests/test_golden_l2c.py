@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 import methods
 from bench.sampling import make_plan, sample
+from methods.routing.objective import RouterLoss, RouterRecipe
 from methods.routing.pairs import pairs, reach, signal_and_noise
-from methods.routing.training import RouterLoss, RouterRecipe
 from models.dit import DiT
 from models.training.latents import in_memory
 from models.uvit import UViT

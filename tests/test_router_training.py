@@ -13,11 +13,13 @@ from bench.sampling import make_plan
 from methods.routing import data
 from methods.routing.file import read_router
 from methods.routing.interpolation import interpolate, record, straight_through
+from methods.routing.objective import LIMIT, RouterLogits, RouterLoss, RouterRecipe
 from methods.routing.pairs import pairs, reach, signal_and_noise
-from methods.routing.training import LIMIT, RouterLogits, RouterLoss, RouterRecipe, train_router
+from methods.routing.training import train_router
 from models import InputError
 from models.dit import DiT
 from models.training.blocks import evaluate
+from models.training.distributed import World
 from models.training.latents import Latents, in_memory
 from models.training.loop import Trainer
 from models.uvit import UViT
@@ -273,4 +275,4 @@ def test_bad_usage(arguments: list[str], word: str, capsys: pytest.CaptureFixtur
 def test_digits_are_for_models_of_digits() -> None:
     assert data.default_kind(models.spec("dit-xl-2")) == "generated"
     with pytest.raises(InputError, match="--data generated"):
-        data.latents("digits", models.spec("dit-xl-2"), dit(), 1, 0)
+        data.open_kind("digits", models.spec("dit-xl-2"), dit(), 1, 0, World())

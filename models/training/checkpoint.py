@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import torch
 
-from models.errors import InputError
+from models.errors import InputError, first_line
 from models.training.recipe import Recipe
 
 
@@ -19,7 +19,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # the archive's writer hides the OSError of a full disk
-            raise OSError(str(error).splitlines()[0]) from error
+            raise OSError(first_line(error)) from error
 
     write_through(path, write)
 

@@ -18,7 +18,10 @@ from models.noise_schedule import NoiseSchedule
 class Data(Protocol):
     """What is trained on."""
 
-    name: str  # what it is, for cards and checkpoints
+    @property
+    def name(self) -> str:
+        """What it is, for cards and checkpoints."""
+        ...
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Latents float32 [count,C,H,W], on any device, and labels int64 [count]; all randomness from the generator."""

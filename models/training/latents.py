@@ -1,7 +1,8 @@
 """Latents to train on: in memory, or mapped from the safetensors files of a folder.
 
 A file holds `latents` float16 [N,C,H,W] and `labels` int64 [N], and may hold `mirrored`, the latents of the images
-flipped left to right; its metadata says under `images` what they were made from.
+flipped left to right; its metadata says what they were made from (`images`) and how many all
+files hold (`total`).
 """
 
 from __future__ import annotations
@@ -76,19 +77,22 @@ def open_latents(path: Path, spec: ModelSpec) -> Latents:
     """A file, or all of a folder, mapped into memory rather than read. Raises InputError where one does not fit."""
     files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     opened = [open_file(file, spec) for file in files]
-    shards, sources = [shard for shard, _ in opened], sorted({source for _, source in opened})
+    shards, sources = [shard for shard, _ in opened], sorted({about.get("images", "") for _, about in opened})
     if len(sources) > 1:
         raise InputError(f"{path}: its files were made from different images: {sources[0]}; {sources[1]}")
     count = sum(len(shard.labels) for shard in shards)
+    total = opened[0][1].get("total", str(count))
+    if total != str(count):
+        raise InputError(f"{path}: holds {count} latents of {total}; finish with the same 'ditbench encode' command")
     return Latents(shards, f"{count:,} latents of {sources[0] or path.name}")
 
 
-def open_file(file: Path, spec: ModelSpec) -> tuple[Shard, str]:
-    """A file's shard, and what its images are. Raises InputError unless shapes and labels are the model's."""
+def open_file(file: Path, spec: ModelSpec) -> tuple[Shard, dict[str, str]]:
+    """A file's shard and metadata. Raises InputError unless shapes and labels are the model's."""
     try:
         with safe_open(file, "pt") as content:
             held = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
-            source = (content.metadata() or {}).get("images", "")
+            about = content.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file}: not a safetensors file of latents ({error})") from error
     for key in ("latents", "labels"):
@@ -96,7 +100,7 @@ def open_file(file: Path, spec: ModelSpec) -> tuple[Shard, str]:
             raise InputError(f"{file}: holds no '{key}'")
     shard = Shard(held["latents"], held["labels"], held.get("mirrored"), str(file))
     check(shard, spec)
-    return shard, source
+    return shard, about
 
 
 def check(shard: Shard, spec: ModelSpec) -> None:

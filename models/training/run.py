@@ -1,9 +1,10 @@
-"""`ditbench train NAME`: train one of the shipped models, store its weights and its card."""
+"""`ditbench train NAME`: train a denoiser, or one of the parts of the small ones; store its weights and its card."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,70 +16,142 @@ from models import spec as find_spec
 from models.errors import InputError, expect_one_of
 from models.spec import WEIGHTS, ModelSpec, build_random
 from models.training import digits
-from models.training.denoiser import DenoisingLoss
+from models.training.blocks import Checkpointed
+from models.training.denoiser import Data, DenoisingLoss
+from models.training.distributed import World
 from models.training.latents import Latents, in_memory
 from models.training.loop import Trainer
 from models.training.recipe import Recipe
+from models.training.recipes import recipe_of
 from models.training.shipped import expect_not_shipped
 
-PARTS = ("digit-autoencoder", "digit-classifier")  # the denoisers need both
+PARTS = ("digit-autoencoder", "digit-classifier")  # the denoisers of digits need both
+DIGIT_AUTOENCODER = PARTS[0]
+RUNS = Path("runs")
+
+
+@dataclass
+class Setting:
+    """Where and on what a run takes place; not what it is."""
+
+    data: Path | None = None  # images or latents; None: the digits
+    world: World = field(default_factory=World)
+    accumulate: int = 1  # gradients a step and process
+    checkpointing: bool = False
+    threads: int = 1  # that decode images
+    save_every_s: float = 60.0
+
+
+@dataclass
+class Subject:
+    """What is trained, and how it is judged."""
+
+    model: nn.Module
+    loss: Callable[[nn.Module, torch.Generator], torch.Tensor]
+    recipe: Recipe
+    evaluate: Callable[[Any], dict[str, float]]
+    data: str
+    replica: nn.Module | None = None
 
 
 def trainable() -> list[str]:
-    """Names that `train` takes: the parts, and every model with a training recipe."""
+    """Names that `train` takes: the parts, and every model."""
     from models import names
 
-    return [*PARTS, *(n for n in names() if find_spec(n).training)]
+    return [*PARTS, *names()]
 
 
-def train(name: str, out: Path | None = None, force: bool = False, **overrides: Any) -> Path:
-    """Train `name` and store weights and card in `out` (default: the package's own weights folder).
+def train(
+    name: str, out: Path | None = None, force: bool = False, setting: Setting | None = None, **overrides: Any
+) -> Path:
+    """Train `name` and store weights and card in `out` (default: the package's own folder of shipped weights).
 
     `overrides` replace fields of the recipe. An interrupted run resumes from `out`/checkpoint.pt. Raises InputError for
-    an unknown name, a checkpoint of another recipe, an unusable folder, or shipped weights in it without `force`.
+    an unknown name, data that do not fit, a checkpoint of another recipe, an unusable folder, or shipped weights in it
+    without `force`.
     """
     from models.training.card import write_card
     from models.training.reference import write_references
 
+    setting = setting or Setting()
     expect_one_of("trainable model", name, trainable())
-    folder = WEIGHTS / name if out is None else out
+    folder = out or default_folder(name)
     expect_not_shipped(folder / "weights.safetensors", WEIGHTS, force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-    model, loss, recipe, evaluate = _part(name, overrides) if name in PARTS else _denoiser(find_spec(name), overrides)
-    trainer = Trainer(model, loss, recipe, folder / "checkpoint.pt")
-    trained = trainer.run()
-    save_weights(trained, folder / "weights.safetensors")
-    write_card(name, folder, trained, recipe, trainer.progress, evaluate)
-    if out is None:
+    subject = _part(name, setting, overrides) if name in PARTS else _denoiser(find_spec(name), setting, overrides)
+    checkpoint = folder / "checkpoint.pt"
+    trainer = Trainer(subject.model, subject.loss, subject.recipe, checkpoint, setting.world, subject.replica)
+    trained = trainer.run(setting.save_every_s)
+    if setting.world.leads:
+        save_weights(trained, folder / "weights.safetensors")
+        write_card(name, folder, trained, trainer, subject.data, subject.evaluate)
+    if out is None and name in PARTS:
         write_references(name)
     return folder
 
 
-def _part(name: str, overrides: dict[str, Any]) -> tuple[nn.Module, Callable, Recipe, Callable]:
+def default_folder(name: str) -> Path:
+    """The package's own where the weights are shipped with it, else one under runs/."""
+    shipped = name in PARTS or find_spec(name).weights is not None
+    return (WEIGHTS if shipped else RUNS) / name
+
+
+def _part(name: str, setting: Setting, overrides: dict[str, Any]) -> Subject:
+    if setting.data is not None or setting.world.size * setting.accumulate > 1:
+        raise InputError(f"{name}: is trained on the digits, by one process and whole batches")
     module = importlib.import_module(f"models.training.{name.replace('-', '_')}")
     recipe = Recipe(**vars(module.recipe) | overrides)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return module.build(), module.loss, recipe, module.evaluate
+        return Subject(module.build(), module.loss, recipe, module.evaluate, digits.DESCRIPTION)
 
 
-def _denoiser(spec: ModelSpec, overrides: dict[str, Any]) -> tuple[nn.Module, Callable, Recipe, Callable]:
+def _denoiser(spec: ModelSpec, setting: Setting, overrides: dict[str, Any]) -> Subject:
     from models.training.accuracy import label_accuracy
 
-    recipe = Recipe(**spec.training | overrides)
-    model = build_random(spec, recipe.seed)
-    loss = DenoisingLoss(model, digit_data(spec), recipe.batch, recipe.label_dropout)
-    return model, loss, recipe, lambda model: label_accuracy(spec, model)
+    recipe, world = recipe_of(spec, overrides), setting.world
+    recipe.divide(world.size, setting.accumulate)
+    data = training_data(spec, setting)
+    recipe.data = data.name
+    model = build_random(spec, recipe.seed).to(world.device)
+    part = recipe.batch // recipe.parts
+    loss = DenoisingLoss(model, data, part, recipe.label_dropout, recipe.discretised)
+    of_digits = setting.data is None
+    evaluate = (lambda m: label_accuracy(spec, m)) if of_digits else (lambda m: mean_loss(loss, m, recipe.dtype))
+    replica = world.replicate(Checkpointed(model) if setting.checkpointing else model)
+    return Subject(model, loss, recipe, evaluate, data.name, None if replica is model else replica)
+
+
+def training_data(spec: ModelSpec, setting: Setting) -> Data:
+    """The data that was asked for; the digits for a model of digits. Raises InputError where there is none."""
+    from models.training.data import open_data
+
+    if setting.data is not None:
+        return open_data(setting.data, spec, setting.world.device, setting.threads)
+    if spec.autoencoder != DIGIT_AUTOENCODER:
+        raise InputError(f"{spec.name}: needs --data, a folder of images with one subfolder a class, or of latents")
+    return digit_data(spec)
 
 
 @torch.inference_mode()
 def digit_data(spec: ModelSpec) -> Latents:
     """Latents [5000,C,H,W] of all digits, in the order of `digits.load`."""
     images, labels = digits.load()
-    return in_memory(spec.pixels().encode(images).clone(), labels, "digits")
+    return in_memory(spec.pixels().encode(images).clone(), labels, digits.DESCRIPTION)
+
+
+@torch.no_grad()
+def mean_loss(loss: DenoisingLoss, model: nn.Module, dtype: str, batches: int = 16) -> dict[str, float]:
+    """The averaged weights' loss on fixed draws of the training data."""
+    from models.training.precision import autocast
+
+    generator = torch.Generator().manual_seed(10**9)
+    with autocast(next(model.parameters()).device, dtype):
+        losses = [loss(model, generator).item() for _ in range(batches)]
+    return {"loss_images": batches * loss.batch, "loss_of_averaged_weights": sum(losses) / batches}
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -86,4 +159,4 @@ def save_weights(model: nn.Module, path: Path) -> None:
     from bench.files import write_bytes
 
     tensors = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    write_bytes(path, save({k: v.contiguous() for k, v in tensors.items()}))
+    write_bytes(path, save({k: v.cpu().contiguous() for k, v in tensors.items()}))

@@ -1,0 +1,201 @@
+"""Images and latents to train on: layouts, crops, encoding, and what does not fit in one line."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_training_models
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from bench.cli import main
+from models.errors import InputError
+from models.training.data import open_data
+from models.training.distributed import World
+from models.training.encoding import Encoding
+from models.training.images import centre_crop, open_images
+from models.training.latents import in_memory, open_latents
+
+SPEC = tiny_training_models.tiny_dit
+PLUGIN = ["--plugin", tiny_training_models.__file__]
+CPU = torch.device("cpu")
+
+
+def picture(colour: int, size: tuple[int, int] = (16, 20), mode: str = "RGB") -> Image.Image:
+    pixels = np.full((size[1], size[0], 3), 20, dtype=np.uint8)
+    pixels[:, : size[0] // 2] = colour
+    return Image.fromarray(pixels).convert(mode)
+
+
+def make_folder(root: Path, pattern: str = "{}/{}.png", classes: str = "abc", count: int = 3) -> Path:
+    for number, name in enumerate(classes):
+        for i in range(count):
+            path = root / pattern.format(name, i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture(60 * number + i + 100, mode="L" if i == 2 else "RGB").save(path)
+    return root
+
+
+@pytest.mark.parametrize("pattern", ["{}/{}.png", "{}/nested/{}.JPEG", "train/{}/images/{}.JPEG"])
+def test_class_folders(tmp_path: Path, pattern: str) -> None:
+    images = open_images(make_folder(tmp_path, pattern), SPEC, threads=2)
+    assert images.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    read = images.read(range(9))
+    assert read.shape == (9, 3, 8, 8)
+    assert read.dtype == torch.uint8
+    if pattern.endswith("png"):
+        assert read[:, 0, 4, 1].tolist() == [100, 101, 102, 160, 161, 162, 220, 221, 222]
+    assert images.name.startswith(f"9 images of 3 classes in {tmp_path.name} ")
+
+
+def test_a_packed_npz_reads_as_its_folder(tmp_path: Path) -> None:
+    folder = open_images(make_folder(tmp_path / "images", "{}/{}.JPEG"), SPEC)
+    files = [Path(path).read_bytes() for path in folder.sources]
+    order = [4, 0, 8, 1, 2, 3, 5, 6, 7]
+    np.savez(
+        tmp_path / "images.npz",
+        jpeg=np.frombuffer(b"".join(files[i] for i in order), dtype=np.uint8),
+        offsets=np.cumsum([0, *(len(files[i]) for i in order)]),
+        labels=folder.labels[order].numpy().astype(np.int16),
+        wnids=np.array(["a", "b", "c"]),
+    )
+    images = open_images(tmp_path / "images.npz", SPEC)
+    assert torch.equal(images.read(range(9)), folder.read(order))
+    assert torch.equal(images.labels, folder.labels[order])
+
+
+def test_classes_are_numbered_as_the_model_says(tmp_path: Path) -> None:
+    chosen = SPEC.__class__(**vars(SPEC) | {"classes": ("d", "a", "b")})
+    images = open_images(make_folder(tmp_path, classes="abcd", count=1), chosen)
+    assert [(Path(path).parent.name, int(label)) for path, label in zip(images.sources, images.labels, strict=True)] == [
+        ("a", 1),
+        ("b", 2),
+        ("d", 0),
+    ]
+
+
+def test_halving_is_by_area_and_the_centre_is_kept() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    areas = torch.from_numpy(noise).permute(2, 0, 1).float().unfold(1, 2, 2).unfold(2, 2, 2).mean((-1, -2))
+    assert (centre_crop(Image.fromarray(noise), 8).float() - areas).abs().max() <= 0.5
+    wide = np.zeros((8, 20, 3), dtype=np.uint8)
+    wide[:, 6:14] = 255
+    assert (centre_crop(Image.fromarray(wide), 8) == 255).all()
+
+
+def test_encoding_is_resumed_and_draws_mirror_images(tmp_path: Path) -> None:
+    images, autoencoder = open_images(make_folder(tmp_path / "images"), SPEC), SPEC.pixels()
+    out = tmp_path / "latents"
+    worlds = [World(rank=rank, size=2) for rank in range(2)]
+    for world in reversed(worlds):
+        if world.rank == 0:
+            with pytest.raises(InputError, match=r"holds 4 latents of 9; finish"):
+                open_latents(out, SPEC)
+        assert Encoding(SPEC, images, autoencoder, out, world, batch=2, per_file=4).run() == 3
+    before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
+    Encoding(SPEC, images, autoencoder, out, World(), per_file=4).run()
+    assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
+    latents, labels = open_latents(out, SPEC).draw(200, torch.Generator().manual_seed(0))
+    pixels = autoencoder.encode(images.read(range(9)))
+    plain = torch.stack([(latents - x).flatten(1).abs().amax(1) < 1e-3 for x in pixels])
+    mirrored = torch.stack([(latents - x.flip(-1)).flatten(1).abs().amax(1) < 1e-3 for x in pixels])
+    assert (plain ^ mirrored).any(0).all()
+    assert 60 < plain.any(0).sum() < 140
+    assert torch.equal((plain | mirrored).int().argmax(0) // 3, labels)
+    with pytest.raises(InputError, match="holds latents of other images"):
+        Encoding(SPEC, open_images(make_folder(tmp_path / "other"), SPEC), autoencoder, out, World(), per_file=4).run()
+
+
+def test_images_are_encoded_as_they_are_drawn(tmp_path: Path) -> None:
+    data = open_data(make_folder(tmp_path), SPEC, CPU)
+    latents, labels = data.draw(50, torch.Generator().manual_seed(0))
+    again, _ = data.draw(50, torch.Generator().manual_seed(0))
+    assert torch.equal(latents, again)
+    assert set(labels.tolist()) == {0, 1, 2}
+    left = latents[:, 0, 4, 1] > latents[:, 0, 4, 6]  # the bright half
+    assert 10 < left.sum() < 40
+
+
+def latents_file(path: Path, **changes: torch.Tensor) -> Path:
+    content = {"latents": torch.zeros(4, 3, 8, 8).half(), "labels": torch.tensor([0, 1, 2, 0])} | changes
+    save_file({key: value for key, value in content.items() if value is not None}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": torch.tensor([0, 1, 3, 0])}, r"label 3 lies outside 0\.\.2, the classes of tiny-dit"),
+        ({"labels": torch.tensor([0, -1, 0, 0])}, "label -1 lies outside"),
+        ({"labels": torch.zeros(4)}, "expected int64"),
+        ({"latents": torch.zeros(4, 4, 8, 8)}, r"'latents' is torch.float32 \[4, 4, 8, 8\], tiny-dit takes .*3, 8, 8\]"),
+        ({"mirrored": torch.zeros(3, 3, 8, 8)}, "'mirrored' is"),
+        ({"latents": None}, "holds no 'latents'"),
+    ],
+)
+def test_latents_that_do_not_fit(tmp_path: Path, changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_latents(latents_file(tmp_path / "x.safetensors", **changes), SPEC)
+
+
+def test_latents_that_are_not_finite_are_found_when_drawn(tmp_path: Path) -> None:
+    path = latents_file(tmp_path / "x.safetensors", latents=torch.full((4, 3, 8, 8), torch.nan))
+    with pytest.raises(InputError, match=r"x\.safetensors: holds latents that are not finite"):
+        open_latents(path, SPEC).draw(2, torch.Generator())
+
+
+def test_draws_from_memory_are_with_replacement() -> None:
+    data = in_memory(torch.arange(3.0).view(3, 1, 1, 1), torch.arange(3), "numbers")
+    latents, labels = data.draw(30, torch.Generator().manual_seed(0))
+    assert torch.equal(latents.view(-1).long(), labels)
+    assert set(labels.tolist()) == {0, 1, 2}
+
+
+def broken(root: Path) -> Path:
+    (make_folder(root) / "b" / "1.png").write_bytes(b"not an image")
+    return root
+
+
+def truncated(root: Path) -> Path:
+    content = io.BytesIO()
+    picture(9, (64, 64)).save(content, "jpeg")
+    (make_folder(root) / "c" / "1.JPEG").write_bytes(content.getvalue()[:-200])
+    return root
+
+
+BAD_DATA = {
+    "nothing there": (lambda root: root / "absent", "absent: no such file or folder"),
+    "an empty folder": (lambda root: root.mkdir() or root, "has 0 class folders, tiny-dit has 3 classes"),
+    "too few classes": (lambda root: make_folder(root, classes="ab"), "has 2 class folders, tiny-dit has 3"),
+    "a class without images": (lambda root: (make_folder(root) / "b" / "0.png").parent, "has 0 class folders"),
+    "a broken image": (broken, "1.png: not a readable image"),
+    "a truncated image": (truncated, "1.JPEG: not a readable image"),
+    "no npz": (lambda root: latents_file(root.with_suffix(".txt")), "not an npz of packed images"),
+    "no safetensors": (lambda root: root.with_suffix(".safetensors"), "no such file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data_is_one_line(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make, message = BAD_DATA[case]
+    path = make(tmp_path / "data")
+    command = ["train", "tiny-dit", *PLUGIN, "--out", str(tmp_path / "out"), "--steps", "4", "--batch", "32"]
+    assert main([*command, "--data", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_encode_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = make_folder(tmp_path / "images"), tmp_path / "latents"
+    assert main(["encode", "tiny-dit", *PLUGIN, "--data", str(folder), "--out", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{out}: 9 images and their mirror images in 1 files\n"
+    assert "ETA" in captured.err
+    command = ["train", "tiny-dit", *PLUGIN, "--data", str(out), "--out", str(tmp_path / "model")]
+    assert main([*command, "--steps", "2", "--batch", "4", "--dtype", "bf16"]) == 0
+    assert "9 latents of 9 images" in (tmp_path / "model" / "card.json").read_text()
+    assert (tmp_path / "model" / "samples.png").read_bytes().startswith(b"\x89PNG")
