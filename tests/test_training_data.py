@@ -34,7 +34,7 @@ def make_folder(root: Path, pattern: str = "{}/{}.png", classes: str = "abc", co
         for i in range(count):
             path = root / pattern.format(name, i)
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture(60 * number + i + 100, mode="L" if i == 2 else "RGB").save(path)
+            picture(40 * number + i + 100, mode="L" if i == 2 else "RGB").save(path)
     return root
 
 
@@ -46,7 +46,7 @@ def test_class_folders(tmp_path: Path, pattern: str) -> None:
     assert read.shape == (9, 3, 8, 8)
     assert read.dtype == torch.uint8
     if pattern.endswith("png"):
-        assert read[:, 0, 4, 1].tolist() == [100, 101, 102, 160, 161, 162, 220, 221, 222]
+        assert read[:, 0, 4, 1].tolist() == [100, 101, 102, 140, 141, 142, 180, 181, 182]
     assert images.name.startswith(f"9 images of 3 classes in {tmp_path.name} ")
 
 
@@ -69,17 +69,14 @@ def test_a_packed_npz_reads_as_its_folder(tmp_path: Path) -> None:
 def test_classes_are_numbered_as_the_model_says(tmp_path: Path) -> None:
     chosen = SPEC.__class__(**vars(SPEC) | {"classes": ("d", "a", "b")})
     images = open_images(make_folder(tmp_path, classes="abcd", count=1), chosen)
-    assert [(Path(path).parent.name, int(label)) for path, label in zip(images.sources, images.labels, strict=True)] == [
-        ("a", 1),
-        ("b", 2),
-        ("d", 0),
-    ]
+    assert [Path(path).parent.name for path in images.sources] == ["a", "b", "d"]
+    assert images.labels.tolist() == [1, 2, 0]
 
 
 def test_halving_is_by_area_and_the_centre_is_kept() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     areas = torch.from_numpy(noise).permute(2, 0, 1).float().unfold(1, 2, 2).unfold(2, 2, 2).mean((-1, -2))
-    assert (centre_crop(Image.fromarray(noise), 8).float() - areas).abs().max() <= 0.5
+    assert (centre_crop(Image.fromarray(noise), 8).float() - areas).abs().max() <= 1  # each direction is rounded
     wide = np.zeros((8, 20, 3), dtype=np.uint8)
     wide[:, 6:14] = 255
     assert (centre_crop(Image.fromarray(wide), 8) == 255).all()
@@ -130,7 +127,10 @@ def latents_file(path: Path, **changes: torch.Tensor) -> Path:
         ({"labels": torch.tensor([0, 1, 3, 0])}, r"label 3 lies outside 0\.\.2, the classes of tiny-dit"),
         ({"labels": torch.tensor([0, -1, 0, 0])}, "label -1 lies outside"),
         ({"labels": torch.zeros(4)}, "expected int64"),
-        ({"latents": torch.zeros(4, 4, 8, 8)}, r"'latents' is torch.float32 \[4, 4, 8, 8\], tiny-dit takes .*3, 8, 8\]"),
+        (
+            {"latents": torch.zeros(4, 4, 8, 8)},
+            r"'latents' is torch.float32 \[4, 4, 8, 8\], tiny-dit takes .*3, 8, 8\]",
+        ),
         ({"mirrored": torch.zeros(3, 3, 8, 8)}, "'mirrored' is"),
         ({"latents": None}, "holds no 'latents'"),
     ],

@@ -47,8 +47,8 @@ class Encoding:
         wanted = self.files()
         for stranger in sorted(set(self.out.glob("*.safetensors")) - wanted.keys()):
             raise InputError(f"{stranger}: holds latents of other images; pass another folder")
-        todo = [file for file in sorted(wanted) if not self.holds(file)]
-        began, own = time.monotonic(), todo[self.world.rank :: self.world.size]
+        share = sorted(wanted)[self.world.rank :: self.world.size]  # whatever the others have done meanwhile
+        own, began = [file for file in share if not self.holds(file)], time.monotonic()
         for done, file in enumerate(own, start=1):
             self.write(file, wanted[file])
             if self.world.leads:
@@ -78,5 +78,9 @@ class Encoding:
                 kept.append(self.autoencoder.encode(seen, generator).half().cpu())
         labels = self.images.labels[numbers.start : numbers.stop].clone()
         tensors = {"latents": torch.cat(latents), "mirrored": torch.cat(mirrored), "labels": labels}
-        about = {"images": self.images.name, "total": str(len(self.images)), "autoencoder": self.autoencoder.fingerprint}
+        about = {
+            "images": self.images.name,
+            "total": str(len(self.images)),
+            "autoencoder": self.autoencoder.fingerprint,
+        }
         write_bytes(file, save(tensors, about))

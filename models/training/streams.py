@@ -32,4 +32,4 @@ class Streams:
     def restore(self, state: dict[str, Tensor]) -> None:
         self.common.set_state(state["common"])
         for generator, saved in zip(self.own, state["parts"][self.first :], strict=False):
-            generator.set_state(saved)
+            generator.set_state(saved.clone())  # torch overlooks where a row begins in its storage
