@@ -18,6 +18,8 @@ from bench import protocol
 from bench.cell_schema import MOST_EXACT, SCHEMA
 from bench.compiled import Execution
 from models.errors import InputError
+from models.fetch import recorded_sha256
+from models.official import weights_file
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Settings:
     dtype: str = "float32"
     threads: int = 1
     execution: Execution = field(default_factory=Execution)
+    weights: str | None = None  # what models.build takes: "official", "random", a path; None: the shipped ones
 
     def recorded(self) -> dict[str, Any]:
         """As results store them."""
@@ -115,14 +118,16 @@ class Cell:
             "cache": None if self.cache is None else self.cache.settings(),
             "protocol": {k: v for k, v in self.protocol.as_dict().items() if k != "timeout"},
             **settings.recorded(),
-            "files": sorted({_digest(path, path.stat().st_mtime_ns) for path in self._files(parts)}),
+            "weights": "random" if settings.weights == "random" else None,  # others are among the files
+            "files": sorted({_digest(path, path.stat().st_mtime_ns) for path in self._files(parts, settings)}),
         }
 
-    def _files(self, parts: list[Part]) -> list[Path]:
+    def _files(self, parts: list[Part], settings: Settings) -> list[Path]:
         """Weights, plugins and routers: the same names with other contents are another cell."""
         paths: list[Path | None] = [path for part in parts for path in _sources(part)]
         if self.broken is None:
-            paths += [models.spec(self.model).weights, models.plugin_file(self.model)]
+            spec = models.spec(self.model)
+            paths += [weights_file(spec, settings.weights), models.plugin_file(self.model)]
             if self.cache is not None and hasattr(self.cache.method, "files"):
                 paths += self.cache.method.files(self.model, self.sampler.method)
         return [path for path in paths if path is not None and path.is_file()]
@@ -202,5 +207,4 @@ def _sources(part: Part) -> list[Path]:
 
 @cache
 def _digest(path: Path, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return recorded_sha256(path)

@@ -21,6 +21,7 @@ from bench.memory import peak_mb
 from bench.quiet_lock import QuietLock
 from bench.sampling import balanced_labels, seeded_noise
 from bench.store import Store
+from bench.weights import describe_weights, has_quality
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
 
@@ -41,7 +42,8 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     guided = models.spec(cell.model).guidance_scale != 1
     lock = QuietLock(Store(task.directory).directory, reporter.waiting)
     with lock.sampling():
-        model = models.build(cell.model, device=settings.device, dtype=getattr(torch, settings.dtype))
+        dtype = getattr(torch, settings.dtype)
+        model = models.build(cell.model, weights=settings.weights, device=settings.device, dtype=dtype)
         plans = make_plans(cell, model)
         executors = {name: Executor(model, plan) for name, plan in plans.items()}
         trajectories_of = {name: trajectory(task, model, plan) for name, plan in plans.items()}
@@ -53,7 +55,8 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
             # before the quality metrics load what has no part in sampling
             "memory": memory(task, executors["method"], trajectories_of["method"], guided),
         }
-    result["quality"] = sample_and_compare(task, model, lock, reporter) if cell.protocol.samples else None
+    sampled = cell.protocol.samples and has_quality(settings)
+    result["quality"] = sample_and_compare(task, model, lock, reporter) if sampled else None
     reporter.phase("timing", SAMPLING_SHARE + 0.05)
     with lock.timing():
         result["timing"] = measure_timing(task, trajectories_of, result["work"]["macs_ratio"])
@@ -171,6 +174,7 @@ def describe_settings(task: Task) -> dict[str, Any]:
         **task.settings.recorded(),
         "batch": rules.timing.batch,
         "sampling_batch": rules.sampling_batch,
+        **describe_weights(task.cell.model, task.settings),
     }
 
 

@@ -60,6 +60,7 @@ def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], gr
         csv=f"data:text/csv;base64,{table}",
         protocol=report_provenance.protocol_facts(results),
         settings=report_provenance.settings_facts(results),
+        random_weights=report_provenance.has_random_weights(results),
         machine=report_provenance.environment_facts(results),
         commands=report_provenance.commands(results),
         duration=duration,

@@ -58,6 +58,11 @@ def settings_facts(results: Results) -> Facts:
     return _facts(results.cells, "settings")
 
 
+def has_random_weights(results: Results) -> bool:
+    """Whether any cell ran with random weights, so that its samples mean nothing and it has no quality."""
+    return any(look_up(cell, "settings.weights") == "random" for cell in results.cells)
+
+
 def environment_facts(results: Results) -> Facts:
     """Machine and software, one line each; several values where cells differ."""
     return _facts(results.cells, "environment")
@@ -114,6 +119,6 @@ def _options(results: Results) -> str:
     """The options without which the run would be another one."""
     settings = results.suite.get("settings")
     chosen = settings if isinstance(settings, dict) else {}
-    usual = {"device": "cpu", "dtype": "float32", "threads": 1}
+    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None}
     given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
     return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())

@@ -19,6 +19,7 @@ from bench.scheduler import Scheduler
 from bench.selection import select
 from bench.store import Store
 from bench.suite_cost import cost_of, measured_rate
+from bench.weights import find_weights
 from bench.worker import Task
 
 FAILURES = ("failed", "timeout", "oom")
@@ -43,6 +44,7 @@ def run_suite(
     chosen = suite.load(name, broken, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
+    find_weights(cells, settings)
     with store.exclusive():
         store.open(chosen, settings)
         done, waiting = split(store, cells, settings, retry)

@@ -39,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
     parser.add_argument("--batch", metavar="N,…", help="timed batches, the headline first; auto: the largest that fits")
+    parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
     parser.add_argument("--jobs", type=int, metavar="N", help="cells sampled side by side (default: cores / threads)")
     parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     execution = Execution(args.execution, args.cuda_graphs, args.compile)
     if args.cuda_graphs and args.device == "cpu":
         raise InputError("--cuda-graphs needs --device cuda")
-    settings = Settings(args.device, args.dtype, args.threads, execution)
+    settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
     return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides)
 
 
