@@ -16,7 +16,8 @@ from bench.frechet import Features, Target
 from bench.jackknife import Groups, jackknife
 
 SIZES = 15  # of the subsets that FID∞ extrapolates from (Chong & Forsyth 2020)
-SMALLEST = 10  # the smallest holds N / 10 samples: 5000 of 50,000, as theirs
+SMALLEST = 10  # the smallest holds N / 10 samples: 5000 of 50,000, as theirs …
+ENOUGH = 2  # … and twice as many as dimensions, where half of the samples are: below, the bias bends away from 1/N
 RANGES = 4  # disjoint ranges of seeds whose spread is shown
 SEED = 2020
 
@@ -54,8 +55,10 @@ def extrapolate(samples: Features, target: Target, labels: Labels | None = None,
     are given: drawn freely they would vary more than balanced samples do, and the line would be too steep.
     """
     rng = np.random.default_rng(seed)
-    sizes = np.linspace(max(2, len(samples) // SMALLEST), len(samples), SIZES).astype(int)
-    found = [target.distance(samples[np.sort(balanced_order(len(samples), labels, rng)[:n])]) for n in sizes]
+    count, dimensions = samples.shape
+    smallest = max(count // SMALLEST, min(ENOUGH * dimensions, count // 2))
+    sizes = np.linspace(smallest, count, SIZES).astype(int)
+    found = [target.distance(samples[np.sort(balanced_order(count, labels, rng)[:n])]) for n in sizes]
     design = np.stack([np.ones(SIZES), 1 / sizes], axis=1)
     line, squares, *_ = np.linalg.lstsq(design, np.array(found), rcond=None)
     variance = float(squares.sum()) / (SIZES - 2) * np.linalg.inv(design.T @ design)[0, 0]

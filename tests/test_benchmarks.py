@@ -1,0 +1,32 @@
+"""Benchmarks run, agree with what they compare against, and their committed results say what the docs say."""
+
+import json
+
+import pytest
+
+from bench.benchmarks import frechet
+from bench.benchmarks.interleaved import interleave, summary
+
+def test_calls_take_turns_in_a_drawn_order(capsys):
+    seen = []
+    times = interleave({name: lambda name=name: seen.append(name) for name in "abc"}, rounds=6)
+    rounds = [seen[i : i + 3] for i in range(0, 21, 3)]
+    assert all(sorted(r) == ["a", "b", "c"] for r in rounds)
+    assert len({tuple(r) for r in rounds}) > 1
+    assert all(len(series) == 6 for by_name in times.values() for series in by_name.values())
+    assert "round 6/6" in capsys.readouterr().err
+
+
+def test_ratios_are_of_rounds():
+    times = {"wall": {"ours": [10, 20, 10], "theirs": [30, 60, 40]}}
+    found = summary(times, "ours")["wall"]
+    assert found["ratio"]["theirs"]["median"] == 3
+    assert found["seconds"]["ours"]["median"] == 1e-8
+
+
+def test_the_frechet_benchmark_compares_equal_values():
+    found = frechet.run(dimensions=24, samples=100, rounds=1)
+    ours, *others = found["values"].values()
+    assert others == pytest.approx([ours] * len(others), rel=1e-6)
+    assert found["wall"]["ratio"].keys() == found["process"]["ratio"].keys()
+    json.dumps(found, allow_nan=False)
