@@ -7,6 +7,7 @@ import pytest
 from bench.benchmarks import frechet
 from bench.benchmarks.interleaved import interleave, summary
 
+
 def test_calls_take_turns_in_a_drawn_order(capsys):
     seen = []
     times = interleave({name: lambda name=name: seen.append(name) for name in "abc"}, rounds=6)

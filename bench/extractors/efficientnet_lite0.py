@@ -22,6 +22,7 @@ class EfficientNetLite0(Extractor):
     """The 1280 pooled values before the classifier, and logits of the 1000 ImageNet classes."""
 
     name = "efficientnet-lite0"
+    recognises_labels = True
 
     def __init__(self, weights: str | Path | None = None, device: str | torch.device = "cpu") -> None:
         architecture = library("efficientnet_lite_pytorch", "EfficientNet")
