@@ -4,65 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
-
 import models
-from bench import extractors, paired, quality, trajectories
-from bench import reference as references
+from bench import paired, quality
 from bench.cells import Cell
-from bench.features import extract_features
+from bench.features import FeatureSet
+from bench.instruments import Instruments
+from bench.paired import Array
 from bench.sampling import balanced_labels
-from models import small
-from models.spec import ModelSpec
+from bench.stream import Stream
 
 PAIRED_REFERENCE = ("psnr", "latent_error")  # what is also stored against the suite's reference method
 
 
-def distribution(cell: Cell, images: Tensor) -> dict[str, Any]:
-    """Metrics of the decoded images [samples,C,H,W] against the model's real images."""
-    spec = models.spec(cell.model)
-    reference = references.read(small.reference_file(spec))
-    extractor = extractors.build(spec.features or "")
-    features = extract_features(extractor, images)
-    labels = balanced_labels(range(len(images)), spec.num_classes)
+def measure_quality(stream: Stream) -> dict[str, Any]:
+    """The `quality` part of a result; what is missing of the samples is made."""
+    cell, instruments = stream.cell, stream.instruments
+    features, pairs = stream.results()
+    common = {"samples": cell.protocol.samples, "seed": cell.protocol.seed}
+    shown = {} if features is None else distribution(cell, features, instruments)
+    return common | shown | fidelity(pairs)
+
+
+def distribution(cell: Cell, features: FeatureSet, instruments: Instruments) -> dict[str, Any]:
+    """Metrics of all samples' features against the reference."""
+    spec, extractor, reference = models.spec(cell.model), instruments.extractor, instruments.reference
+    if extractor is None or reference is None:
+        return {}
+    labels = balanced_labels(range(len(features)), spec.num_classes)
     return {
-        "seed": cell.protocol.seed,
         "features": spec.features,
         "reference": spec.reference,
         **quality.evaluate(features, reference, labels, recognises_labels=extractor.recognises_labels),
     }
 
 
-def has_distribution(spec: ModelSpec) -> bool:
-    """Whether the model ships a decoder, features and a reference; without them only latents are compared."""
-    return None not in (spec.features, spec.reference)
-
-
-def fidelity(cell: Cell, latents: Tensor, images: Tensor | None, others: dict[str, Tensor | None]) -> dict[str, Any]:
-    """Paired metrics against the latents in `others`: "" (the same sampler uncached) and "_reference".
+def fidelity(pairs: dict[str, dict[str, Array]]) -> dict[str, Any]:
+    """Paired metrics against "" (the same sampler uncached) and "_reference".
 
     The keys are null where there is nothing else to compare with.
     """
     found: dict[str, Any] = dict.fromkeys([*PAIRED_REFERENCE, "identical"])
     found |= dict.fromkeys(f"{name}_reference" for name in PAIRED_REFERENCE)
-    for suffix, other in others.items():
-        if other is None:
-            continue
-        if images is None:
-            values = {"latent_error": float(paired.latent_error(latents, other).mean())}
-        else:
-            values = paired.paired_fidelity(latents, images, other, trajectories.decode(cell, other))
-        chosen = PAIRED_REFERENCE if suffix else tuple(values)
-        found |= {name + suffix: values[name] for name in chosen if name in values}
+    for suffix, values in pairs.items():
+        metrics = paired.summary(values)
+        wanted = PAIRED_REFERENCE if suffix else tuple(metrics)
+        found |= {name + suffix: metrics[name] for name in wanted if name in metrics}
     return found
-
-
-def measure_quality(
-    cell: Cell, latents: Tensor, images: Tensor | None, others: dict[str, Tensor | None]
-) -> dict[str, Any]:
-    """The `quality` part of a result."""
-    with torch.inference_mode():
-        common = {"samples": len(latents), "seed": cell.protocol.seed}
-        shown = {} if images is None else distribution(cell, images)
-        return common | shown | fidelity(cell, latents, images, others)

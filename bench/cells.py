@@ -134,8 +134,13 @@ class Cell:
 
     def key(self, settings: Settings) -> str:
         """SHA-256 of the identity: a stored result with another key is not this cell's."""
-        text = json.dumps(self.identity(settings), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _sha256(self.identity(settings))
+
+    def samples_key(self, settings: Settings) -> str:
+        """SHA-256 of what each sample depends on; not how many there are, and not how they are timed or judged."""
+        identity = self.identity(settings)
+        rules = {key: identity["protocol"][key] for key in ("seed", "sampling_batch")}
+        return _sha256({**identity, "protocol": rules, "device": settings.device.partition(":")[0]})
 
     def summary(self) -> dict[str, Any]:
         """The columns that every result has, whatever became of the cell."""
@@ -146,6 +151,11 @@ class Cell:
             "sampler": {"steps": self.sampler.params.get("steps"), **self.sampler.settings()},
             "cache": None if self.cache is None else self.cache.settings(),
         }
+
+
+def _sha256(identity: dict[str, Any]) -> str:
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 
 import models
-from bench import cell_quality, plan_text, trajectories
+from bench import cell_quality, plan_text
 from bench.cell_timing import measure_timing
 from bench.cells import Cell
 from bench.compiled import prepare
 from bench.cost import plan_macs
 from bench.environment import environment
 from bench.executor import Executor
+from bench.instruments import instruments
+from bench.latents import Latents
 from bench.memory import peak_mb
 from bench.quiet_lock import QuietLock
 from bench.sampling import balanced_labels, seeded_noise
 from bench.store import Store
+from bench.stream import Stream
 from bench.weights import describe_weights, has_quality
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
@@ -101,41 +104,30 @@ def work(model: Denoiser, plans: dict[str, Plan], executor: Executor, guided: bo
 
 
 def sample_and_compare(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter) -> dict[str, Any]:
-    """Sample the cell, store its latents and first images, and compute the quality metrics."""
-    cell, store = task.cell, Store(task.directory)
-    others = {"": latents_of(task, cell.baseline, model, lock, reporter) if cell.cache else None}
-    if task.reference is not None and task.reference.slug != cell.slug:
-        others["_reference"] = latents_of(task, task.reference, model, lock, reporter)
-    latents = sample(task, cell, model, lock, reporter)
+    """Make what is missing of the cell's samples and compute the quality metrics."""
+    stream = open_stream(task, model, lock, reporter)
+    stream.fill(stream.ranges)
     reporter.phase("metrics", SAMPLING_SHARE)
     with lock.sampling():
-        images = trajectories.decode(cell, latents) if cell_quality.has_distribution(models.spec(cell.model)) else None
-        trajectories.store(store.samples_path(cell), cell.key(task.settings), latents, images)
-        return cell_quality.measure_quality(cell, latents, images, others)
+        return cell_quality.measure_quality(stream)
 
 
-def latents_of(task: Task, other: Cell, model: Denoiser, lock: QuietLock, reporter: Reporter) -> Tensor:
-    """Latents of a cell that this one is compared with: stored ones, or sampled and stored for the next."""
-    path, key = Store(task.directory).samples_path(other), other.key(task.settings)
-    stored = trajectories.load(path, key)
-    if stored is not None:
-        return stored
-    latents = sample(task, other, model, lock, reporter)
-    with lock.sampling():
-        shown = latents[: trajectories.SHOWN]
-        images = trajectories.decode(other, shown) if models.spec(other.model).features else None
-        trajectories.store(path, key, latents, images)
-    return latents
-
-
-def sample(task: Task, cell: Cell, model: Denoiser, lock: QuietLock, reporter: Reporter) -> Tensor:
-    what = "sampling" if cell.slug == task.cell.slug else f"sampling {cell.slug} to compare with"
+def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter) -> Stream:
+    """The cell's samples, beside those of the same sampler uncached and of the suite's reference."""
+    cell, store = task.cell, Store(task.directory)
     total = cell.protocol.samples
 
-    def advance(done: int) -> None:
+    def advance(other: Cell, done: int) -> None:
+        what = "sampling" if other.slug == cell.slug else f"sampling {other.slug} to compare with"
         reporter.phase(f"{what} {done}/{total}", SAMPLING_SHARE * done / total)
 
-    return trajectories.sample_cell(model, cell, task.settings, lock, advance)
+    def latents(other: Cell) -> Latents:
+        return Latents(model, other, task.settings, store.samples_folder(other), lock, advance)
+
+    others = {"": latents(cell.baseline)} if cell.cache else {}
+    if task.reference is not None and task.reference.slug != cell.slug:
+        others["_reference"] = latents(task.reference)
+    return Stream(latents(cell), others, instruments(cell, task.settings), store.samples_folder(cell), lock)
 
 
 def trajectory(task: Task, model: Denoiser, plan: Plan) -> Callable[[], Tensor]:

@@ -17,7 +17,7 @@ from models.errors import InputError
 
 
 class Store:
-    """DIR/suite.json, DIR/cells/<model>/<slug>.json, DIR/samples/<model>/<slug>.safetensors, DIR/logs/."""
+    """DIR/suite.json, DIR/cells/<model>/<slug>.json, DIR/samples/<model>/<slug>/, DIR/logs/."""
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
@@ -25,8 +25,9 @@ class Store:
     def cell_path(self, cell: Cell) -> Path:
         return self._path("cells", cell, ".json")
 
-    def samples_path(self, cell: Cell) -> Path:
-        return self._path("samples", cell, ".safetensors")
+    def samples_folder(self, cell: Cell) -> Path:
+        """Holds the cell's shards."""
+        return self._path("samples", cell, "")
 
     def log_path(self, cell: Cell) -> Path:
         return self._path("logs", cell, ".log")

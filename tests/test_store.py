@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
-from pathlib import Path
 
 import pytest
-import torch
 
-from bench import trajectories
 from bench.cells import Cell, Part, Settings
 from bench.files import OutputError, write_bytes, write_json
 from bench.protocol import Protocol
@@ -142,14 +139,3 @@ def test_json_without_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"fd": float("nan")})
     assert not list(tmp_path.iterdir())
-
-
-def test_samples_belong_to_one_key(tmp_path):
-    path = tmp_path / "s.safetensors"
-    latents, images = torch.randn(50, 2, 4, 4), torch.zeros(50, 1, 8, 8, dtype=torch.uint8)
-    trajectories.store(path, "key", latents, images)
-    assert torch.equal(trajectories.load(path, "key"), latents)
-    assert trajectories.load(path, "other") is None
-    assert trajectories.load(tmp_path / "absent", "key") is None
-    path.write_bytes(Path(path).read_bytes()[:100])
-    assert trajectories.load(path, "key") is None
