@@ -35,6 +35,7 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "plan.nfe": ((int,), False),
     "plan.branches": ((int,), False),
     "plan.rows": ((list,), False),
+    "work.macs_conventions": ((dict,), False),
     "settings": ((dict,), False),
     "settings.guidance_scale": (_NUMBER, False),
     "settings.device": ((str,), False),

@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
-import torch
-
 import models
 from bench.cells import Cell
 from bench.cost import plan_macs
 from bench.device_rates import PUBLISHED_AT, DeviceRates
-from bench.mac_conventions import CONVENTIONS
+from bench.mac_conventions import CONVENTIONS, in_conventions
 from bench.roofline import ideal_speedup
 from bench.sampling import make_plan
 from bench.suite_cost import Cost, cost_of
@@ -38,17 +36,13 @@ class Line:
     macs_ratio: float | None = None
     speedup_ideal: float | None = None  # None for uncached cells
     speedup_roofline: dict[str, float] = field(default_factory=dict)  # by timed batch
-    conventions: dict[str, float] = field(default_factory=dict)  # by MAC convention, single operations
+    conventions: dict[str, int] = field(default_factory=dict)  # by MAC convention, single operations
 
 
 @cache
 def meta_model(name: str) -> Denoiser:
     """A denoiser without weights. Raises InputError for an unknown name."""
-    spec = models.spec(name)
-    with torch.device("meta"):
-        model = spec.architecture(**spec.config)
-    model.name = name
-    return model
+    return models.build(name, weights="random", device="meta")
 
 
 def plan_of(cell: Cell) -> tuple[Denoiser, Plan]:
@@ -77,7 +71,6 @@ def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dic
     macs, baseline = plan_macs(model, plan), plan_macs(model, uncached(len(plan), plan.branches))
     timing = cell.protocol.timing
     batches = (timing.batch, *timing.more_batches) if cell.cache else ()
-    counts = {name: convention.count(model, plan) for name, convention in CONVENTIONS.items()}
     return {
         "nfe": len(plan),
         "branches_computed": int(plan.computed.sum()),
@@ -88,7 +81,7 @@ def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dic
         "speedup_roofline": {
             str(b): ideal_speedup(model, plan, b, guided, device.bytes_per_value, device.rates) for b in batches
         },
-        "conventions": {name: count for name, count in counts.items() if count is not None},
+        "conventions": in_conventions(model, plan),
     }
 
 

@@ -129,3 +129,9 @@ CONVENTIONS = {
         Convention("smoothcache", "MACs", smoothcache, "64 forwards, linear layers on tokens, no attention products"),
     )
 }
+
+
+def in_conventions(model: Denoiser, plan: Plan) -> dict[str, int]:
+    """A trajectory's figure in every convention that applies to the denoiser."""
+    counts = {name: convention.count(model, plan) for name, convention in CONVENTIONS.items()}
+    return {name: count for name, count in counts.items() if count is not None}

@@ -19,6 +19,7 @@ from bench.environment import environment
 from bench.executor import Executor
 from bench.instruments import instruments
 from bench.latents import Latents
+from bench.mac_conventions import in_conventions
 from bench.memory import peak_mb
 from bench.quiet_lock import QuietLock
 from bench.sampling import balanced_labels, seeded_noise
@@ -100,6 +101,7 @@ def work(model: Denoiser, plans: dict[str, Plan], executor: Executor, guided: bo
         "macs_baseline": baseline,
         "macs_ratio": macs / baseline,
         "cache_bytes": executor.cache_bytes(1, guided, bytes_per_value),
+        "macs_conventions": in_conventions(model, plans["method"]),
     }
 
 

@@ -8,7 +8,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bench import pareto, report_heatmaps, report_plots, report_provenance, report_samples, report_tables
+from bench import (
+    pareto,
+    report_heatmaps,
+    report_plots,
+    report_provenance,
+    report_published,
+    report_samples,
+    report_tables,
+)
 from bench.cell_schema import Cell
 from bench.files import write_bytes
 from bench.report_answer import answer
@@ -63,6 +71,7 @@ def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], gr
         random_weights=report_provenance.has_random_weights(results),
         machine=report_provenance.environment_facts(results),
         commands=report_provenance.commands(results),
+        sources=report_published.sources(groups),
         duration=duration,
     )
 
@@ -79,6 +88,7 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "rows": rows,
         "heat_maps": report_heatmaps.heat_maps(group),
         "strips": report_samples.strips(group, directory),
+        "published": report_published.lines(group),
     }
 
 
