@@ -1,27 +1,16 @@
 """The results table: for the page (sortable), as Markdown and as LaTeX. One column, one protocol, one sample count."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bench.cell_schema import Cell
+from bench.report_column import Column, Row
 from bench.report_format import MISSING, between, duration, figure, percent, plus_minus, signed
 from bench.report_group import Group
+from bench.report_quality import quality_columns
 from bench.results import frame, one_line
-
-Row = pd.Series
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: heading, what it means, its text, and the number it is sorted by."""
-
-    heading: str
-    meaning: str
-    text: Callable[[Row], str]
-    key: str  # the data frame's column that it is sorted by
-    short: bool = False  # also stands in the Markdown and LaTeX tables
 
 
 def columns(group: Group) -> list[Column]:
@@ -43,13 +32,7 @@ def columns(group: Group) -> list[Column]:
                lambda r: _times(r["speedup_ideal"]), "speedup_ideal", True),
         Column("Branches computed", "of the same sampler uncached", lambda r: percent(r["branches_computed"], 0),
                "branches_computed"),
-        Column("Precision", "higher is better", lambda r: figure(r["precision"]), "precision"),
-        Column("Recall", "higher is better", lambda r: figure(r["recall"]), "recall"),
-        Column("KID", "lower is better", lambda r: figure(r["kid"]), "kid"),
-        Column("IS", "Inception score in the same features; higher is better", lambda r: figure(r["is"]), "is"),
-        Column("PSNR, dB", "against the same sampler uncached, same seeds", lambda r: figure(r["psnr"]), "psnr"),
-        Column("Latent error", "relative L2 against the same sampler uncached, same seeds",
-               lambda r: figure(r["latent_error"]), "latent_error"),
+        *quality_columns(group),
         Column("Peak memory, MB", "of the process while sampling", lambda r: figure(r["peak_memory_mb"]),
                "peak_memory_mb"),
         Column("Cache, MB", "kept tensors of one batch", lambda r: figure(r["cache_mb"]), "cache_mb"),
