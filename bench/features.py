@@ -90,20 +90,12 @@ class FeatureCollector:
         self.digest = ImagesDigest(count)
         self.parts: dict[str, list[Tensor]] = {}
 
-    def add(self, images: Tensor) -> dict[str, Tensor]:
-        """Extract uint8 images [B,C,H,W], float32 on the CPU whatever the extractor's own precision and device."""
+    def add(self, images: Tensor) -> None:
+        """Extract uint8 images [B,C,H,W]."""
         require_images("images", images)
         self.digest.update(images)
-        extracted = self.extractor.extract(images)
-        if "pool" not in extracted:
-            raise InputError(f"extractor '{self.extractor.fingerprint}' returned no 'pool' features")
-        rows = {name: extracted[name].detach().float().cpu() for name in TENSORS if name in extracted}
-        for name, tensor in rows.items():
-            if len(tensor) != len(images):
-                found = f"{len(tensor)} rows of '{name}' for {len(images)} images"
-                raise InputError(f"extractor '{self.extractor.fingerprint}' returned {found}")
-            self.parts.setdefault(name, []).append(tensor)
-        return rows
+        for name, rows in extract_rows(self.extractor, images).items():
+            self.parts.setdefault(name, []).append(rows)
 
     def finish(self) -> FeatureSet:
         """The features of all images. Raises InputError unless exactly `count` were added."""
@@ -112,20 +104,32 @@ class FeatureCollector:
         return FeatureSet(**tensors, fingerprint=self.extractor.fingerprint, images_sha256=sha256)
 
 
+def extract_rows(extractor: Extractor, images: Tensor) -> dict[str, Tensor]:
+    """Features [B,d] of uint8 images [B,C,H,W] by name, float32 on the CPU whatever the extractor's own precision.
+
+    Raises InputError when the images are no such tensor, or features come out wrong.
+    """
+    require_images("images", images)
+    extracted = extractor.extract(images)
+    if "pool" not in extracted:
+        raise InputError(f"extractor '{extractor.fingerprint}' returned no 'pool' features")
+    rows = {name: extracted[name].detach().float().cpu() for name in TENSORS if name in extracted}
+    for name, tensor in rows.items():
+        if len(tensor) != len(images):
+            found = f"{len(tensor)} rows of '{name}' for {len(images)} images"
+            raise InputError(f"extractor '{extractor.fingerprint}' returned {found}")
+    return rows
+
+
 def extract_features(extractor: Extractor, images: Tensor, batch: int = 256) -> FeatureSet:
     """Features of uint8 images [N,C,H,W], extracted in batches of `batch`; any float width becomes float32.
 
     Raises InputError when the images are no such tensor, none are given, or features come out wrong.
     """
     require_images("images", images)
-    return extract_batches(extractor, images.split(batch), len(images))
-
-
-def extract_batches(extractor: Extractor, batches: Iterable[Tensor], count: int) -> FeatureSet:
-    """Features of `count` uint8 images that come in batches [B,C,H,W]. Raises InputError as `extract_features`."""
-    collector = FeatureCollector(extractor, count)
-    for images in batches:
-        collector.add(images)
+    collector = FeatureCollector(extractor, len(images))
+    for part in images.split(batch):
+        collector.add(part)
     return collector.finish()
 
 

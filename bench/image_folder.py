@@ -43,6 +43,10 @@ class ImageFolder:
                     yield torch.stack([future.result() for future in ahead])
                 ahead = following
 
+    def names(self) -> list[str]:
+        """The images' paths in the folder, without their suffixes: equal ones belong together."""
+        return [path.relative_to(self.folder).with_suffix("").as_posix() for path in self.paths]
+
     def read(self, path: Path) -> Tensor:
         """uint8 [C,H,W]. Raises InputError for another shape than the first image's."""
         image = read_image(path, self.channels)

@@ -23,6 +23,7 @@ PEAK = 255.0
 WORST = 5  # per cent: the tail that `*_worst` reports
 
 Array = NDArray[np.float64]
+Metrics = dict[str, Any]
 
 
 def paired_fidelity(latents: Tensor, images: Tensor, other_latents: Tensor, other_images: Tensor) -> dict[str, Any]:
@@ -47,26 +48,24 @@ def compare(
         return values
     if len(latents) != len(images):
         raise InputError(f"paired metrics: {len(latents)} latents but {len(images)} images")
-    values["squared_error"] = squared_errors(images, other_images)
-    return values | ({"ssim": ssim.ssim(images, other_images)} if ssim.fits(images) else {})
+    return values | compare_images(images, other_images)
 
 
-def summary(values: Mapping[str, Array]) -> dict[str, Any]:
+def compare_images(images: Tensor, other: Tensor) -> dict[str, Array]:
+    """What `compare` says of pairs of uint8 images [B,C,H,W] without their latents."""
+    values = {"squared_error": squared_errors(images, other)}
+    return values | ({"ssim": ssim.ssim(images, other)} if ssim.fits(images) else {})
+
+
+def summary(values: Mapping[str, Array]) -> Metrics:
     """The paired metrics of N pairs from what `compare` says of each, as plain numbers ready for JSON.
 
     `psnr` is the dB of the mean squared error over all pairs, null when every pair is identical; `*_worst` is the
     worst 5 %'s bound; `*_low` and `*_high` are the ends of a 95 % interval of the mean, bootstrapped over pairs and
-    null with one pair. Without images there are neither PSNR nor SSIM.
+    null with one pair. Without images there are neither PSNR nor SSIM, without latents only these.
     """
-    errors, ends = values["latent_error"], intervals(values)
-    found = {
-        "latent_error": float(errors.mean()),
-        **named_ends("latent_error", ends),
-        "latent_error_se": float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None,
-        "latent_error_median": float(np.median(errors)),
-        "latent_error_worst": float(np.percentile(errors, 100 - WORST)),
-        "latent_cosine": float(values["latent_cosine"].mean()),
-    }
+    ends = intervals(values)
+    found = latent_summary(values, ends) if "latent_error" in values else {}
     if "squared_error" in values:
         high, low = (end if end is None else finite(decibels(end)) for end in ends["squared_error"])
         found |= psnr_of(values["squared_error"]) | {"psnr_low": low, "psnr_high": high}  # more error, fewer dB
@@ -74,6 +73,18 @@ def summary(values: Mapping[str, Array]) -> dict[str, Any]:
         worst = float(np.percentile(values["ssim"], WORST))
         found |= {"ssim": float(values["ssim"].mean()), **named_ends("ssim", ends), "ssim_worst": worst}
     return found
+
+
+def latent_summary(values: Mapping[str, Array], ends: Mapping[str, tuple[float | None, float | None]]) -> Metrics:
+    errors = values["latent_error"]
+    return {
+        "latent_error": float(errors.mean()),
+        **named_ends("latent_error", ends),
+        "latent_error_se": float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None,
+        "latent_error_median": float(np.median(errors)),
+        "latent_error_worst": float(np.percentile(errors, 100 - WORST)),
+        "latent_cosine": float(values["latent_cosine"].mean()),
+    }
 
 
 def intervals(values: Mapping[str, Array]) -> dict[str, tuple[float | None, float | None]]:

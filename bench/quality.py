@@ -35,7 +35,7 @@ def evaluate(
     the reference is taken as fixed, so its own bias stays in all of them.
     Raises InputError when the fingerprints differ, a metric has too few samples, or labels do not fit.
     """
-    require_comparable(samples, reference)
+    require_comparable(samples.fingerprint, reference.fingerprint)
     classes = None if labels is None else checked_labels(labels, samples, recognises_labels)
     groups = jackknife_groups(len(samples), classes)
     missing = absent(samples, reference, classes, recognises_labels)
@@ -131,8 +131,7 @@ def checked_labels(labels: Labels, samples: FeatureSet, recognised: bool) -> NDA
     return array.astype(np.int64)
 
 
-def require_comparable(samples: FeatureSet, reference: Reference) -> None:
-    """Raise InputError when samples and reference come from different extractors."""
-    if samples.fingerprint != reference.fingerprint:
-        made_by = f"samples from '{samples.fingerprint}', reference from '{reference.fingerprint}'"
-        raise InputError(f"features are not comparable: {made_by}")
+def require_comparable(samples: str, reference: str) -> None:
+    """Raise InputError when the fingerprints say that samples and reference come from different extractors."""
+    if samples != reference:
+        raise InputError(f"features are not comparable: samples from '{samples}', reference from '{reference}'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ from safetensors.numpy import save as serialize
 from torch import Tensor
 
 from bench import features as feature_sets
+from bench.extractors import Extractor
 from bench.features import FeatureSet, first_line, read_safetensors, require_rows
 from bench.files import write_bytes
 from bench.frechet import Moments, moments
 from models.errors import InputError, expect_one_of
+from models.fetch import fetch
 from models.spec import WEIGHTS
 
 FORMAT = "ditbench-reference-1"
@@ -57,16 +59,42 @@ class Reference:
         write_bytes(Path(path), serialize(tensors, metadata))
 
 
-def load(source: str | Path) -> Reference:
-    """The reference in a file, or of a shipped name. Raises InputError with one line that names it."""
-    path = Path(source)
-    if not path.is_file() and str(source) in shipped():
-        return from_features(FeatureSet.load(shipped()[str(source)]), str(source))
-    if not path.is_file():
-        if len(path.parts) > 1 or path.suffix:
-            raise InputError(f"{source}: no such reference file")
-        expect_one_of("reference", str(source), shipped())
-    return read(path)
+PUBLISHED = {  # the reference batches of ADM's evaluator (Dhariwal & Nichol 2021)
+    "imagenet256": "imagenet/256/VIRTUAL_imagenet256_labeled.npz",
+    "imagenet512": "imagenet/512/VIRTUAL_imagenet512.npz",
+}
+PUBLISHED_AT = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/"
+
+
+def load(source: str | Path, *, features: str | None = None, extractor: Extractor | None = None) -> Reference:
+    """The reference in a file, at an address, or of a name: a shipped one, or one of `PUBLISHED`, which is downloaded.
+
+    Files are our own, stored features, the ADM evaluator's npz or clean-fid's statistics. Where an npz does not say
+    whether it is of `adm` or `clean` features, `features` does. With `extractor`, features of the images that an ADM
+    file holds are extracted too, for precision, recall and KID; that may take hours and is done once.
+    Raises InputError with one line that names the source.
+    """
+    path = locate(source)
+    if path.suffix == ".npz":
+        from bench.published_statistics import read_npz
+
+        return read_npz(path, str(source), features, extractor)
+    return replace(read(path), name=str(source)) if path == shipped().get(str(source)) else read(path)
+
+
+def locate(source: str | Path) -> Path:
+    """The file of a reference. Raises InputError for an unknown name, a missing file, a failed download."""
+    name, path = str(source), Path(source)
+    if name.startswith(("http://", "https://")):
+        return fetch(name)
+    if path.is_file():
+        return path
+    if name in PUBLISHED:
+        return fetch(PUBLISHED_AT + PUBLISHED[name])
+    if len(path.parts) > 1 or path.suffix:
+        raise InputError(f"{source}: no such reference file")
+    expect_one_of("reference", name, [*shipped(), *PUBLISHED])
+    return shipped()[name]
 
 
 def shipped() -> dict[str, Path]:
@@ -129,8 +157,8 @@ def from_features(found: FeatureSet, name: str) -> Reference:
 
 
 def is_positive_semidefinite(covariance: np.ndarray) -> bool:
-    """Whether Σ + εI has a Cholesky factor, ε = 1e-6 of the largest variance: what rounding may have taken away."""
-    jitter = 1e-6 * max(float(np.diagonal(covariance).max()), np.finfo(np.float64).tiny)
+    """Whether Σ + εI has a Cholesky factor, ε = 1e-6 Tr Σ: what storing it in float32 may have taken away."""
+    jitter = 1e-6 * max(float(np.trace(covariance)), np.finfo(np.float64).tiny)
     try:
         np.linalg.cholesky(covariance + jitter * np.eye(len(covariance)))
     except np.linalg.LinAlgError:

@@ -13,7 +13,7 @@ import torch
 from bench.extractors.extractor import Extractor
 from models.errors import InputError, expect_one_of
 
-__all__ = ["Extractor", "build", "find", "names", "register"]
+__all__ = ["Extractor", "build", "describe", "find", "names", "register"]
 
 _plugins: dict[str, type[Extractor]] = {}
 
@@ -31,6 +31,12 @@ def find(name: str) -> type[Extractor]:
     known = _shipped() | _plugins
     expect_one_of("features", name, known)
     return known[name]
+
+
+def describe(fingerprint: str) -> tuple[str, bool]:
+    """The name to show for features with this fingerprint, and whether their Fréchet distance is FID."""
+    known = (_shipped() | _plugins).get(fingerprint.partition(":")[0])
+    return known.describe(fingerprint) if known else (fingerprint.partition(":")[0], False)
 
 
 def names() -> list[str]:

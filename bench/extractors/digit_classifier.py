@@ -26,7 +26,8 @@ class DigitClassifier(Extractor):
         load_into(self.network, path)
         self.network.eval().requires_grad_(False).to(device)
         self.device = device
-        self.fingerprint = f"{self.name}:{sha256(path)[:16]}"
+        self.weights_sha256 = sha256(path)
+        self.fingerprint = f"{self.name}:{self.weights_sha256[:16]}"
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 [B,1,32,32] -> {"pool": [B,128], "logits": [B,10]}. Raises InputError for another shape."""

@@ -22,7 +22,7 @@ class EfficientNetLite0(Extractor):
     """The 1280 pooled values before the classifier, and logits of the 1000 ImageNet classes."""
 
     name = "efficientnet-lite0"
-    recognises_labels = True
+    recognises_labels = True  # ImageNet's 1000 classes in their usual order
 
     def __init__(self, weights: str | Path | None = None, device: str | torch.device = "cpu") -> None:
         architecture = library("efficientnet_lite_pytorch", "EfficientNet")
@@ -32,7 +32,8 @@ class EfficientNetLite0(Extractor):
         load_into(self.network, weights)
         self.network.eval().requires_grad_(False).to(device)
         self.device = device
-        self.fingerprint = f"{self.name}:{sha256(weights)[:16]}:bicubic-{SIZE}"
+        self.weights_sha256 = sha256(weights)
+        self.fingerprint = f"{self.name}:{self.weights_sha256[:16]}:bicubic-{SIZE}"
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 [B,3,H,W] -> {"pool": [B,1280], "logits": [B,1000]}, float32; antialiased bicubic resize to 224x224."""

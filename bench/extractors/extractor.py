@@ -25,7 +25,8 @@ class Extractor:
     channels: ClassVar[int] = 3  # of the images that it takes
     is_fid: bool = False  # whether the Fréchet distance in these features is the one that papers call FID
     recognises_labels: ClassVar[bool] = False  # whether the logits' classes are a data set's labels: gives accuracy
-    fingerprint: str = ""
+    fingerprint: str = ""  # begins with "<name>:"
+    weights_sha256: str = ""
 
     def __init__(self, weights: str | Path | None = None, device: str | torch.device = "cpu") -> None:
         raise NotImplementedError
@@ -33,6 +34,11 @@ class Extractor:
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 [B,C,H,W] -> {"pool": [B,d]} and, where there are any, "logits" [B,k] and "spatial" [B,s]; float32."""
         raise NotImplementedError
+
+    @classmethod
+    def describe(cls, fingerprint: str) -> tuple[str, bool]:
+        """The name to show for features with this fingerprint of the class's, and whether they are FID's."""
+        return cls.name, False
 
     def require_images(self, images: Tensor, size: int | None = None) -> None:
         """Raise InputError unless `images` is uint8 [B,channels,H,W], not empty, and H = W = `size` where given."""

@@ -52,17 +52,23 @@ class Inception(Extractor):
         load_tensors(self.network, read_tensors(path), path, device)
         self.network.eval().requires_grad_(False)
         self.device = device
-        digest = sha256(path)
-        self.fingerprint = self.fingerprint_of(digest)
-        self.is_fid = digest == OFFICIAL
-        if not self.is_fid:
-            self.name = f"inception-{digest[:8]}-{self.resizer}"
+        self.weights_sha256 = sha256(path)
+        self.fingerprint = self.fingerprint_of(self.weights_sha256)
+        self.name, self.is_fid = self.describe(self.fingerprint)
 
     @classmethod
     def fingerprint_of(cls, weights_sha256: str = OFFICIAL) -> str:
         """The fingerprint with weights of this SHA-256: what published statistics have with the original ones."""
         versions = [f"{package}-{version(package)}" for package in cls.packages]
         return ":".join([cls.resizer, f"inception-{weights_sha256[:16]}", *versions])
+
+    @classmethod
+    def describe(cls, fingerprint: str) -> tuple[str, bool]:
+        """("adm", True) for the original weights, ("inception-<hash>-adm", False) for others."""
+        weights = fingerprint.split(":")[1]
+        if weights == f"inception-{OFFICIAL[:16]}":
+            return cls.resizer, True
+        return f"{weights[: len('inception-') + 8]}-{cls.resizer}", False
 
     def extract(self, images: Tensor) -> dict[str, Tensor]:
         """uint8 [B,3,H,W] -> {"pool": [B,2048], "logits": [B,1008] without bias, "spatial": [B,2023]}, float32."""

@@ -1,0 +1,37 @@
+"""Class labels of samples from a file: text with one integer a line, .npy, or the second array of ADM's sample npz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.features import first_line
+from models.errors import InputError
+
+ARRAYS = ("labels", "arr_1", "arr_0")  # of an npz, the first that is there
+
+
+def read_labels(source: str | Path) -> np.ndarray:
+    """Labels int64 [N]. Raises InputError with one line that names the file."""
+    path = Path(source)
+    try:
+        found = read_array(path) if path.suffix in (".npy", ".npz") else np.array(path.read_text().split(), dtype=int)
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, OverflowError) as error:
+        raise InputError(f"{path}: not a readable file of labels ({first_line(error)})") from error
+    if found.ndim != 1 or not len(found) or found.dtype.kind not in "iu":
+        raise InputError(f"{path}: labels must be integers [N], got {found.dtype} {list(found.shape)}")
+    return found.astype(np.int64)
+
+
+def read_array(path: Path) -> np.ndarray:
+    content = np.load(path, allow_pickle=False)
+    if isinstance(content, np.ndarray):
+        return content
+    with content:
+        for name in ARRAYS:
+            if name in content.files:
+                return content[name]
+        raise InputError(f"{path}: expected labels as one of {', '.join(ARRAYS)}, got {', '.join(content.files)}")
