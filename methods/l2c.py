@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from torch import Tensor
 from methods.method import CacheMethod, Evaluation, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.routing.file import Router, read_router
+from methods.routing.official import NAME as OFFICIAL
+from methods.routing.official import find_official
 from methods.routing.pattern import routed_evaluations, solver_steps
 from methods.routing.shipped import find, strengths
 from models.denoiser import Denoiser
@@ -24,15 +27,16 @@ THRESHOLD = 0.1  # of the published DiT routers; U-ViT's are published with 0.9
 class L2C(CacheMethod):
     """Every other evaluation reuses each branch whose router score is at most `threshold`; the rest is computed.
 
-    `router` is a file (ours, or an official one of either layout) or a tensor of scores in [0, 1], [rows, branches];
-    `l1` picks the shipped router trained with that λ for the model and the sampler. `training` is, once a router has
-    been read, what its training cost: a dict with `seconds`, `images` and `l1`, or None where its file does not say.
+    `router` is a file (ours, or one in either official layout), "official" for the one that its authors published for
+    the model and the sampler, or a tensor of scores in [0, 1], [rows, branches]; `l1` picks the shipped router that was
+    trained with that λ for them. `training` is, once a router has been read, what its training cost: a dict with
+    `seconds`, `images` and `l1`, or None where its file does not say.
     """
 
     name = "l2c"
     title = "L2C"
     parameters = {
-        "router": Parameter(object, help="router file, or scores in [0, 1] as a tensor [rows, branches]"),
+        "router": Parameter(object, help="router file, 'official', or scores in [0, 1] as a tensor [rows, branches]"),
         "l1": Parameter(float, None, 0.0, 1e6, help="λ of a shipped router"),
         "threshold": Parameter(
             float, None, 0.0, 1.0, help="reuse scores up to this; default: the router's own, or 0.1"
@@ -56,26 +60,39 @@ class L2C(CacheMethod):
     def validate(self) -> None:
         if (self.router is None) == (self.l1 is None):
             raise InputError("l2c: give either 'router' (a file or a tensor of scores) or 'l1' (λ of a shipped router)")
-        self.given: Router | None = None if self.router is None else _router(self.router)
+        self.official = isinstance(self.router, str) and self.router == OFFICIAL
+        self.given: Router | None = None if self.router is None or self.official else _router(self.router)
         if self.given is not None:
             self.training = _training(self.given)
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The router's file, part of what a result depends on; empty for a tensor, or where none is shipped."""
+        if self.official:
+            with contextlib.suppress(InputError):  # the cell that cannot have it fails with that reason
+                return [find_official(model, sampler).file()]
+            return []
         if self.given is None:
             path = strengths(model, sampler).get(float(self.l1 or 0))
             return [] if path is None else [path]
         return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        if self.official:
+            return _reason(model.name, sampler)
         if self.given is None and not strengths(model.name, sampler):
             name = model.name or type(model).__name__
             return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
         return None
 
+    def find(self, model: Denoiser, sampler: Sampler) -> Router:
+        """The router by name: the official one, or the shipped one for `l1`. Raises InputError where there is none."""
+        if self.official:
+            return find_official(model.name, sampler).read()
+        return read_router(find(model.name, sampler, float(self.l1 or 0)))
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler's steps."""
-        router = self.given or read_router(find(model.name, sampler, float(self.l1 or 0)))
+        router = self.given or self.find(model, sampler)
         evaluations = sampler.evaluations(model.noise_schedule)
         check_shape(router, model, sampler, evaluations)
         self.training = _training(router)
@@ -101,6 +118,15 @@ def check_shape(router: Router, model: Denoiser, sampler: Sampler, evaluations: 
     if branches != model.num_branches or rows not in allowed:
         expected = f"[{' or '.join(str(n) for n in sorted(allowed))}, {model.num_branches}]"
         raise InputError(f"{router.source}: scores of shape [{rows}, {branches}], expected {expected}")
+
+
+def _reason(model: str, sampler: Sampler) -> str | None:
+    """Why there is no official router for the pair, in one line; None where there is one."""
+    try:
+        find_official(model, sampler)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _score_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import sys
+from pathlib import Path
 from typing import Any
-
-import torch
 
 import methods
 import models
 from bench import plan_text, plugins
 from bench.cost import plan_macs
 from bench.executor import Executor
+from bench.files import write_bytes
 from bench.sampling import make_plan
+from methods import schedule
 from models.errors import InputError
+from models.spec import build_empty
 
 HELP = "print or draw the plan of a method"
 
@@ -30,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", default="dit-mnist", help="a model's name (default: dit-mnist)")
     parser.add_argument("--png", metavar="FILE", help="also draw it")
+    parser.add_argument("--smoothcache", metavar="FILE", help="also write it as a schedule in SmoothCache's layout")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
 
 
@@ -38,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"ditbench: {reason}", file=sys.stderr)
     sampler, cache = parse(args.method)
     spec = models.spec(args.model)
-    with torch.device("meta"):  # a plan depends on the structure alone
-        model = models.build(args.model, weights="random", device="meta")
+    model = build_empty(spec)  # a plan depends on the structure alone
+    model.name = args.model
     plan = make_plan(model, sampler, cache)
     with_sampler = f", {sampler.label}" if cache else ""
     title = " ".join(args.method) + f"{with_sampler} on {args.model}"
@@ -49,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     for k, (evaluation, row) in enumerate(zip(evaluations, plan_text.rows(plan), strict=True)):
         print(f"{k:>4}  t={evaluation.timestep:<8.4g} {row}")
     print_counts(model, sampler, plan, guided=spec.guidance_scale != 1)
+    if args.smoothcache:
+        write_bytes(Path(args.smoothcache), json.dumps(schedule.lists(plan)).encode())
     if args.png:
         plan_text.draw(plan, title, args.png)
     return 0

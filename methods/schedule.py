@@ -1,0 +1,100 @@
+"""A static schedule from a file, in the layout that SmoothCache's repository publishes its schedules in (2411.10510).
+
+A JSON object of lists, one entry an evaluation in execution order, 1 to compute and 0 to reuse. A key is a kind of
+branch, `attn` or `mlp`, for all blocks alike, or `attn-3` for block 3 alone. `attn1` and `ff` are diffusers' names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from methods.method import CacheMethod, Parameter, Sampler
+from methods.plan import BRANCH, Plan, from_mask
+from models.denoiser import Denoiser
+from models.errors import InputError
+
+KINDS = {"attn": 0, "attn1": 0, "mlp": 1, "ff": 1}  # -> the branch's place in its block
+
+
+class Schedule(CacheMethod):
+    """Compute and reuse what a schedule file says, such as SmoothCache's published ones for DDIM-50."""
+
+    name = "schedule"
+    title = "Schedule"
+    parameters = {"file": Parameter(object, required=True, help="JSON file in SmoothCache's layout")}
+    file: Any
+
+    @classmethod
+    def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        count = len(sampler.evaluations(model.noise_schedule))
+        return {"file": {"attn": [1] * count, "mlp": [1] * count}}
+
+    @classmethod
+    def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        count = len(sampler.evaluations(model.noise_schedule))
+        return {"file": {"attn": [1] * count, "mlp": [int(k % 2 == 0) for k in range(count)]}}
+
+    def validate(self) -> None:
+        given = isinstance(self.file, dict)
+        self.content = self.file if given else read(self.file)
+        self.source = "schedule" if given else str(self.file)
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Raises InputError where the schedule is for another depth or another number of evaluations."""
+        evaluations = len(sampler.evaluations(model.noise_schedule))
+        computed = mask(self.content, model.num_blocks, evaluations, self.source)
+        return Plan(model.num_branches, from_mask(computed).rows, {"schedule": self.source})
+
+
+def read(path: Any) -> dict[str, Any]:
+    """The lists in a file, not yet checked against a model. Raises InputError with one line."""
+    if not isinstance(path, (str, Path)) or not Path(path).is_file():
+        raise InputError(f"{path}: no such schedule file")
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a JSON file ({str(error)[:120]})") from error
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: expected a JSON object of lists")
+    return content
+
+
+def mask(content: dict[str, Any], blocks: int, evaluations: int, source: str) -> np.ndarray:
+    """bool [evaluations, branches]: what is computed. Raises InputError unless every branch is said exactly once."""
+    computed = np.zeros((evaluations, 2 * blocks), dtype=bool)
+    said = np.zeros(2 * blocks, dtype=int)
+    for key, row in content.items():
+        if not isinstance(row, list) or len(row) != evaluations or any(v not in (0, 1) for v in row):
+            raise InputError(f"{source}: '{key}' must be a list of {evaluations} zeros and ones, one an evaluation")
+        if row[0] != 1:
+            raise InputError(f"{source}: '{key}' begins with 0, but the first evaluation has nothing to reuse")
+        places = branches(key, blocks, source)
+        said[places] += 1
+        computed[:, places] = np.array(row, dtype=bool)[:, None]
+    if (said != 1).any():
+        branch = int(np.flatnonzero(said != 1)[0])
+        name = f"{'mlp' if branch % 2 else 'attn'}-{branch // 2}"
+        raise InputError(f"{source}: '{name}' is there {said[branch]} times; expected once in each of {blocks} blocks")
+    return computed
+
+
+def branches(key: str, blocks: int, source: str) -> list[int]:
+    """The branches that a key speaks of: one kind in all blocks, or in one."""
+    match = re.fullmatch(r"(attn1?|mlp|ff)(?:-(\d{1,4}))?", key)
+    if match is None or (match[2] and int(match[2]) >= blocks):
+        raise InputError(f"{source}: unexpected entry '{key}', expected attn-0, mlp-0, … mlp-{blocks - 1}")
+    chosen = [int(match[2])] if match[2] else range(blocks)
+    return [2 * block + KINDS[match[1]] for block in chosen]
+
+
+def lists(plan: Plan) -> dict[str, list[int]]:
+    """A plan in this layout, one list a branch. Raises InputError for plans that do more than reuse branch outputs."""
+    if any(span.keep != BRANCH or span.order for row in plan.rows for span in row):
+        raise InputError("only plans that reuse branch outputs as they were can be written as a schedule")
+    names = [f"{kind}-{block}" for block in range(plan.branches // 2) for kind in ("attn", "mlp")]
+    return {name: column.astype(int).tolist() for name, column in zip(names, plan.computed.T, strict=True)}
