@@ -10,7 +10,7 @@ from bench.cli import main
 from bench.suite_cost import cost_of, measured_rate
 from models.errors import InputError
 
-PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2"]
+PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2", "imagenet512-dit-xl-2"]
 
 
 @cache
@@ -43,6 +43,7 @@ SHOWN = [
     ("imagenet256-dit-xl-2", "DDIM-20", "2.29", "9.49"),
     ("imagenet256-dit-xl-2", "DDIM-50 + FORA (interval=3)", "2.07", "8.56"),
     ("imagenet256-dit-l-2", "DDIM-50", "3.88", "16.15"),
+    ("imagenet512-dit-xl-2", "DDIM-50", "22.85", None),
 ]
 
 
@@ -50,7 +51,8 @@ SHOWN = [
 def test_mac_columns_match_the_published_figures(name, method, l2c, toca):
     rows = dry_run.table(list(planned(name).values()))
     row = dict(zip(rows[0], next(r for r in rows if r[0] == method), strict=True))
-    assert (row["l2c T"], row["toca T"]) == (l2c, toca)
+    assert row["l2c T"] == l2c
+    assert toca in (None, row["toca T"])
 
 
 def test_the_shifted_and_the_unshifted_pattern_stand_side_by_side():
