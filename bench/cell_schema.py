@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.timing_schema import timing_problem
 from models.errors import InputError
 
 SCHEMA = 1
@@ -56,20 +57,23 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "timing.batch": ((int,), False),
     "timing.threads": ((int,), False),
     "timing.rounds": ((list,), False),
+    "timing.batches": ((list,), False),
+    "timing.largest": ((dict,), False),
+    "timing.warnings": ((list,), False),
+    "timing.interfered_rounds": ((int,), False),
+    "settings.image_size": ((int,), False),
     "suite": ((str,), False),
     "reason": ((str,), False),
     "seconds": (_NUMBER, False),
     "finished": ((str,), False),
 }
-_INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution")
 _NUMBERS = {
     "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
                 "psnr", "latent_error", "psnr_reference", "latent_error_reference", "fd_low", "fd_high", "fd_infinity",
                 "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low",
                 "ssim_high", "latent_cosine", "lpips"),
-    "timing": ("speedup_ideal",),
     "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
-    "memory": ("peak_mb", "cache_mb"),
+    "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
     "plan": ("branches_computed",),
 }  # fmt: skip
 
@@ -168,15 +172,7 @@ def _number_problem(cell: Cell) -> str | None:
     for name in ("fd_jackknife", "accuracy_groups"):
         if any(not _is(v, _NUMBER) for v in look_up(cell, f"quality.{name}") or ()):
             return f"quality.{name} must hold numbers only"
-    return next(filter(None, (_interval_problem(look_up(cell, f"timing.{n}"), n) for n in _INTERVALS)), None)
-
-
-def _interval_problem(interval: Any, name: str) -> str | None:
-    if interval is None:
-        return None
-    ends: list[Any] = [interval.get(end) for end in ("low", "median", "high")] if isinstance(interval, dict) else []
-    fine = len(ends) == 3 and all(_is(end, _NUMBER) for end in ends) and 0 < ends[0] <= ends[1] <= ends[2]
-    return None if fine else f"timing.{name} must have positive numbers low <= median <= high"
+    return timing_problem(cell.get("timing") or {})
 
 
 def _plan_problem(plan: Cell | None) -> str | None:

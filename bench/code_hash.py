@@ -15,7 +15,8 @@ from bench.cells import Cell
 from models.errors import InputError
 
 # What turns trajectories into numbers. Executing them faster is no new rule, so executors are not among these.
-RULES = ("protocol", "timing", "stopwatch", "statistics", "machine_load", "quality", "frechet", "jackknife", "paired")
+RULES = ("protocol", "timing", "stopwatch", "statistics", "machine_load", "quality", "frechet", "jackknife", "paired",
+         "affinity", "contenders", "cell_timing")  # fmt: skip
 SHORT = 16  # hexadecimal digits kept
 
 

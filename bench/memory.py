@@ -1,16 +1,23 @@
-"""Peak memory of one trajectory."""
+"""Peak memory of one trajectory, what its cache really holds, and what is free."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest import mock
 
 import torch
+from torch import Tensor
+
+from bench.compiled.operations import Frame
+from bench.compiled.trajectory import Trajectory
+from bench.executor import Executor
 
 MB = 1e6  # bytes
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def peak_mb(action: Callable[[], object], device: str) -> float | None:
@@ -32,6 +39,67 @@ def peak_mb(action: Callable[[], object], device: str) -> float | None:
     action()
     mark = _high_water_mark()
     return None if mark is None else mark / MB
+
+
+def plain_cache_bytes(executor: Executor, run: Callable[[Executor], object]) -> int:
+    """Most bytes that a plan keeps between two evaluations, counted on the tensors of one trajectory.
+
+    `run` runs the trajectory with the executor that it is given. Never part of a timed run.
+    """
+    counting = CountingExecutor(executor.model, executor.plan)
+    run(counting)
+    return counting.peak_bytes
+
+
+class CountingExecutor(Executor):
+    """An executor that looks after every evaluation at what it keeps."""
+
+    peak_bytes = 0
+
+    def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        out = super().evaluate(k, x, t, y)
+        kept = [tensor for slot in self.kept.values() for tensor in (*slot.tensors, *slot.skips.values())]
+        self.peak_bytes = max(self.peak_bytes, stored_bytes(kept))
+        return out
+
+
+def compiled_cache_bytes(trajectory: Trajectory, noise: Tensor, labels: Tensor) -> int:
+    """The same of a compiled trajectory, which afterwards is as it was."""
+    evaluate, peak = trajectory.evaluate, 0
+
+    def counting(frame: Frame, k: int, x: Tensor) -> Tensor:
+        nonlocal peak
+        out = evaluate(frame, k, x)
+        peak = max(peak, stored_bytes([tensor for tensor in frame.kept if tensor is not None]))
+        return out
+
+    with mock.patch.object(trajectory, "evaluate", counting):
+        trajectory(noise, labels)
+    return peak
+
+
+def stored_bytes(tensors: Iterable[Tensor]) -> int:
+    """Bytes that tensors keep alive: every storage once and whole, also where a tensor is a view into it."""
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """The CPU's allocator has no exception of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def available_bytes() -> int | None:
+    """Memory that a program may still use without swapping, a container's limit included; None where unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free.append(max(0, limit - used))
+    return min(free, default=None)
 
 
 def _reset_mark() -> bool:

@@ -75,7 +75,8 @@ def _gap_columns(gap: Interval | None) -> dict[str, Any]:
 _POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "quality.reference",
          "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
          "settings.guidance_channels", "settings.device", "settings.dtype", "settings.batch",
-         "settings.threads", "environment.cpu", "environment.gpu", "environment.torch")  # fmt: skip
+         "settings.threads", "environment.cpu", "environment.gpu", "environment.torch",
+         "environment.allocator")  # fmt: skip
 
 
 def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:

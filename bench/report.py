@@ -17,6 +17,7 @@ from bench import (
     report_samples,
     report_tables,
 )
+from bench.batch_table import write_batches
 from bench.cell_schema import Cell
 from bench.files import write_bytes
 from bench.report_answer import answer
@@ -32,9 +33,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     """Write the report of a result directory; returns its path (`out`, or DIR/report.html).
 
-    In DIR, wherever the page goes: results.csv, table.md, table.tex. Raises InputError where there are no
-    results, or a file cannot be written; a cell file that cannot be trusted is listed on the page and none of its
-    numbers is used.
+    In DIR, wherever the page goes: results.csv, batches.csv (where several were timed), table.md, table.tex. Raises
+    InputError where there are no results, or a file cannot be written; a cell file that cannot be trusted is listed
+    on the page and none of its numbers is used.
     """
     directory = Path(directory)
     results = read_results(directory)
@@ -42,6 +43,7 @@ def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     groups = groups_of(results, analysis)
     target = directory / "report.html" if out is None else Path(out)
     write_csv(frame(results.cells, analysis), directory / "results.csv")
+    write_batches(results.cells, directory / "batches.csv")
     write_bytes(directory / "table.md", report_tables.markdown(groups).encode())
     write_bytes(directory / "table.tex", report_tables.latex(groups).encode())
     write_bytes(target, render(results, analysis, groups).encode())

@@ -41,12 +41,21 @@ _EXTRA: dict[str, str | None] = {
     "baseline_ms": "timing.baseline_ms.median", "reference_samples": "quality.reference_samples",
     "seed": "quality.seed", "guidance_scale": "settings.guidance_scale", "threads": "timing.threads",
     "sampler_params": None, "slug": "slug",
+    "image_size": "settings.image_size", "throughput": "timing.throughput",
+    "speedup_roofline": "timing.roofline.speedup", "roofline_fraction": None, "gemm_fraction": "timing.gemm_fraction",
+    "speedup_reference": "timing.speedup_reference.median", "speedup_reference_low": "timing.speedup_reference.low",
+    "speedup_reference_high": "timing.speedup_reference.high", "enqueue_us": "timing.enqueue_us",
+    "decode_ms": "timing.decode_ms.median", "prepare_s": "timing.prepare_s", "energy_j": "timing.energy_j",
+    "largest_batch": "timing.largest.batch", "largest_throughput": "timing.largest.throughput",
+    "weights_mb": "memory.weights_mb", "cache_measured_mb": "memory.cache_measured_mb",
+    "interfered_rounds": "timing.interfered_rounds", "throttled_rounds": "timing.throttled_rounds", "warnings": None,
 }  # fmt: skip
 CONTRACT_COLUMNS = tuple(_CONTRACT)
 COLUMNS = (*_CONTRACT, *_EXTRA)
-_INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads")
+_INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
+             "largest_batch", "interfered_rounds", "throttled_rounds")  # fmt: skip
 _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
-         "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug")  # fmt: skip
+         "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug", "warnings")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,10 @@ def row_of(cell: Cell) -> dict[str, Any]:
     """The columns that come straight from one cell."""
     row = {name: look_up(cell, path) for name, path in (_CONTRACT | _EXTRA).items() if path}
     macs = look_up(cell, "work.macs")
+    roofline = row["speedup_roofline"]
     row |= {
+        "roofline_fraction": row["speedup"] / roofline if row["speedup"] and roofline else None,
+        "warnings": "; ".join(look_up(cell, "timing.warnings") or ()),
         "cache": look_up(cell, "cache.name") or "none",
         "params": _as_json(look_up(cell, "cache.params")),
         "sampler_params": _as_json(look_up(cell, "sampler.params")),

@@ -16,6 +16,7 @@ from bench import plugins
 from bench.cells import Cell, Settings
 from bench.files import OutputError, make_folder
 from bench.measure import Unsupported, measure
+from bench.memory import is_out_of_memory
 from bench.store import Store
 from models.errors import InputError
 
@@ -77,11 +78,6 @@ def run(task: Task, reporter: Reporter) -> dict[str, Any]:
 
 def failed(reason: str) -> dict[str, Any]:
     return {"status": "failed", "reason": reason}
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """The CPU's allocator has no exception of its own."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def one_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ spec = ModelSpec(
     },
     num_classes=10,
     guidance_scale=1.5,
+    resolution=32,
     weights=WEIGHTS / "dit-mnist" / "weights.safetensors",
     autoencoder="digit-autoencoder",
     features="digit-classifier",

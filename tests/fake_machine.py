@@ -1,6 +1,7 @@
 """A clock that only fake calls advance, and a machine that does what a test says."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 from bench.machine_load import Usage
 
@@ -35,3 +36,40 @@ class FakeMachine:
             self.process_ns += int(wall * busy)
 
         return run
+
+
+NVML_UUID = "GPU-fake"
+
+
+class FakeNvml:
+    """Stands in for the module pynvml with one GPU; every attribute may be changed by a test."""
+
+    NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+    NVMLError = type("NVMLError", (Exception,), {})
+
+    def __init__(self) -> None:
+        self.sm, self.power_mw, self.reasons, self.energy_mj = 1980, 700_000, 0, 0
+        self.pids = [1]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+        if uuid != NVML_UUID:
+            raise self.NVMLError("not found")
+        return "handle"
+
+    def nvmlDeviceGetClockInfo(self, handle: str, kind: int) -> int:
+        return self.sm if kind == self.NVML_CLOCK_SM else 2619
+
+    def nvmlDeviceGetPowerUsage(self, handle: str) -> int:
+        return self.power_mw
+
+    def nvmlDeviceGetTemperature(self, handle: str, kind: int) -> int:
+        return 61
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: str) -> int:
+        return self.reasons
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:
+        return self.energy_mj
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(pid=pid) for pid in self.pids]

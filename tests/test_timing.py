@@ -8,6 +8,8 @@ import pytest
 import torch
 from fake_machine import MS, FakeMachine
 
+from bench import timing as timing_module
+from bench.stopwatch import Lap
 from bench.timing import WARMUP_MOST, Budget, measure_pair
 
 FIVE = Budget(fewest=5, most=5, seconds=0)
@@ -67,6 +69,45 @@ def test_an_uncached_sampler_is_timed_against_itself_and_claims_no_speedup():
     assert timing["speedup"] is timing["speedup_process"] is timing["baseline_ms"] is None
     assert timing["resolution"]["median"] == 1
     assert {frozenset(r["order"]) for r in timing["rounds"]} == {frozenset({"method", "baseline_again"})}
+
+
+def test_the_reference_runs_in_the_same_rounds_and_is_compared_within_them():
+    machine = FakeMachine()
+    drift = itertools.count(1, 0.1)
+    slow = lambda name, ms: machine.call(name, (ms * next(drift) for _ in itertools.count()))  # noqa: E731
+    timing = measure(machine, slow("m", 10), None, Budget(30, 30, 0), reference=slow("r", 40))
+    assert {frozenset(r["order"]) for r in timing["rounds"]} == {frozenset({"method", "baseline_again", "reference"})}
+    assert timing["speedup_reference"]["median"] == pytest.approx(4, rel=0.05)
+    assert timing["reference_ms"]["median"] > 40
+    assert timing["speedup"] is None
+    without = measure(machine, machine.call("m", 10), None)
+    assert without["reference_ms"] is without["speedup_reference"] is None
+
+
+class FakeDevice:
+    """A stopwatch of a device: the host enqueues for a fifth of the time, the device works for four fifths."""
+
+    computes = False
+
+    def __init__(self, device, clock):
+        self.clock = clock
+
+    def time(self, call):
+        start = self.clock()
+        call()
+        wall = self.clock() - start
+        return Lap(wall, wall * 4 // 5, wall // 5)
+
+
+def test_a_device_shows_its_own_time_and_the_host_s(monkeypatch):
+    monkeypatch.setattr(timing_module, "stopwatch", FakeDevice)
+    machine = FakeMachine()
+    timing = measure(machine, machine.call("m", 10, busy=0.1), machine.call("b", 20, busy=0.1), device="cuda")
+    assert (timing["device_ms"]["median"], timing["enqueue_ms"]["median"]) == (8, 2)
+    assert timing["rounds"][0]["device_ns"]["baseline"] == 16 * MS
+    assert timing["speedup"]["median"] == 2
+    assert timing["speedup_process"] is None
+    assert timing["interfered_rounds"] == timing["throttled_rounds"] == 0
 
 
 @pytest.mark.parametrize(
