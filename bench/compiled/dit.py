@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, silu
 
-from bench.compiled.kernels import Scratch, attention, images_per_tile, mlp
+from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile
 from bench.compiled.network import Combination
 from models.dit import DiT
 
@@ -28,6 +28,7 @@ class DiTNetwork:
         patches = model.x_embedder.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = (model.pos_embed + patches.bias).to(patches.weight.dtype)[0]  # [T,D]
+        self.layers = [layer for b in model.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]  # by branch
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
         self.end()
 
@@ -74,10 +75,8 @@ class DiTNetwork:
         return h
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
-        block = self.model.blocks[index // 2]
-        shift, scale, _ = self.chunks[3 * index : 3 * index + 3]
-        x = modulated_norm(h, shift, scale)
-        return mlp(block.mlp, x, self.scratch, out) if index % 2 else attention(block.attn, x, self.scratch, out)
+        x = modulated_norm(h, self.chunks[3 * index], self.chunks[3 * index + 1])
+        return self.layers[index](x, self.scratch, out)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         gate = self.chunks[3 * index + 2]

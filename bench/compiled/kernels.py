@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from models.denoiser import Attention, Mlp
@@ -21,39 +21,59 @@ class Scratch:
         self.like, self.reuses = like, like.device.type == "cpu"
         self.buffers: dict[str, Tensor] = {}
 
-    def __call__(self, name: str, *shape: int) -> Tensor | None:
-        """A buffer with whatever values, or None where every result gets memory of its own."""
+    def __call__(self, name: str, rows: int, width: int) -> Tensor | None:
+        """A buffer [rows,width] of whatever values, or None where every result gets memory of its own."""
         if not self.reuses:
             return None
-        buffer = self.buffers.get(name)
-        if buffer is None or buffer.shape != shape:
-            buffer = self.buffers[name] = self.like.new_empty(shape)
-        return buffer
+        if name not in self.buffers:  # a name is always asked for with one shape
+            self.buffers[name] = self.like.new_empty(rows, width)
+        return self.buffers[name]
 
 
-def attention(layer: Attention, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
-    """x [N,T,D] -> [N,T,D]."""
-    N, T, D = x.shape
-    qkv = linear(layer.qkv, x, scratch("qkv", N, T, 3 * D))
-    q, k, v = qkv.view(N, T, 3, layer.num_heads, -1).permute(2, 0, 3, 1, 4)  # each [N,H,T,D/H]
-    mixed = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(N, T, D)
-    return linear(layer.proj, mixed, scratch("branch", N, T, D) if out is None else out)
+class Product:
+    """A linear layer's weights, ready to be applied to rows: attribute look-ups and transposition done once."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.weight, self.bias, self.width = layer.weight.t(), layer.bias, layer.out_features
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        """rows [R,in] -> [R,out], in `out` where given."""
+        if self.bias is None:
+            return torch.mm(rows, self.weight, out=out)
+        return torch.addmm(self.bias, rows, self.weight, out=out)
 
 
-def mlp(layer: Mlp, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
-    """x [N,T,D] -> [N,T,D], on a CPU in chunks of rows."""
-    if not scratch.reuses:
-        return linear(layer.fc2, layer.act(linear(layer.fc1, x, None)), out)
-    result = scratch("branch", *x.shape) if out is None else out
-    rows, into = x.view(-1, x.shape[-1]), result.view(-1, x.shape[-1])  # type: ignore[union-attr]
-    width = layer.fc1.out_features
-    chunk = min(len(rows), max(1, HIDDEN_BYTES // (width * x.element_size())))
-    hidden = scratch("hidden", chunk, width)
-    for part, place in zip(rows.split(chunk), into.split(chunk), strict=True):
-        activated = linear(layer.fc1, part, hidden[: len(part)])  # type: ignore[index]
-        activate_(activated, layer.act.approximate, scratch)
-        linear(layer.fc2, activated, place)
-    return result  # type: ignore[return-value]
+class AttentionLayer:
+    def __init__(self, layer: Attention) -> None:
+        self.qkv, self.proj, self.heads = Product(layer.qkv), Product(layer.proj), layer.num_heads
+
+    def __call__(self, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
+        """x [N,T,D] -> [N,T,D]."""
+        N, T, D = x.shape
+        qkv = self.qkv(x.view(-1, D), scratch("qkv", N * T, 3 * D))
+        q, k, v = qkv.view(N, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)  # each [N,H,T,D/H]
+        mixed = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, D)
+        into = scratch("branch", N * T, D) if out is None else out.view(-1, D)
+        return self.proj(mixed, into).view(N, T, D)
+
+
+class MlpLayer:
+    def __init__(self, layer: Mlp) -> None:
+        self.fc1, self.fc2, self.approximate = Product(layer.fc1), Product(layer.fc2), layer.act.approximate
+
+    def __call__(self, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
+        """x [N,T,D] -> [N,T,D], on a CPU in chunks of rows."""
+        rows = x.view(-1, x.shape[-1])
+        into = scratch("branch", *rows.shape) if out is None else out.view(rows.shape)
+        if into is None or not scratch.reuses:
+            return self.fc2(gelu(self.fc1(rows), approximate=self.approximate), into).view(x.shape)
+        chunk = min(len(rows), max(1, HIDDEN_BYTES // (self.fc1.width * x.element_size())))
+        hidden = scratch("hidden", chunk, self.fc1.width)
+        for part, place in zip(rows.split(chunk), into.split(chunk), strict=True):
+            activated = self.fc1(part, hidden[: len(part)])  # type: ignore[index]
+            activate_(activated, self.approximate, scratch)
+            self.fc2(activated, place)
+        return into.view(x.shape)
 
 
 def activate_(x: Tensor, approximate: str, scratch: Scratch) -> None:
@@ -62,22 +82,11 @@ def activate_(x: Tensor, approximate: str, scratch: Scratch) -> None:
         x.copy_(gelu(x))  # exact: one fast pass already
         return
     tile = max(1, TILE_BYTES * torch.get_num_threads() // (x.shape[1] * x.element_size()))
-    buffer, first = scratch("gelu", tile, x.shape[1]), x.new_tensor(FIRST)
+    buffer = scratch("gelu", tile, x.shape[1])
+    first = scratch.buffers.setdefault("first", x.new_full((), FIRST))
     for part in x.split(tile):
         gate = torch.addcmul(first, part, part, value=THIRD, out=buffer[: len(part)])  # type: ignore[index]
         part.mul_(gate.mul_(part).sigmoid_())
-
-
-def linear(layer: torch.nn.Linear, x: Tensor, out: Tensor | None) -> Tensor:
-    """x [...,D] times the layer's weights plus its bias, in `out` where given."""
-    if out is None:
-        return torch.nn.functional.linear(x, layer.weight, layer.bias)
-    rows, into = x.view(-1, x.shape[-1]), out.view(-1, out.shape[-1])
-    if layer.bias is None:
-        torch.mm(rows, layer.weight.t(), out=into)
-    else:
-        torch.addmm(layer.bias, rows, layer.weight.t(), out=into)
-    return out
 
 
 def images_per_tile(h: Tensor) -> int:

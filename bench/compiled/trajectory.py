@@ -40,6 +40,7 @@ class Trajectory:
         self.model, self.sampler, self.program = model, sampler, program
         self.network, self.updates, self.batch = network, updates, batch
         self.scale = guidance_scale
+        self.kept_bytes = 0  # by the last trajectory, between its evaluations
         self.draws = updates is None or any(kind == STEP_NOISE for u in updates for (kind, _), _ in u.terms)
         self.guided = model.latent_shape[0] if guidance_channels is None else guidance_channels
 
@@ -70,6 +71,7 @@ class Trajectory:
             return self.folded(frame, x, draw) if self.updates is not None else self.unfolded(frame, x, draw)
         finally:
             self.network.end()
+            self.kept_bytes = sum(kept.nbytes for kept in frame.kept if kept is not None)
 
     def folded(self, frame: Frame, x: Tensor, draw: Draw) -> Tensor:
         """x_{k+1} by the folded updates, over the few tensors that are still to be read."""

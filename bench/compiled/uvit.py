@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.compiled.kernels import Scratch, attention, images_per_tile, mlp
+from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile
 from bench.compiled.network import Combination
 from models.denoiser import timestep_embedding
 from models.uvit import UViT
@@ -19,6 +19,8 @@ class UViTNetwork:
     def __init__(self, model: UViT, timesteps: Sequence[float]) -> None:
         self.model = model
         self.blocks = [model.block(b) for b in range(model.num_blocks)]
+        self.norms = [norm for b in self.blocks for norm in (b.norm1, b.norm2)]  # by branch
+        self.layers = [layer for b in self.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
         patches = model.patch_embed.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = model.pos_embed[0, model.extras :] + patches.bias  # [T',D]
@@ -60,10 +62,7 @@ class UViTNetwork:
         return joined.addmm_(skip.view(-1, D), second).view(h.shape)
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
-        block = self.blocks[index // 2]
-        if index % 2:
-            return mlp(block.mlp, block.norm2(h), self.scratch, out)
-        return attention(block.attn, block.norm1(h), self.scratch, out)
+        return self.layers[index](self.norms[index](h), self.scratch, out)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         return h + out if keep else h.add_(out)
@@ -84,5 +83,4 @@ class UViTNetwork:
         patches = model.decoder_pred(model.norm(h)[:, model.extras :]).view(-1, g, g, p, p, C)
         return model.final_layer(patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p))
 
-    blocks: Sequence[nn.Module]
     scratch: Scratch
