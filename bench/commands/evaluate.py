@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 from models.errors import InputError
 
@@ -24,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="the extractor's weights (default: its own, downloaded once)")
     parser.add_argument("--labels", metavar="FILE", help="classes asked for: text, npy or npz; gives the accuracy")
     parser.add_argument("--paired", action="store_true", help="also PSNR and SSIM of images with equal names or places")
+    parser.add_argument("--lpips", metavar="FILE", help="with --paired also LPIPS: torchvision's weights of AlexNet")
     parser.add_argument("--json", action="store_true", help="as one JSON object, keys as the results' columns")
     extraction_arguments(parser)
 
@@ -44,15 +46,26 @@ def run(args: argparse.Namespace) -> int:
     prepare(args)
     if args.features == "none" and not args.paired:
         raise InputError("evaluate: --features none leaves nothing to compute without --paired")
+    if args.lpips and not args.paired:
+        raise InputError("evaluate: --lpips needs --paired")
     if args.paired and args.reference is None:
         raise InputError("evaluate: --paired needs a second set of images")
     labels = None if args.labels is None else read_labels(args.labels)
-    found = evaluation.compare_pairs(args.samples, args.reference, args.batch) if args.paired else {}
+    found = pairs(args) if args.paired else {}
     if args.features != "none":
         asked = evaluation.Evaluation(args.features, args.weights, args.device, args.batch, not args.no_cache)
         found = asked.against(args.samples, args.reference, labels) | found
     print(json.dumps(found, indent=1, allow_nan=False) if args.json else table(found))
     return 0
+
+
+def pairs(args: argparse.Namespace) -> dict[str, Any]:
+    """The paired metrics."""
+    from bench import evaluation
+    from bench.lpips_distance import Lpips
+
+    perceptual = Lpips(args.lpips, device=args.device) if args.lpips else None
+    return evaluation.compare_pairs(args.samples, args.reference, args.batch, perceptual)
 
 
 def prepare(args: argparse.Namespace) -> None:
