@@ -149,5 +149,8 @@ def _router(value: Any) -> Router:
 
 
 def _training(router: Router) -> dict[str, Any] | None:
-    keys = ("seconds", "images", "l1")
-    return {key: router.card[key] for key in keys} if all(key in router.card for key in keys) else None
+    """What training cost: the seconds of every device that took part, images, λ."""
+    card = router.card
+    if not all(key in card for key in ("seconds", "images", "l1")):
+        return None
+    return {"seconds": card.get("device_seconds", card["seconds"]), "images": card["images"], "l1": card["l1"]}

@@ -60,14 +60,15 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
 
 
-def test_ctrl_c_saves_the_whole_step_that_it_falls_into(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_the_whole_step_that_it_falls_into(tmp_path, number):
     whole = trainer(tmp_path / "whole").run()
     calls = iter(range(7))
 
     def pressed(model, generator):
         error = regression(model, generator)
         if next(calls, None) is None:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return error
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,7 +20,6 @@ from models.training.latents import in_memory, open_latents
 
 SPEC = tiny_training_models.tiny_dit
 PLUGIN = ["--plugin", tiny_training_models.__file__]
-CPU = torch.device("cpu")
 
 
 def picture(colour: int, size: tuple[int, int] = (16, 20), mode: str = "RGB") -> Image.Image:
@@ -106,7 +105,7 @@ def test_encoding_is_resumed_and_draws_mirror_images(tmp_path: Path) -> None:
 
 
 def test_images_are_encoded_as_they_are_drawn(tmp_path: Path) -> None:
-    data = open_data(make_folder(tmp_path), SPEC, CPU)
+    data = open_data(make_folder(tmp_path), SPEC, World())
     latents, labels = data.draw(50, torch.Generator().manual_seed(0))
     again, _ = data.draw(50, torch.Generator().manual_seed(0))
     assert torch.equal(latents, again)

@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     spec = models.spec(args.model)
     with join(args.device) as world:
         images = open_images(args.data, spec, args.workers)
-        files = Encoding(spec, images, spec.pixels(world.device), args.out, world, args.batch).run()
+        autoencoder = world.in_turn(lambda: spec.pixels(world.device))
+        files = Encoding(spec, images, autoencoder, args.out, world, args.batch).run()
     if world.leads:
         print(f"{args.out}: {len(images):,} images and their mirror images in {files} files")
     return 0

@@ -19,6 +19,7 @@ from methods.routing.shipped import ROUTERS, file_name
 from methods.routing.training import RouterRecipe, Scale, train_router
 from models.checkpoint import sha256
 from models.errors import InputError, expect_one_of
+from models.official import weights_file
 from models.spec import ModelSpec
 from models.training.distributed import World, join
 from models.training.shipped import expect_not_shipped
@@ -46,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, default=recipe.learning_rate, help=f"default: {recipe.learning_rate:g}")
     parser.add_argument("--threshold", type=float, help="train with decisions at this score, straight through")
     parser.add_argument("--seed", type=int, default=recipe.seed, help=f"default: {recipe.seed}")
-    parser.add_argument("--weights", help="the model's weights, if not the shipped ones")
+    parser.add_argument("--weights", metavar="FILE", help="official, random, or a file, if not the shipped ones")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: among the shipped routers of the package")
     parser.add_argument("--force", action="store_true", help="replace a router that came with the package")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG or SVG of scores and loss, at every checkpoint")
@@ -61,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or ROUTERS / args.model / file_name(sampler, args.l1)
     expect_not_shipped(out, ROUTERS, args.force)
     with join(args.device) as world:
-        denoiser = models.build(args.model, weights=args.weights, device=world.device)
+        weights = world.in_turn(lambda: weights_file(spec, args.weights) or "random")
+        denoiser = models.build(args.model, weights=weights, device=world.device)
         recipe = recipe_of(args, spec, sampler, len(pairs(denoiser, sampler)))
+        recipe.weights = "" if weights == "random" else sha256(weights)
         recipe.divide(world.size, args.accumulate)
         if world.leads:
             print(f"training data: {recipe.data}; an interrupted run resumes with the same command", file=sys.stderr)
@@ -85,7 +88,6 @@ def recipe_of(args: argparse.Namespace, spec: ModelSpec, sampler: Sampler, cache
         l1=args.l1,
         threshold=args.threshold,
         model=args.model,
-        weights=weights_digest(spec, args.weights),
         sampler=f"{sampler.name} {sampler.params}",
         data=args.data or data.default_kind(spec),
     )
@@ -93,12 +95,6 @@ def recipe_of(args: argparse.Namespace, spec: ModelSpec, sampler: Sampler, cache
 
 def scale(args: argparse.Namespace, world: World) -> Scale:
     return Scale(world, args.checkpointing, args.save_every, args.plot)
-
-
-def weights_digest(spec: ModelSpec, given: str | None) -> str:
-    """SHA-256 of the weights file; empty for random weights."""
-    path = spec.weights if given is None else Path(given)
-    return sha256(path) if path is not None and path.is_file() else ""
 
 
 def build_sampler(args: argparse.Namespace) -> Sampler:

@@ -44,7 +44,7 @@ def open_kind(
     if kind == GENERATED:
         return in_memory(*generated(spec, denoiser, samples, seed, world), GENERATED)
     if kind != DIGITS:
-        return open_data(Path(kind), spec, world.device, threads)
+        return open_data(Path(kind), spec, world, threads)
     if not of_digits(spec):
         raise InputError(f"{spec.name} is not a model of digits; use --data {GENERATED} or a path")
     from models.training.run import digit_data

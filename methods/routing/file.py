@@ -57,7 +57,13 @@ def read_router(path: str | Path) -> Router:
 
 def _check_card(path: Path, card: Mapping[str, Any]) -> None:
     """The numbers that plans and results take from a description."""
-    for key, high in (("threshold", 1.0), ("seconds", math.inf), ("images", math.inf), ("l1", math.inf)):
+    for key, high in (
+        ("threshold", 1.0),
+        ("seconds", math.inf),
+        ("device_seconds", math.inf),
+        ("images", math.inf),
+        ("l1", math.inf),
+    ):
         value = card.get(key, 0)
         if type(value) not in (int, float) or not 0 <= value <= high:
             raise InputError(f"{path}: '{key}' in its description must be a number in [0, {high:g}], got {value!r}")

@@ -12,6 +12,7 @@ from models.autoencoders import Autoencoder
 from models.errors import InputError
 from models.spec import ModelSpec
 from models.training.denoiser import Data
+from models.training.distributed import World
 from models.training.images import Images, open_images
 from models.training.latents import open_latents
 
@@ -38,10 +39,11 @@ class EncodedImages:
         return latents.float(), self.images.labels[chosen]
 
 
-def open_data(path: Path, spec: ModelSpec, device: torch.device, threads: int = 1) -> Data:
+def open_data(path: Path, spec: ModelSpec, world: World, threads: int = 1) -> Data:
     """Latents where the path is a safetensors file or a folder of them, else images. Raises InputError in one line."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of training data")
     if path.suffix == ".safetensors" or (path.is_dir() and any(path.glob("*.safetensors"))):
         return open_latents(path, spec)
-    return EncodedImages(open_images(path, spec, threads), spec.pixels(device), device)
+    autoencoder = world.in_turn(lambda: spec.pixels(world.device))
+    return EncodedImages(open_images(path, spec, threads), autoencoder, world.device)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from models.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class World:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     rank: int = 0
     size: int = 1
+    local: int = 0  # rank among those of this machine
 
     @property
     def leads(self) -> bool:
@@ -37,9 +41,18 @@ class World:
         """For each flag, whether any process raised it. On the host: a device is not waited for."""
         if self.size == 1:
             return list(flags)
-        raised = torch.tensor(flags, dtype=torch.int32)
+        raised = torch.tensor([*flags, False], dtype=torch.int32)  # never empty: `any()` waits for all
         dist.all_reduce(raised, dist.ReduceOp.MAX)
-        return [bool(flag) for flag in raised]
+        return [bool(flag) for flag in raised[:-1]]
+
+    def in_turn(self, action: Callable[[], T]) -> T:
+        """The action of each machine's first process, then of the others: what it downloads, they find."""
+        if self.local > 0:
+            self.any()
+            return action()
+        result = action()
+        self.any()
+        return result
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Replace every tensor by its mean over the processes."""
@@ -82,5 +95,5 @@ def join(device: str = "cpu") -> Iterator[World]:
         torch.cuda.set_device(chosen)
     # Flags and generators travel on the host, so that no process waits for its device to exchange them.
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
-    yield World(chosen, dist.get_rank(), size)
+    yield World(chosen, dist.get_rank(), size, local)
     dist.destroy_process_group()  # not after an error: the others may still wait in an exchange

@@ -10,20 +10,26 @@ from contextlib import contextmanager
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether Ctrl-C was pressed. A second one interrupts at once."""
+    """Yields a function that says whether Ctrl-C was pressed. A second one interrupts at once.
+
+    SIGTERM, which torchrun and batch systems end a process with, counts as well, however often it comes.
+    """
     pressed = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
+    before, before_term = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     in_main = threading.current_thread() is threading.main_thread()  # no other thread may handle signals
     if not (in_main and callable(before)):  # background jobs ignore Ctrl-C, and go on ignoring it
         yield pressed.is_set
         return
 
-    def note(*_: object) -> None:
+    def note(number: int, _: object) -> None:
         pressed.set()
-        signal.signal(signal.SIGINT, before)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGTERM, note)
     try:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, before_term)

@@ -28,6 +28,7 @@ from models.training.shipped import expect_not_shipped
 PARTS = ("digit-autoencoder", "digit-classifier")  # the denoisers of digits need both
 DIGIT_AUTOENCODER = PARTS[0]
 RUNS = Path("runs")
+JUDGED_BATCHES = 16
 
 
 @dataclass
@@ -130,7 +131,7 @@ def training_data(spec: ModelSpec, setting: Setting) -> Data:
     from models.training.data import open_data
 
     if setting.data is not None:
-        return open_data(setting.data, spec, setting.world.device, setting.threads)
+        return open_data(setting.data, spec, setting.world, setting.threads)
     if spec.autoencoder != DIGIT_AUTOENCODER:
         raise InputError(f"{spec.name}: needs --data, a folder of images with one subfolder a class, or of latents")
     return digit_data(spec)
@@ -144,14 +145,14 @@ def digit_data(spec: ModelSpec) -> Latents:
 
 
 @torch.no_grad()
-def mean_loss(loss: DenoisingLoss, model: nn.Module, dtype: str, batches: int = 16) -> dict[str, float]:
+def mean_loss(loss: DenoisingLoss, model: nn.Module, dtype: str) -> dict[str, float]:
     """The averaged weights' loss on fixed draws of the training data."""
     from models.training.precision import autocast
 
     generator = torch.Generator().manual_seed(10**9)
     with autocast(next(model.parameters()).device, dtype):
-        losses = [loss(model, generator).item() for _ in range(batches)]
-    return {"loss_images": batches * loss.batch, "loss_of_averaged_weights": sum(losses) / batches}
+        losses = [loss(model, generator).item() for _ in range(JUDGED_BATCHES)]
+    return {"loss_images": len(losses) * loss.batch, "loss_of_averaged_weights": sum(losses) / len(losses)}
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
