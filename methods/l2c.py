@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,13 @@ class L2C(CacheMethod):
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
         if self.official:
-            return _reason(model.name, sampler)
-        if self.given is None and not strengths(model.name, sampler):
+            return _reason(find_official, model.name, sampler)
+        if self.given is not None:
+            return None
+        if not strengths(model.name, sampler):
             name = model.name or type(model).__name__
             return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
-        return None
+        return _reason(find, model.name, sampler, float(self.l1 or 0))  # a λ of a sweep that is not trained yet
 
     def find(self, model: Denoiser, sampler: Sampler) -> Router:
         """The router by name: the official one, or the shipped one for `l1`. Raises InputError where there is none."""
@@ -120,10 +122,10 @@ def check_shape(router: Router, model: Denoiser, sampler: Sampler, evaluations: 
         raise InputError(f"{router.source}: scores of shape [{rows}, {branches}], expected {expected}")
 
 
-def _reason(model: str, sampler: Sampler) -> str | None:
-    """Why there is no official router for the pair, in one line; None where there is one."""
+def _reason(look_up: Callable[..., object], *where: Any) -> str | None:
+    """Why there is no such router, in one line; None where there is one."""
     try:
-        find_official(model, sampler)
+        look_up(*where)
     except InputError as error:
         return str(error)
     return None

@@ -2,8 +2,11 @@
 
 import json
 from functools import cache
+from unittest.mock import patch
 
+import golden_vectors
 import pytest
+import torch
 
 from bench import device_rates, dry_run, suite
 from bench.cli import main
@@ -13,10 +16,20 @@ from models.errors import InputError
 PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2", "imagenet512-dit-xl-2"]
 
 
+def unreachable(url, **rest):
+    raise InputError(f"{url}: no connection")
+
+
 @cache
 def planned(name):
-    cells = suite.load(name).cells
-    return {line.method: line for line in dry_run.plan_suite(list(cells), device_rates.read("h200", "bfloat16"))}
+    """The lines of a suite by method; nothing can be fetched."""
+    return lines_of(suite.load(name).cells, unreachable)
+
+
+def lines_of(cells, fetch):
+    with patch("methods.routing.official.fetch", fetch):
+        lines = dry_run.plan_suite(list(cells), device_rates.read("h200", "bfloat16"))
+    return {line.method: line for line in lines}
 
 
 @pytest.mark.parametrize("name", PAPERS)
@@ -26,7 +39,7 @@ def test_every_cell_of_a_papers_suite_has_a_plan_or_a_reason(name):
             assert line.branches_computed <= line.branches
             assert line.conventions["l2c"] < line.conventions["ditbench"] == line.macs
         else:
-            assert line.reason.startswith("l2c: no ")
+            assert line.reason.startswith("l2c: no router is shipped for") or "no connection" in line.reason
             assert line.macs is None
 
 
@@ -53,6 +66,29 @@ def test_mac_columns_match_the_published_figures(name, method, l2c, toca):
     row = dict(zip(rows[0], next(r for r in rows if r[0] == method), strict=True))
     assert row["l2c T"] == l2c
     assert toca in (None, row["toca T"])
+
+
+PUBLISHED = [
+    ("imagenet256-dit-xl-2", "DDIM-50", 1400 + 736, "4.36"),
+    ("imagenet256-dit-xl-2", "DDIM-20", 560 + 312, "1.78"),
+    ("imagenet256-uvit-h-2", "DPM-Solver++-50 (variant=uvit-singlestep)", 26 * 58 + 88, "3.76"),
+    ("imagenet256-uvit-h-2", "DPM-Solver++-20 (variant=uvit-singlestep)", 11 * 58 + 189, "1.88"),
+]
+
+
+@pytest.mark.parametrize(("name", "sampler", "computed", "macs"), PUBLISHED)
+def test_a_router_at_hand_fills_its_row(name, sampler, computed, macs, tmp_path):
+    tensors, _ = golden_vectors.load("official_routers/official_routers")
+
+    def fetch(url, **rest):
+        stem = url.rsplit("/", 1)[-1].partition(".")[0]
+        torch.save({f"{i}.prob": row.clone() for i, row in enumerate(tensors[f"{stem}.logits"])}, tmp_path / "router")
+        return tmp_path / "router"
+
+    method = f"{sampler} + L2C (router=official)"
+    line = lines_of([cell for cell in suite.load(name).cells if cell.title == method], fetch)[method]
+    assert line.branches_computed == computed
+    assert f"{line.conventions['l2c'] / 1e12:.2f}" == macs
 
 
 def test_the_shifted_and_the_unshifted_pattern_stand_side_by_side():
