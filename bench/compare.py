@@ -14,8 +14,8 @@ from bench.results import Results
 
 NEW, GONE, STALE = "new", "gone", "stale"
 # What must be equal for two latencies, two ratios of latencies, two Fréchet distances to be of the same thing.
-_SAME_RUN = ("protocol", "settings.device", "settings.dtype", "settings.batch", "settings.guidance_scale")
-_SAME_MACHINE = (*_SAME_RUN, "settings.threads", "environment.cpu", "environment.gpu", "environment.torch")
+SAME_RUN = ("protocol", "settings.device", "settings.dtype", "settings.batch", "settings.guidance_scale")
+SAME_MACHINE = (*SAME_RUN, "settings.threads", "environment.cpu", "environment.gpu", "environment.torch")
 _SAME_QUALITY = ("protocol", "quality.features", "quality.fingerprint", "quality.reference",
                  "quality.reference_samples", "quality.samples", "settings.guidance_scale")  # fmt: skip
 _Z = 1.959964
@@ -74,9 +74,9 @@ def judged(rows: Sequence[Row], limit: float) -> list[Row]:
 def speed(base: Cell, new: Cell, drifts: tuple[float, float]) -> list[Change]:
     """Latency on the same machine; the speed-up over the run's own baseline wherever both runs were alike."""
     found = []
-    if alike(base, new, _SAME_MACHINE):
+    if alike(base, new, SAME_MACHINE):
         found.append(log_change("latency", base, new, "timing.latency_ms", drifts, sign=1))
-    if alike(base, new, _SAME_RUN):
+    if alike(base, new, SAME_RUN):
         found.append(log_change("speed-up", base, new, "timing.speedup", (0.0, 0.0), sign=-1))
     return [change for change in found if change is not None]
 
@@ -156,6 +156,6 @@ def remarks(base: Cell, new: Cell) -> list[str]:
         pair = [look_up(cell, path) for cell in (base, new)]
         if None not in pair and pair[0] != pair[1]:
             found.append(f"its {what} changed")
-    if new["status"] == "ok" and not alike(base, new, _SAME_MACHINE):
+    if new["status"] == "ok" and not alike(base, new, SAME_MACHINE):
         found.append("measured on another machine or with other settings")
     return found

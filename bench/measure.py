@@ -16,6 +16,7 @@ from bench.contenders import contenders
 from bench.cost import plan_macs
 from bench.environment import environment
 from bench.executor import Executor
+from bench.fingerprint import fingerprint
 from bench.instruments import instruments
 from bench.latents import Latents
 from bench.mac_conventions import in_conventions
@@ -57,6 +58,9 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
         }
     sampled = cell.protocol.samples and has_quality(settings)
     result["quality"] = sample_and_compare(task, model, lock, reporter) if sampled else None
+    if cell.protocol.fingerprint:
+        with lock.sampling():
+            result["fingerprint"] = fingerprint(cell, settings, model, plans["method"])
     with lock.timing():
         timer = CellTimer(task, model, rivals, result["work"])
         result["timing"] = timer.measure(lambda what: reporter.phase(what, SAMPLING_SHARE + 0.05))

@@ -28,6 +28,7 @@ class Protocol:
     samples: int = 256  # 0: speed, work and memory alone
     seed: int = 0  # sample i has noise from its own generator seeded seed + i
     sampling_batch: int = 64
+    fingerprint: int = 0  # samples whose latents and token sizes are kept, for `ditbench gate`
     timeout: float = 1800.0  # seconds that one cell may take, waiting for a quiet machine not counted
     timing: Timing = Timing()
 
@@ -44,6 +45,7 @@ LIMITS: dict[str, tuple[float, float]] = {  # lowest and highest value of every 
     "samples": (32, 10_000_000),  # one for each jackknife group
     "seed": (0, 2**53),  # integers that JSON keeps exactly
     "sampling_batch": (1, 100_000),
+    "fingerprint": (0, 64),
     "timeout": (0.1, 30 * 86400),
     "batch": (1, 100_000),
     "rounds": (2, 100_000),

@@ -1,0 +1,69 @@
+"""`ditbench gate`: whether a run may replace its baseline; exit code 0 if open, 1 if closed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import InputError
+
+if TYPE_CHECKING:
+    from bench.gate import Duels
+
+HELP = "check a run against a baseline: exit code 0 if nothing moved, 1 if something did or could not be told"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", metavar="BASE", help="the baseline: a directory of results")
+    parser.add_argument("new", metavar="NEW", help="the run that is judged")
+    parser.add_argument("--base-ref", metavar="REF", help="judge speed by running that commit's code against ours")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one such comparison (default: 2)")
+    parser.add_argument("--allow-unresolved", action="store_true", help="open although something could not be told")
+    parser.add_argument("--update", action="store_true", help="make NEW the baseline instead: review BASE's diff")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--markdown", action="store_true", help="for a pull request's comment")
+
+
+def run(args: argparse.Namespace) -> int:
+    from bench import baseline, gate_text
+    from bench.gate import gate
+    from bench.results import read_results
+
+    if not 0 < args.seconds < float("inf"):
+        raise InputError(f"gate: --seconds must be positive, got {args.seconds}")
+    new = read_results(args.new)
+    if args.update:
+        changed = baseline.update(Path(args.base), new)
+        print("\n".join(changed) or "nothing changed")
+        return 0
+    base = read_results(args.base)
+    with contextlib.ExitStack() as stack:
+        findings = gate(base, new, duels(stack, args.base_ref, args.seconds) if args.base_ref else None)
+    if args.json:
+        print(json.dumps(gate_text.as_json(findings, args.allow_unresolved), indent=1))
+    else:
+        form = gate_text.as_markdown if args.markdown else gate_text.as_text
+        print(form(findings, args.allow_unresolved))
+    return 0 if gate_text.is_open(findings, args.allow_unresolved) else 1
+
+
+def duels(stack: contextlib.ExitStack, reference: str, seconds: float) -> Duels:
+    """Duels of a commit's code against this checkout's; the processes end with `stack`."""
+    from bench.cell_schema import Cell
+    from bench.change import Change
+    from bench.duel import Duel, checkout
+    from bench.gate import confirmed
+
+    tree = stack.enter_context(checkout(reference))
+    duel = stack.enter_context(Duel(tree, Path(__file__).resolve().parents[2]))
+
+    def fight(cell: Cell) -> Change:
+        print(f"gate: timing {cell['model']}/{cell['slug']} against {reference}", file=sys.stderr)
+        return confirmed(lambda limit: duel.run(cell, limit), seconds)
+
+    return fight
