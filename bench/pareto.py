@@ -117,12 +117,18 @@ def sampler_family(cell: Cell) -> tuple[Any, ...]:
 
 
 def drift(cells: Iterable[Cell]) -> float:
-    """Standard deviation of log baseline latency between cells that timed the same baseline; 0 if none did twice."""
+    """Standard deviation of log latency between cells that timed the same sampler; 0 if none did twice.
+
+    That is the baseline of cached cells, and the suite's reference in uncached ones.
+    """
     groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for cell in cells:
         baseline = look_up(cell, "timing.baseline_ms.median")
         if baseline:
             groups[(*sampler_family(cell), look_up(cell, "sampler.steps"))].append(math.log(baseline))
+        reference = look_up(cell, "timing.reference_ms.median")
+        if reference:
+            groups["the suite's reference",].append(math.log(reference))
     squares = sum(float(np.var(g)) * len(g) for g in groups.values())
     freedom = sum(len(g) - 1 for g in groups.values())
     return math.sqrt(squares / freedom) if freedom else 0.0

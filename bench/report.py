@@ -15,6 +15,7 @@ from bench import (
     report_provenance,
     report_published,
     report_samples,
+    report_speed,
     report_tables,
 )
 from bench.batch_table import write_batches
@@ -91,6 +92,10 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "heat_maps": report_heatmaps.heat_maps(group),
         "strips": report_samples.strips(group, directory),
         "published": report_published.lines(group),
+        "conditions": report_speed.conditions(group),
+        "speed": report_speed.speed_table(group, report_tables.table_of(group)),
+        "batches": report_speed.batch_table(group),
+        "warned": report_speed.warned(group.timed),
     }
 
 

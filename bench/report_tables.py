@@ -7,9 +7,10 @@ import pandas as pd
 
 from bench.cell_schema import Cell
 from bench.report_column import Column, Row
-from bench.report_format import MISSING, between, duration, figure, percent, plus_minus, signed
+from bench.report_format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.report_group import Group
 from bench.report_quality import quality_columns
+from bench.report_speed import latency, measured_speedup, times
 from bench.results import frame, one_line
 
 
@@ -20,16 +21,18 @@ def columns(group: Group) -> list[Column]:
         Column("Verdict", "front, dominated or undecided within the 95 % intervals", _verdict, "pareto", True),
         Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
                lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
-        Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", _latency, "latency_ms", True),
+        Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms", True),
         Column("Speed-up", "measured, against the same sampler and steps uncached: median of paired ratios",
-               _speedup, "speedup", True),
+               measured_speedup, "speedup", True),
         Column("vs fewer steps", f"{d} minus that of fewer steps of the same sampler at equal measured latency",
                _versus, "fd_gap", True),
         Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
         Column("Accuracy", "samples classified as their label",
                lambda r: percent(r["accuracy"]), "accuracy", True),
+        Column("Roofline-ideal", "what the speed-up would be if only computing and reading reused tensors took time: "
+               "not a measurement", lambda r: times(r["speedup_roofline"]), "speedup_roofline", True),
         Column("MAC-ideal", "what the speed-up would be if time were proportional to MACs: not a measurement",
-               lambda r: _times(r["speedup_ideal"]), "speedup_ideal", True),
+               lambda r: times(r["speedup_ideal"]), "speedup_ideal", True),
         Column("Branches computed", "of the same sampler uncached", lambda r: percent(r["branches_computed"], 0),
                "branches_computed"),
         *quality_columns(group),
@@ -94,21 +97,6 @@ def _versus(row: Row) -> str:
         return MISSING
     bounds = f"[{signed(row['fd_gap_low'])}, {signed(row['fd_gap_high'])}]"
     return f"{signed(row['fd_gap'])} {bounds} {row['vs_fewer_steps']}"
-
-
-def _latency(row: Row) -> str:
-    return f"{figure(row['latency_ms'])} {between(row['latency_ci_low'], row['latency_ci_high'])}".strip()
-
-
-def _speedup(row: Row) -> str:
-    if pd.isna(row["speedup"]):
-        return MISSING
-    text = f"{_times(row['speedup'])} {between(row['speedup_ci_low'], row['speedup_ci_high'])}"
-    return text if row["claimed"] else f"{text}, within A/A"
-
-
-def _times(value: float) -> str:
-    return MISSING if pd.isna(value) else f"{figure(value)}×"
 
 
 def _whole(value: object) -> str:
