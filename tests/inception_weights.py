@@ -24,5 +24,5 @@ def _random(name: str, tensor: torch.Tensor, generator: torch.Generator) -> torc
     if tensor.ndim < 2:  # batch normalisation that changes nothing, and biases
         ones = name.endswith(("bn.weight", "running_var"))
         return torch.full(tensor.shape, 1 if ones else 0, dtype=tensor.dtype)
-    scale = (2 / tensor[0].numel()) ** 0.5 * (100 if name == "fc.weight" else 1)  # logits that tell images apart
+    scale = (2 / tensor[0].numel()) ** 0.5 * (60 if name == "fc.weight" else 1)  # logits that tell images apart
     return torch.randn(tensor.shape, generator=generator) * scale

@@ -1,6 +1,8 @@
 """`ditbench evaluate` and `ditbench reference`: metrics of images of any origin, without a model."""
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -274,6 +276,19 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, argv, says):
     assert (code, out) == (2, "")
     assert says in err
     assert len(err.splitlines()) == 1
+
+
+def test_the_documented_commands_run(tmp_path, monkeypatch, capsys):
+    docs = Path(__file__).parents[1] / "docs" / "evaluate.md"
+    commands = docs.read_text(encoding="utf-8").split("<!-- run by tests/test_evaluate.py -->\n```sh\n")[1]
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "samples", grey(40)), write_folder(tmp_path / "real", grey(40, seed=1))
+    lines = commands.split("```")[0].splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        command, *argv = shlex.split(line)
+        assert (command, main(argv)) == ("ditbench", 0), line
+    assert "FD (n=40)" in capsys.readouterr().out
 
 
 def test_a_reference_is_stored_whole_or_refused(tmp_path, capsys):

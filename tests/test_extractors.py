@@ -1,26 +1,15 @@
 """The registry of feature extractors, and what every extractor keeps to."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from bench import extractors, plugins
 from models.errors import InputError
 
-PLUGIN = '''
-import torch
-from bench.extractors import Extractor
-
-class Mean(Extractor):
-    """Channel means."""
-    name = "channel-mean"
-
-    def __init__(self, weights=None, device="cpu"):
-        self.fingerprint = "channel-mean:1"
-
-    def extract(self, images):
-        self.require_images(images)
-        return {"pool": images.float().mean((2, 3))}
-'''
+DOCS = Path(__file__).parents[1] / "docs" / "evaluate.md"
+PLUGIN = DOCS.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
 
 
 def test_the_digit_classifier_is_an_extractor():
