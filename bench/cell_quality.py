@@ -33,6 +33,7 @@ def distribution(cell: Cell, features: FeatureSet, instruments: Instruments) -> 
     labels = balanced_labels(range(len(features)), spec.num_classes)
     return {
         "features": spec.features,
+        "weights_sha256": extractor.weights_sha256,
         "reference": spec.reference,
         **quality.evaluate(features, reference, labels, recognises_labels=extractor.recognises_labels),
     }
