@@ -6,13 +6,13 @@ About 1,000 passes over 25,000 images; EMA and flips as usual at this size (Dhar
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from models.denoiser import Denoiser
 from models.spec import WEIGHTS, ModelSpec
 from models.tiny_imagenet import CLASSES
 
+REFERENCE = "imagenet32"  # a folder in models/weights, once it is made: the training images' features
 RECIPE = {
     "steps": 100_000,
     "batch": 256,
@@ -27,7 +27,7 @@ RECIPE = {
 
 def imagenet32(name: str, architecture: Callable[..., Denoiser], config: dict[str, Any]) -> ModelSpec:
     """A spec whose weights are shipped once `ditbench train NAME --data … --out models/weights/NAME` has made them."""
-    weights: Path = WEIGHTS / name / "weights.safetensors"
+    weights, reference = WEIGHTS / name / "weights.safetensors", WEIGHTS / REFERENCE / "features.safetensors"
     return ModelSpec(
         name=name,
         architecture=architecture,
@@ -39,5 +39,6 @@ def imagenet32(name: str, architecture: Callable[..., Denoiser], config: dict[st
         weights=weights if weights.is_file() else None,
         autoencoder="identity",
         features="efficientnet-lite0",
+        reference=REFERENCE if reference.is_file() else None,
         training=RECIPE,
     )

@@ -276,3 +276,23 @@ def test_digits_are_for_models_of_digits() -> None:
     assert data.default_kind(models.spec("dit-xl-2")) == "generated"
     with pytest.raises(InputError, match="--data generated"):
         data.open_kind("digits", models.spec("dit-xl-2"), dit(), 1, 0, World())
+
+
+class Half(World):
+    """One of two processes, which hears from the other what it made."""
+
+    made: list[torch.Tensor] = []
+
+    def gather(self, own: torch.Tensor) -> list[torch.Tensor]:
+        self.made.append(own)
+        return self.made[-2:] if self.rank else [own, torch.zeros(200, *own.shape[1:])]
+
+
+def test_two_processes_generate_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "BATCH", 2)
+    spec, model = models.spec("dit-mnist"), models.build("dit-mnist", weights="random")
+    whole, labels = data.generated(spec, model, 7, 0, World())
+    for rank in range(2):
+        halves, again = data.generated(spec, model, 7, 0, Half(rank=rank, size=2))
+    assert torch.equal(halves, whole)
+    assert torch.equal(again, labels)

@@ -188,6 +188,14 @@ def test_bad_data_is_one_line(case: str, tmp_path: Path, capsys: pytest.CaptureF
     assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
+def test_images_are_exported_as_evaluators_read_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = make_folder(tmp_path / "images"), tmp_path / "images.npz"
+    assert main(["encode", "tiny-dit", *PLUGIN, "--data", str(folder), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: 9 images of 8 pixels\n"
+    pixels = torch.from_numpy(np.load(out)["arr_0"])
+    assert torch.equal(pixels.permute(0, 3, 1, 2), open_images(folder, SPEC).read(range(9)))
+
+
 def test_encode_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, out = make_folder(tmp_path / "images"), tmp_path / "latents"
     assert main(["encode", "tiny-dit", *PLUGIN, "--data", str(folder), "--out", str(out)]) == 0

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.training.distributed import World
+    from models.training.images import Images
 
 HELP = "encode a folder of images into latents to train on; resumes, and shares the work under torchrun"
 
@@ -11,7 +16,9 @@ HELP = "encode a folder of images into latents to train on; resumes, and shares 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model whose autoencoder and resolution are used")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="images, one folder a class")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the latents")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of latents, or an npz of the images"
+    )
     parser.add_argument("--batch", type=int, default=32, help="images encoded at once (default: 32)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
     parser.add_argument("--workers", type=int, default=4, help="threads that decode images (default: 4)")
@@ -33,8 +40,20 @@ def run(args: argparse.Namespace) -> int:
     spec = models.spec(args.model)
     with join(args.device) as world:
         images = open_images(args.data, spec, args.workers)
+        if args.out.suffix == ".npz":
+            return export(args, images, world)
         autoencoder = world.in_turn(lambda: spec.pixels(world.device))
         files = Encoding(spec, images, autoencoder, args.out, world, args.batch).run()
     if world.leads:
         print(f"{args.out}: {len(images):,} images and their mirror images in {files} files")
+    return 0
+
+
+def export(args: argparse.Namespace, images: Images, world: World) -> int:
+    """The cropped images in one file, as evaluators read them."""
+    from models.training.images import write_npz
+
+    if world.leads:
+        write_npz(images, args.out)
+        print(f"{args.out}: {len(images):,} images of {images.size} pixels")
     return 0

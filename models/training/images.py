@@ -52,6 +52,18 @@ class Images:
         return image
 
 
+def write_npz(images: Images, path: Path, batch: int = 256) -> None:
+    """All images as the model sees them, uint8 [N,H,W,3] under `arr_0`: what evaluators take as a reference.
+
+    Atomically; they are held in memory. Raises OutputError, and InputError for an image that cannot be decoded.
+    """
+    from bench.files import write_through
+
+    parts = [images.read(range(start, min(start + batch, len(images)))) for start in range(0, len(images), batch)]
+    pixels = torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
+    write_through(path, lambda file: np.savez(file, arr_0=pixels))
+
+
 def decode(source: Source, size: int) -> Tensor:
     """One image uint8 [3,size,size]; greyscale and palettes become RGB."""
     where, file = (source, source) if isinstance(source, Path) else (source[0], io.BytesIO(source[1]))
