@@ -90,7 +90,7 @@ def plans(draw, model):
     return Plan(model.num_branches, tuple(rows))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(data=st.data())
 @pytest.mark.parametrize("name", MODELS)
 def test_any_plan(name, data):

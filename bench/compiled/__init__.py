@@ -14,6 +14,7 @@ from torch import Tensor
 from bench import plain
 from bench.compiled.dit import DiTNetwork
 from bench.compiled.folding import fold
+from bench.compiled.graphs import GraphedTrajectory
 from bench.compiled.network import Network, PlainNetwork
 from bench.compiled.program import compile_program
 from bench.compiled.trajectory import Trajectory
@@ -68,8 +69,8 @@ def prepare(
     plain.check_plan(plan, len(evaluations))
     plain.check_guidance(model, guidance_scale, guidance_channels)
     updates = fold(sampler, model, len(evaluations))
-    network = build_network(model, [e.timestep for e in evaluations], variances=updates is None)
-    return Trajectory(
+    network = build_network(model, [e.timestep for e in evaluations], updates is None, options.compile)
+    trajectory = Trajectory(
         model,
         sampler,
         compile_program(model, plan),
@@ -79,15 +80,16 @@ def prepare(
         guidance_scale=guidance_scale,
         guidance_channels=guidance_channels,
     )
+    return GraphedTrajectory(trajectory) if options.cuda_graphs else trajectory
 
 
-def build_network(model: Denoiser, timesteps: list[float], variances: bool) -> Network:
+def build_network(model: Denoiser, timesteps: list[float], variances: bool, fuse: bool) -> Network:
     """The fast form of a known architecture whose pieces nobody has replaced, else the denoiser's own pieces."""
     replaced = PIECES & vars(model).keys()
     if type(model) is DiT and not replaced:
-        return DiTNetwork(model, timesteps, variances)
+        return DiTNetwork(model, timesteps, variances, fuse)
     if type(model) is UViT and not replaced:
-        return UViTNetwork(model, timesteps)
+        return UViTNetwork(model, timesteps, fuse)
     return PlainNetwork(model, timesteps)
 
 

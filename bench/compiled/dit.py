@@ -10,16 +10,18 @@ from torch.nn.functional import layer_norm, silu
 
 from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile
 from bench.compiled.network import Combination
+from bench.compiled.regional import fused_sum
 from models.dit import DiT
 
+EPS = 1e-6  # of the layer norms
 TABLE_BYTES = 2**27  # of the modulations that are made together
 
 
 class DiTNetwork:
-    """bench.compiled.network.Network for DiT. `variances` says whether the sampler reads them."""
+    """bench.compiled.network.Network for DiT. `variances`: the sampler reads them; `fuse`: by torch.compile."""
 
-    def __init__(self, model: DiT, timesteps: Sequence[float], variances: bool) -> None:
-        self.model = model
+    def __init__(self, model: DiT, timesteps: Sequence[float], variances: bool, fuse: bool) -> None:
+        self.model, self.fuse = model, fuse
         p, C = model.patch_size, model.out_channels
         self.channels = C if variances or not model.learn_sigma else C // 2
         final = model.final_layer.linear
@@ -75,22 +77,26 @@ class DiTNetwork:
         return h
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
-        x = modulated_norm(h, self.chunks[3 * index], self.chunks[3 * index + 1])
-        return self.layers[index](x, self.scratch, out)
+        shift, scale, layer = self.chunks[3 * index], self.chunks[3 * index + 1], self.layers[index]
+        if self.fuse:
+            return layer.fused(h, shift, scale, EPS)
+        return layer(modulated_norm(h, shift, scale), self.scratch, out)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         gate = self.chunks[3 * index + 2]
         return torch.addcmul(h, gate, out) if keep else h.addcmul_(gate, out)
 
     def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        terms = [(self.chunks[3 * j + 2], tensor, weight) for j, terms in kept for tensor, weight in terms]
+        if self.fuse:
+            return fused_sum(h, [gate * weight for gate, _, weight in terms], [tensor for _, tensor, _ in terms])
         h = h.clone() if keep else h
         step = images_per_tile(h)
+        if step >= len(h):
+            return add_gated_(h, terms)
         for n in range(0, len(h), step):  # each tile of h stays in cache while the kept tensors stream by
-            tile = h[n : n + step]
-            for index, terms in kept:
-                gate = self.chunks[3 * index + 2][n : n + step]
-                for tensor, weight in terms:
-                    tile.addcmul_(gate, tensor[n : n + step], value=weight)
+            part = slice(n, n + step)
+            add_gated_(h[part], [(gate[part], tensor[part], weight) for gate, tensor, weight in terms])
         return h
 
     def unembed(self, h: Tensor) -> Tensor:
@@ -117,5 +123,12 @@ def distinct(labels: Tensor, images: int) -> tuple[Tensor, Tensor]:
 
 def modulated_norm(h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Layer norm of h [N,T,D] without parameters, times scale [N,1,D] (which includes the 1) plus shift."""
-    normed = layer_norm(h, h.shape[-1:], eps=1e-6)
+    normed = layer_norm(h, h.shape[-1:], eps=EPS)
     return torch.addcmul(shift, normed, scale, out=normed)
+
+
+def add_gated_(h: Tensor, terms: list[tuple[Tensor, Tensor, float]]) -> Tensor:
+    """h += Σ weight * gate * tensor, in place."""
+    for gate, tensor, weight in terms:
+        h.addcmul_(gate, tensor, value=weight)
+    return h

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from bench.compiled.regional import attention_branch, mlp_branch, regional, weights
 from models.denoiser import Attention, Mlp
 
 TILE_BYTES = 2**18  # of a buffer that stays in a core's second-level cache
@@ -46,6 +47,11 @@ class Product:
 class AttentionLayer:
     def __init__(self, layer: Attention) -> None:
         self.qkv, self.proj, self.heads = Product(layer.qkv), Product(layer.proj), layer.num_heads
+        self.weights = (*weights(layer.qkv), *weights(layer.proj))
+
+    def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+        """The layer of h's norm, by a function that torch has compiled."""
+        return regional(attention_branch)(h, shift, scale, eps, *self.weights, self.heads)
 
     def __call__(self, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
         """x [N,T,D] -> [N,T,D]."""
@@ -60,6 +66,11 @@ class AttentionLayer:
 class MlpLayer:
     def __init__(self, layer: Mlp) -> None:
         self.fc1, self.fc2, self.approximate = Product(layer.fc1), Product(layer.fc2), layer.act.approximate
+        self.weights = (*weights(layer.fc1), *weights(layer.fc2))
+
+    def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+        """The layer of h's norm, by a function that torch has compiled."""
+        return regional(mlp_branch)(h, shift, scale, eps, *self.weights, self.approximate)
 
     def __call__(self, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
         """x [N,T,D] -> [N,T,D], on a CPU in chunks of rows."""

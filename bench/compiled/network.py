@@ -63,10 +63,12 @@ class PlainNetwork:
 
     def begin(self, labels: Tensor, images: int) -> None:
         self.labels, self.halves = labels, len(labels) // images
-        self.conditions = self.model.conditions(self.timesteps, labels)
+        if labels.device.type == "cpu":  # on a GPU, finding the distinct labels would wait for it
+            self.conditions = self.model.conditions(self.timesteps, labels)
 
     def end(self) -> None:
-        self.labels, self.conditions, self.c = torch.empty(0), [], None
+        self.labels, self.c = torch.empty(0), None
+        self.conditions = [None] * len(self.timesteps)
 
     def embed(self, k: int, x: Tensor) -> Tensor:
         batch = x.repeat(self.halves, 1, 1, 1).to(next(self.model.parameters()).dtype)
@@ -92,3 +94,4 @@ class PlainNetwork:
         return self.model.unembed(h, self.c)
 
     c: Any
+    conditions: list[Any]

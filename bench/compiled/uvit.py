@@ -16,8 +16,8 @@ from models.uvit import UViT
 class UViTNetwork:
     """bench.compiled.network.Network for U-ViT, whose branches have no gates and no conditioning."""
 
-    def __init__(self, model: UViT, timesteps: Sequence[float]) -> None:
-        self.model = model
+    def __init__(self, model: UViT, timesteps: Sequence[float], fuse: bool) -> None:
+        self.model, self.fuse = model, fuse
         self.blocks = [model.block(b) for b in range(model.num_blocks)]
         self.norms = [norm for b in self.blocks for norm in (b.norm1, b.norm2)]  # by branch
         self.layers = [layer for b in self.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
@@ -62,7 +62,10 @@ class UViTNetwork:
         return joined.addmm_(skip.view(-1, D), second).view(h.shape)
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
-        return self.layers[index](self.norms[index](h), self.scratch, out)
+        norm, layer = self.norms[index], self.layers[index]
+        if self.fuse:
+            return layer.fused(h, norm.bias, norm.weight, norm.eps)
+        return layer(norm(h), self.scratch, out)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         return h + out if keep else h.add_(out)
