@@ -35,14 +35,11 @@ class Line:
 
 
 def lines(group: Group) -> tuple[list[Line], list[Line]]:
-    """The model's published rows: those with a cell of the same setting, and the others."""
-    matched: list[Line] = []
-    others: list[Line] = []
-    for row in published.load():
-        if row.model == group.model:
-            cell = next((c for c in group.cells if published.is_setting_of(row, c)), None)
-            (others if cell is None else matched).append(line_of(row, cell))
-    return matched, others
+    """The model's published rows: those of a cell's setting, in the order of the cells, and the others."""
+    rows = [row for row in published.load() if row.model == group.model]
+    pairs = [(row, cell) for cell in group.cells for row in rows if published.is_setting_of(row, cell)]
+    matched = {id(row) for row, _ in pairs}
+    return [line_of(*pair) for pair in pairs], [line_of(row, None) for row in rows if id(row) not in matched]
 
 
 def sources(groups: Sequence[Group]) -> list[Source]:
