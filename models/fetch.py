@@ -17,7 +17,7 @@ from models.errors import InputError
 from models.transfer import Interrupted, Rejected, transfer
 
 ATTEMPTS = 3  # connections in a row that bring nothing before a download gives up
-PAUSE = 2.0  # seconds before the second of them, doubled for each further one
+PAUSE = 0.5  # seconds before the second of them, doubled for each further one
 
 
 def cache_directory() -> Path:

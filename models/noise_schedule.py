@@ -17,6 +17,7 @@ class NoiseSchedule:
 
     betas: np.ndarray  # float64 [N]
     first_timestep: int = 0  # what the network receives at index 0: DiT 0, U-ViT 1
+    title: str = "own schedule"  # for people
 
     @cached_property
     def alphas_cumprod(self) -> np.ndarray:
@@ -32,9 +33,11 @@ class NoiseSchedule:
 
 def linear(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
     """DiT's schedule: linear betas (Ho et al. 2020, section 4), network timesteps 0..999."""
-    return NoiseSchedule(np.linspace(first, last, steps, dtype=np.float64), first_timestep=0)
+    title = f"linear betas {first:g} to {last:g}"
+    return NoiseSchedule(np.linspace(first, last, steps, dtype=np.float64), first_timestep=0, title=title)
 
 
 def sqrt_linear(steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> NoiseSchedule:
     """U-ViT's schedule: betas linear in their square root (Stable Diffusion), timesteps 1..1000."""
-    return NoiseSchedule(np.linspace(first**0.5, last**0.5, steps, dtype=np.float64) ** 2, first_timestep=1)
+    betas = np.linspace(first**0.5, last**0.5, steps, dtype=np.float64) ** 2
+    return NoiseSchedule(betas, first_timestep=1, title=f"sqrt-linear betas {first:g} to {last:g}")

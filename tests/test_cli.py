@@ -77,6 +77,21 @@ def test_list_of_one_kind(capsys):
     assert list(json.loads(capsys.readouterr().out)) == ["models"]
 
 
+def test_models_are_listed_with_size_work_and_weights(capsys):
+    assert cli.main(["list", "models"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[1:]}
+    assert "675.1 M parameters,    118.6 G MACs,  256 px, guidance 1.5 (3 ch.), linear betas" in lines["dit-xl-2"]
+    assert "500.8 M parameters,    133.2 G MACs,  256 px, guidance 1.4, sqrt-linear betas" in lines["uvit-h-2"]
+    weights = {name: line.rsplit(" ", 1)[-1] for name, line in lines.items()}
+    assert (weights["dit-mnist"], weights["dit-xl-2"], weights["dit-l-2"]) == ("shipped", "public", "none")
+    assert cli.main(["list", "models", "--json"]) == 0
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)["models"]}
+    assert listed["dit-xl-2-512"]["parameters"] == 676014368
+    assert listed["dit-xl-2-512"]["macs"] == 524538298368
+    assert "drive.google.com" in listed["uvit-h-2"]["weights_note"]
+    assert listed["dit-l-2-512"]["resolution"] == 512
+
+
 def names(rows: list[dict[str, str]]) -> set[str]:
     return {row["name"] for row in rows}
 

@@ -10,7 +10,10 @@ from typing import Any
 import methods
 import models
 from bench import plugins, suite
+from bench.cost import plan_macs
+from methods.plan import uncached
 from models.errors import expect_one_of
+from models.spec import ModelSpec, build_empty
 
 HELP = "list methods, models and suites"
 KINDS = ("methods", "models", "suites")
@@ -67,22 +70,41 @@ def list_methods() -> list[dict[str, Any]]:
 
 
 def list_models() -> list[dict[str, Any]]:
-    rows = []
-    for name in models.names():
-        spec = models.spec(name)
-        shipped = spec.weights is not None and spec.weights.is_file()
-        text = f"latents {'x'.join(map(str, spec.latent_shape))}, {spec.num_classes} classes"
-        rows.append(
-            {
-                "name": name,
-                "latent_shape": list(spec.latent_shape),
-                "num_classes": spec.num_classes,
-                "guidance_scale": spec.guidance_scale,
-                "weights_shipped": shipped,
-                "text": text + (", weights shipped" if shipped else ""),
-            }
-        )
+    rows = [describe(models.spec(name)) for name in models.names()]
+    for row in rows:
+        size = f"{row['parameters'] / 1e6:7.1f} M parameters, {row['macs'] / 1e9:8.4g} G MACs"
+        where = f"{row['resolution']} px" if row["resolution"] else "–"
+        channels = f" ({row['guidance_channels']} ch.)" if row["guidance_channels"] else ""
+        guidance = f"guidance {row['guidance_scale']:g}{channels}"
+        row["text"] = f"{size}, {where:>7}, {guidance}, {row['schedule']}, weights {row['weights']}"
     return rows
+
+
+def describe(spec: ModelSpec) -> dict[str, Any]:
+    """A model's row: its structure is made on the meta device, so no weights are allocated or read."""
+    model = build_empty(spec)
+    return {
+        "name": spec.name,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "macs": plan_macs(model, uncached(1, model.num_branches)),  # one unguided evaluation of one image
+        "resolution": spec.resolution,
+        "latent_shape": list(model.latent_shape),
+        "num_classes": spec.num_classes,
+        "guidance_scale": spec.guidance_scale,
+        "guidance_channels": spec.guidance_channels,
+        "schedule": model.noise_schedule.title,
+        "weights": weights_state(spec),
+        "weights_note": spec.official.note if spec.official else "",
+        "weights_shipped": weights_state(spec) == "shipped",
+        "autoencoder": spec.autoencoder,
+    }
+
+
+def weights_state(spec: ModelSpec) -> str:
+    """Where a model's weights are: shipped with the package, public on the web, or none anywhere."""
+    if spec.weights is not None and spec.weights.is_file():
+        return "shipped"
+    return "public" if spec.official is not None and spec.official.published else "none"
 
 
 def list_suites() -> list[dict[str, Any]]:
