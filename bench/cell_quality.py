@@ -22,19 +22,20 @@ def measure_quality(stream: Stream) -> dict[str, Any]:
     features, pairs = stream.results()
     common = {"samples": cell.protocol.samples, "seed": cell.protocol.seed}
     shown = {} if features is None else distribution(cell, features, instruments)
-    return common | shown | fidelity(pairs)
+    omitted = shown.pop("omitted", {}) | instruments.omitted
+    return common | shown | fidelity(pairs) | {"omitted": omitted}
 
 
 def distribution(cell: Cell, features: FeatureSet, instruments: Instruments) -> dict[str, Any]:
-    """Metrics of all samples' features against the reference."""
+    """Metrics of all samples' features against the reference; without one, what the features are."""
     spec, extractor, reference = models.spec(cell.model), instruments.extractor, instruments.reference
     if extractor is None or reference is None:
-        return {}
+        return {"fingerprint": features.fingerprint, "images_sha256": features.images_sha256}
     labels = balanced_labels(range(len(features)), spec.num_classes)
     return {
-        "features": spec.features,
+        "features": extractor.name,
         "weights_sha256": extractor.weights_sha256,
-        "reference": spec.reference,
+        "reference": reference.name,
         **quality.evaluate(features, reference, labels, recognises_labels=extractor.recognises_labels),
     }
 

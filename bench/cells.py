@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -119,10 +120,11 @@ class Cell:
             "protocol": {k: v for k, v in self.protocol.as_dict().items() if k != "timeout"},
             **settings.recorded(),
             "weights": "random" if settings.weights == "random" else None,  # others are among the files
-            "files": sorted({_digest(path, path.stat().st_mtime_ns) for path in self._files(parts, settings)}),
+            "files": _digests(self._files(parts, settings)),
+            "judged_by": _digests([self.protocol.quality.weights, self.protocol.quality.reference]),
         }
 
-    def _files(self, parts: list[Part], settings: Settings) -> list[Path]:
+    def _files(self, parts: list[Part], settings: Settings) -> list[Path | None]:
         """Weights, plugins and routers: the same names with other contents are another cell."""
         paths: list[Path | None] = [path for part in parts for path in _sources(part)]
         if self.broken is None:
@@ -130,7 +132,7 @@ class Cell:
             paths += [weights_file(spec, settings.weights), models.plugin_file(self.model)]
             if self.cache is not None and hasattr(self.cache.method, "files"):
                 paths += self.cache.method.files(self.model, self.sampler.method)
-        return [path for path in paths if path is not None and path.is_file()]
+        return paths
 
     def key(self, settings: Settings) -> str:
         """SHA-256 of the identity: a stored result with another key is not this cell's."""
@@ -140,7 +142,8 @@ class Cell:
         """SHA-256 of what each sample depends on; not how many there are, and not how they are timed or judged."""
         identity = self.identity(settings)
         rules = {key: identity["protocol"][key] for key in ("seed", "sampling_batch")}
-        return _sha256({**identity, "protocol": rules, "device": settings.device.partition(":")[0]})
+        device = settings.device.partition(":")[0]
+        return _sha256({**identity, "protocol": rules, "device": device, "judged_by": None})
 
     def summary(self) -> dict[str, Any]:
         """The columns that every result has, whatever became of the cell."""
@@ -151,6 +154,12 @@ class Cell:
             "sampler": {"steps": self.sampler.params.get("steps"), **self.sampler.settings()},
             "cache": None if self.cache is None else self.cache.settings(),
         }
+
+
+def _digests(paths: Iterable[str | Path | None]) -> list[str]:
+    """SHA-256 of those files that are there, whatever their names and order."""
+    files = [Path(path) for path in paths if path is not None and Path(path).is_file()]
+    return sorted({_digest(path, path.stat().st_mtime_ns) for path in files})
 
 
 def _sha256(identity: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import torch
 import models
 from bench import cell_quality, plan_text
 from bench.cell_memory import is_guided, measure_memory, value_bytes
+from bench.cell_samples import open_stream
 from bench.cell_timing import CellTimer
 from bench.cells import Cell
 from bench.contenders import contenders
@@ -17,12 +18,9 @@ from bench.cost import plan_macs
 from bench.environment import environment
 from bench.executor import Executor
 from bench.fingerprint import fingerprint
-from bench.instruments import instruments
-from bench.latents import Latents
 from bench.mac_conventions import in_conventions
 from bench.quiet_lock import QuietLock
 from bench.store import Store
-from bench.stream import Stream
 from bench.weights import describe_weights, has_quality
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
@@ -43,8 +41,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     settings, cell = task.settings, task.cell
     lock = QuietLock(Store(task.directory).directory, reporter.waiting)
     with lock.sampling():
-        dtype = getattr(torch, settings.dtype)
-        model = models.build(cell.model, weights=settings.weights, device=settings.device, dtype=dtype)
+        model = build_model(task)
         plans = make_plans(cell, model)
         rivals = contenders(task, model, plans["method"])
         # before the quality metrics load what has no part in sampling
@@ -107,29 +104,29 @@ def work(model: Denoiser, plans: dict[str, Plan], guided: bool) -> dict[str, Any
 
 def sample_and_compare(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter) -> dict[str, Any]:
     """Make what is missing of the cell's samples and compute the quality metrics."""
-    stream = open_stream(task, model, lock, reporter)
+    stream = open_stream(task, model, lock, reporter, SAMPLING_SHARE)
     stream.fill(stream.ranges)
+    stream.finish()
     reporter.phase("metrics", SAMPLING_SHARE)
     with lock.sampling():
         return cell_quality.measure_quality(stream)
 
 
-def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter) -> Stream:
-    """The cell's samples, beside those of the same sampler uncached and of the suite's reference."""
-    cell, store = task.cell, Store(task.directory)
-    total = cell.protocol.samples
+def fill_share(task: Task, reporter: Reporter) -> dict[str, Any]:
+    """Make what is missing of the task's share of the samples. Raises as `measure` does."""
+    assert task.share is not None
+    lock = QuietLock(Store(task.directory).directory, reporter.waiting)
+    model = build_model(task)
+    make_plans(task.cell, model)
+    stream = open_stream(task, model, lock, reporter)
+    stream.fill(stream.ranges[task.share.number :: task.share.of])
+    return {}
 
-    def advance(other: Cell, done: int) -> None:
-        what = "sampling" if other.slug == cell.slug else f"sampling {other.slug} to compare with"
-        reporter.phase(f"{what} {done}/{total}", SAMPLING_SHARE * done / total)
 
-    def latents(other: Cell) -> Latents:
-        return Latents(model, other, task.settings, store.samples_folder(other), lock, advance)
-
-    others = {"": latents(cell.baseline)} if cell.cache else {}
-    if task.reference is not None and task.reference.slug != cell.slug:
-        others["_reference"] = latents(task.reference)
-    return Stream(latents(cell), others, instruments(cell, task.settings), store.samples_folder(cell), lock)
+def build_model(task: Task) -> Denoiser:
+    settings = task.settings
+    dtype = getattr(torch, settings.dtype)
+    return models.build(task.cell.model, weights=settings.weights, device=settings.device, dtype=dtype)
 
 
 def describe_settings(task: Task) -> dict[str, Any]:

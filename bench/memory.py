@@ -37,7 +37,7 @@ def peak_mb(action: Callable[[], object], device: str) -> float | None:
     if not _reset_mark():
         return None
     action()
-    mark = _high_water_mark()
+    mark = high_water_mark()
     return None if mark is None else mark / MB
 
 
@@ -114,7 +114,7 @@ def _reset_mark() -> bool:
     return True
 
 
-def _high_water_mark() -> int | None:
+def high_water_mark() -> int | None:
     """Bytes; None where /proc does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()

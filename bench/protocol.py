@@ -22,6 +22,20 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What a suite's samples are judged by. None: what the model's own file says."""
+
+    features: str | None = None  # an extractor's name, or "none"
+    weights: str | None = None  # a file of the extractor's weights; None: its usual ones
+    reference: str | None = None  # a reference's name or file
+    images: str | None = None  # keep all images: "png" or "npz"
+
+
+NO_FEATURES = "none"
+KEPT_IMAGES = ("png", "npz")
+
+
+@dataclass(frozen=True)
 class Protocol:
     """What one suite fixes for all of its cells."""
 
@@ -31,6 +45,7 @@ class Protocol:
     fingerprint: int = 0  # samples whose latents and token sizes are kept, for `ditbench gate`
     timeout: float = 1800.0  # seconds that one cell may take, waiting for a quiet machine not counted
     timing: Timing = Timing()
+    quality: Quality = Quality()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it: lists for tuples."""
@@ -56,13 +71,25 @@ LIMITS: dict[str, tuple[float, float]] = {  # lowest and highest value of every 
 def read(table: dict[str, Any], where: str) -> Protocol:
     """The protocol of a suite file's [protocol] table. Raises InputError that starts with `where`."""
     values = dict(table)
-    timing = values.pop("timing", {})
-    if not isinstance(timing, dict):
-        raise InputError(f"{where}: 'timing' must be a table, got {timing!r}")
+    inner = {name: values.pop(name, {}) for name in ("timing", "quality")}
+    for name, value in inner.items():
+        if not isinstance(value, dict):
+            raise InputError(f"{where}: '{name}' must be a table, got {value!r}")
     for key in values:
         expect_one_of(f"key in {where}", key, [f.name for f in fields(Protocol)])
     checked = {key: _number(Protocol, key, value, where) for key, value in values.items()}
-    return Protocol(**checked, timing=_timing(timing, f"{where}.timing"))
+    timing, quality = _timing(inner["timing"], f"{where}.timing"), _quality(inner["quality"], f"{where}.quality")
+    return Protocol(**checked, timing=timing, quality=quality)
+
+
+def _quality(table: dict[str, Any], where: str) -> Quality:
+    for key, value in table.items():
+        expect_one_of(f"key in {where}", key, [f.name for f in fields(Quality)])
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{where}: '{key}' must be a string, got {value!r}")
+    if "images" in table:
+        expect_one_of(f"value of 'images' in {where}", table["images"], KEPT_IMAGES)
+    return Quality(**table)
 
 
 def _timing(table: dict[str, Any], where: str) -> Timing:

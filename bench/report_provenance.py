@@ -29,7 +29,7 @@ def protocol_facts(results: Results) -> Facts:
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
         facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
     rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
-    facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(rules)]
+    facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(rules) if value is not None]
     return [*facts, *_round_facts(cells)]
 
 

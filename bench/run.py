@@ -14,12 +14,13 @@ from bench.cells import Cell, Settings
 from bench.code_hash import code_of
 from bench.dry_run import macs_of
 from bench.environment import environment
+from bench.instruments import check_instruments
 from bench.progress import Progress, duration
 from bench.scheduler import Scheduler
 from bench.selection import select
 from bench.store import Store
 from bench.suite_cost import cost_of, measured_rate
-from bench.weights import find_weights
+from bench.weights import find_weights, has_quality
 from bench.worker import Task
 
 FAILURES = ("failed", "timeout", "oom")
@@ -51,11 +52,19 @@ def run_suite(
         print(f"{chosen.title}: {len(cells)} cells, {len(done)} done, {len(waiting)} to run", file=sys.stderr)
         statuses = list(done)
         if waiting:
+            check_quality(waiting, settings)
             print(cost_sentence(store, cells, waiting), file=sys.stderr)
             tasks = [task(chosen, cell, settings, store, files) for cell in waiting]
             statuses += execute(store, tasks, chosen, settings, jobs)
     report(store.directory)
     return 1 if any(status in FAILURES for status in statuses) else 0
+
+
+def check_quality(cells: list[Cell], settings: Settings) -> None:
+    """Say before hours are spent which metrics will be missing. Raises InputError where stated ones cannot be had."""
+    if has_quality(settings):
+        for model, reason in check_instruments([cell for cell in cells if cell.protocol.samples], settings).items():
+            print(f"{model}: no distribution metrics: {reason}", file=sys.stderr)
 
 
 def split(store: Store, cells: list[Cell], settings: Settings, retry: list[str]) -> tuple[list[str], list[Cell]]:

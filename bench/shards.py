@@ -18,6 +18,7 @@ from torch import Tensor
 
 from bench.files import write_bytes
 
+LABEL = "key-sha256"  # one entry: of several, safetensors writes them in an order of its own
 TARGET = 512  # samples of a shard, about: what a killed run may have to do again
 
 
@@ -46,20 +47,20 @@ class Shards:
         """The tensors [len(indices),...] of a range; None where the shard is absent, damaged or of another key."""
         try:
             with safe_open(self.path(indices), framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("key") != self.key:
+                key, _, sha256 = (file.metadata() or {}).get(LABEL, "").partition(" ")
+                if key != self.key:
                     return None
                 tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
         except (OSError, SafetensorError):
             return None
         whole = all(len(tensor) == len(indices) for tensor in tensors.values())
-        return tensors if whole and metadata.get("sha256") == digest(tensors) else None
+        return tensors if whole and sha256 == digest(tensors) else None
 
     def write(self, indices: range, tensors: dict[str, Tensor]) -> None:
         """Write a range's tensors, whole or not at all. Raises OutputError."""
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        metadata = {"key": self.key, "sha256": digest(contiguous)}
-        write_bytes(self.path(indices), save(contiguous, metadata=metadata))
+        label = {LABEL: f"{self.key} {digest(contiguous)}"}
+        write_bytes(self.path(indices), save(contiguous, metadata=label))
 
     def discard(self) -> None:
         """Remove all shards of this kind, whatever their key."""

@@ -29,6 +29,10 @@ class Store:
         """Holds the cell's shards."""
         return self._path("samples", cell, "")
 
+    def images_folder(self, cell: Cell) -> Path:
+        """Of the images that a suite keeps."""
+        return self._path("images", cell, "")
+
     def log_path(self, cell: Cell) -> Path:
         return self._path("logs", cell, ".log")
 
@@ -44,25 +48,43 @@ class Store:
         elif (self.directory / "cells").exists():
             raise InputError(f"{self.directory}: holds cells but no suite.json; choose another --out")
         write_json(path, new)
-        remove_leftovers(self.directory)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """One run a directory, without lock files at its end. Raises InputError where another one is at work."""
-        make_folder(self.directory)
-        path = self.directory / ".run.lock"
-        with self._open_lock(path) as lock:
+        with self._locked(fcntl.LOCK_EX):
+            remove_leftovers(self.directory)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+            finally:
+                self._remove_locks()
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """For those that only add samples: side by side, but not beside a run. Raises InputError where one is."""
+        with self._locked(fcntl.LOCK_SH) as lock:
+            try:
+                yield
+            finally:
+                with contextlib.suppress(BlockingIOError):  # the last one tidies up
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._remove_locks()
+
+    @contextlib.contextmanager
+    def _locked(self, mode: int) -> Iterator[IO[str]]:
+        make_folder(self.directory)
+        with self._open_lock(self.directory / ".run.lock") as lock:
+            try:
+                fcntl.flock(lock, mode | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
                     f"{self.directory}: another run is writing here; wait for it or choose --out"
                 ) from None
-            try:
-                yield
-            finally:
-                for left in self.directory.glob(".*.lock"):
-                    left.unlink(missing_ok=True)
+            yield lock
+
+    def _remove_locks(self) -> None:
+        for left in self.directory.glob(".*.lock"):
+            left.unlink(missing_ok=True)
 
     def _open_lock(self, path: Path) -> IO[str]:
         try:
@@ -110,7 +132,8 @@ def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
     for what in ("protocol", "settings"):
         before, now = flat(old.get(what)), flat(new[what])
         for key in now:
-            if key != "timeout" and before.get(key) != now[key]:
+            may_change = key == "timeout" or key.startswith("quality.")  # samples may be judged anew
+            if not may_change and before.get(key) != now[key]:
                 raise InputError(
                     f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
                 )
@@ -138,7 +161,7 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 def remove_leftovers(directory: Path) -> None:
     """Temporary files of a run that was killed while writing."""
-    for folder in ("cells", "samples"):
+    for folder in ("cells", "samples", "images"):
         for path in (directory / folder).rglob(".*.tmp"):
             with contextlib.suppress(OSError):
                 path.unlink()

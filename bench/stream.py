@@ -19,6 +19,7 @@ from bench.features import FeatureSet
 from bench.files import write_bytes
 from bench.image_digest import image_digests, set_sha256
 from bench.instruments import Instruments
+from bench.kept_images import kept_images
 from bench.latents import Latents
 from bench.paired import Array
 from bench.quiet_lock import QuietLock
@@ -32,12 +33,20 @@ class Stream:
     """`others` are latents that the cell is compared with, by the suffix of the metrics: "" and "_reference"."""
 
     def __init__(
-        self, own: Latents, others: dict[str, Latents], instruments: Instruments, folder: Path, lock: QuietLock
+        self,
+        own: Latents,
+        others: dict[str, Latents],
+        instruments: Instruments,
+        folder: Path,
+        images_folder: Path,
+        lock: QuietLock,
     ) -> None:
         self.own, self.others, self.instruments, self.lock = own, others, instruments, lock
         self.folder = folder
         compared = sorted({other.key for other in others.values()})
-        self.shards = Shards(folder / "features", key_of(own.key, instruments.fingerprint, compared))
+        key = key_of(own.key, instruments.fingerprint, compared)
+        self.shards = Shards(folder / "features", key)
+        self.kept = kept_images(self.cell.protocol.quality.images, images_folder, key)
 
     @property
     def cell(self) -> Cell:
@@ -51,8 +60,13 @@ class Stream:
     def fill(self, wanted: list[range]) -> None:
         """Make what is missing of these shards. Raises OutputError, and whatever sampling raises."""
         for indices in wanted:
-            if self.shards.read(indices) is None:
+            if self.shards.read(indices) is None or not (self.kept is None or self.kept.has(indices)):
                 self.shards.write(indices, self._rows(indices))
+
+    def finish(self) -> None:
+        """Every shard is there: put the kept images together."""
+        if self.kept is not None:
+            self.kept.finish(self.ranges)
 
     def rows(self) -> Iterator[dict[str, Tensor]]:
         """The tensors of every shard in order, made where they are missing."""
@@ -88,7 +102,7 @@ class Stream:
         latents = self.own.read(indices)
         others = {paired_with(other): other.read(indices) for other in self.others.values()}  # each once
         parts: dict[str, list[Tensor]] = {}
-        shown: list[Tensor] = []
+        seen: list[Tensor] = []  # images that are shown or kept
         for batch in pieces(range(len(indices)), self.cell.protocol.sampling_batch):
             part = slice(batch.start, batch.stop)
             with self.lock.sampling(), torch.inference_mode():
@@ -98,9 +112,10 @@ class Stream:
                     found |= self._compare(prefix, latents[part], images, other[part])
             for name, tensor in found.items():
                 parts.setdefault(name, []).append(tensor)
-            if images is not None and indices.start == 0 and batch.start < SHOWN:
-                shown.append(images)
-        self._show(shown)
+            if images is not None and (self.kept or indices.start == 0):
+                seen.append(images)
+        if seen:
+            self._keep(indices, torch.cat(seen))
         return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
     def _look_at(self, images: Tensor | None) -> dict[str, Tensor]:
@@ -115,11 +130,13 @@ class Stream:
         values = paired.compare(latents, images, other, self.instruments.images(other))
         return {prefix + name: torch.from_numpy(value) for name, value in values.items()}
 
-    def _show(self, images: list[Tensor]) -> None:
-        """The first images, for the report's grids."""
-        if images:
+    def _keep(self, indices: range, images: Tensor) -> None:
+        """The first images are stored for the report's grids; all where the suite wants it."""
+        if indices.start == 0:
             path = self.folder.with_name(self.folder.name + ".safetensors")
-            write_bytes(path, save({"images": torch.cat(images)[:SHOWN].contiguous()}, {"key": self.own.key}))
+            write_bytes(path, save({"images": images[:SHOWN].contiguous()}, {"key": self.own.key}))
+        if self.kept is not None:
+            self.kept.write(indices, images)
 
 
 def paired_with(other: Latents) -> str:

@@ -15,7 +15,7 @@ import torch
 from bench import plugins
 from bench.cells import Cell, Settings
 from bench.files import OutputError, make_folder
-from bench.measure import Unsupported, measure
+from bench.measure import Unsupported, fill_share, measure
 from bench.memory import is_out_of_memory
 from bench.store import Store
 from models.errors import InputError
@@ -32,6 +32,15 @@ class Task:
     settings: Settings
     directory: str
     plugins: tuple[str, ...]
+    share: Share | None = None  # make only this part of the cell's samples; None: measure the cell
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of `of` workers' equal shares of the shards, the one with this number: every `of`-th shard."""
+
+    number: int
+    of: int
 
 
 class Reporter:
@@ -66,7 +75,8 @@ def run(task: Task, reporter: Reporter) -> dict[str, Any]:
         broken = plugins.load(list(task.plugins))
         if task.cell.broken:
             return failed("; ".join(broken.values()) or task.cell.broken)
-        return {"status": "ok", "reason": None, **measure(task, reporter)}
+        work = measure if task.share is None else fill_share
+        return {"status": "ok", "reason": None, **work(task, reporter)}
     except OutputError:
         raise
     except Unsupported as error:

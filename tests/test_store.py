@@ -111,8 +111,23 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     left = tmp_path / "cells" / "dit-mnist" / ".half.tmp"
     left.parent.mkdir(parents=True)
     left.touch()
-    store.open(suite_of(), Settings())
-    assert not left.exists()
+    with store.shared():
+        assert left.exists(), "another worker may be writing it"
+    with store.exclusive():
+        assert not left.exists()
+
+
+def test_workers_share_a_directory_and_a_run_has_it_alone(tmp_path):
+    store = Store(tmp_path)
+    with store.shared():
+        with Store(tmp_path).shared():
+            pass
+        assert list(tmp_path.glob(".*.lock")), "the last one tidies up"
+        with pytest.raises(InputError, match="another run"), Store(tmp_path).exclusive():
+            pass
+    assert not list(tmp_path.glob(".*.lock"))
+    with store.exclusive(), pytest.raises(InputError, match="another run"), Store(tmp_path).shared():
+        pass
 
 
 def test_a_file_in_place_of_a_directory_is_one_line(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from bench import plugins, suite
@@ -33,28 +34,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for --dry-run: as one JSON object")
     parser.add_argument("--only", metavar="EXPR", help="only these cells: a pattern for model/slug, or key=value,…")
     parser.add_argument("--retry", metavar="STATUS,…", default="", help="run finished cells of these statuses again")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
-    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
-    parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
-    parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
-    parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
     parser.add_argument("--batch", metavar="N,…", help="timed batches, the headline first; auto: the largest that fits")
-    parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
-    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+    execution_arguments(parser)
+    quality_arguments(parser)
     parser.add_argument("--jobs", type=int, metavar="N", help="cells sampled side by side (default: cores / threads)")
-    parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
-    for name in ("jobs", "threads"):
-        value = getattr(args, name)
-        if value is not None and not 1 <= value <= 4096:
-            raise InputError(f"--{name} must lie in [1, 4096], got {value}")
+    execution = execution_of(args)
+    if args.jobs is not None and not 1 <= args.jobs <= 4096:
+        raise InputError(f"--jobs must lie in [1, 4096], got {args.jobs}")
     retry = [status for status in args.retry.split(",") if status]
     for status in retry:
         expect_one_of("status in --retry", status, STATUSES)
-    expect_one_of("--dtype", args.dtype, DTYPES)
-    overrides = {} if args.batch is None else {"timing": {"batch": batches(args.batch)}}
+    overrides = quality_overrides(args)
+    if args.batch is not None:
+        overrides["timing"] = {"batch": batches(args.batch)}
     if args.dry_run:
         return dry_run(args, overrides)
     for name in ("rates", "json"):
@@ -62,11 +57,46 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"--{name} goes with --dry-run")
     check_device(args.device)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
-    execution = Execution(args.execution, args.cuda_graphs, args.compile)
-    if args.cuda_graphs and args.device == "cpu":
-        raise InputError("--cuda-graphs needs --device cuda")
     settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
     return run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides)
+
+
+def execution_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that runs a suite's cells."""
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
+    parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
+    parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
+    parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+    parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
+
+
+def execution_of(args: argparse.Namespace) -> Execution:
+    """The execution that the options state. Raises InputError where they do not fit."""
+    expect_one_of("--dtype", args.dtype, DTYPES)
+    if not 1 <= args.threads <= 4096:
+        raise InputError(f"--threads must lie in [1, 4096], got {args.threads}")
+    if args.cuda_graphs and args.device == "cpu":
+        raise InputError("--cuda-graphs needs --device cuda")
+    return Execution(args.execution, args.cuda_graphs, args.compile)
+
+
+def quality_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that replace keys of the suite's [protocol.quality]."""
+    parser.add_argument("--features", metavar="NAME", help="judge by these features; none: speed and paired metrics")
+    parser.add_argument("--inception", metavar="FILE", help="weights of the feature extractor, for no download")
+    parser.add_argument("--reference", metavar="REF", help="compare with this reference: a name or a file")
+
+
+def quality_overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What the command line replaces of [protocol.quality]. Raises InputError for a file that is not there."""
+    if args.inception is not None and not Path(args.inception).is_file():
+        raise InputError(f"--inception {args.inception}: no such file")
+    given = {"features": args.features, "weights": args.inception, "reference": args.reference}
+    stated = {key: value for key, value in given.items() if value is not None}
+    return {"quality": stated} if stated else {}
 
 
 def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> int:
