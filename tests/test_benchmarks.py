@@ -1,11 +1,14 @@
 """Benchmarks run, agree with what they compare against, and their committed results say what the docs say."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from bench.benchmarks import frechet
 from bench.benchmarks.interleaved import interleave, summary
+
+COMMITTED = Path(__file__).parent.parent / "results" / "benchmarks"
 
 
 def test_calls_take_turns_in_a_drawn_order(capsys):
@@ -31,3 +34,20 @@ def test_the_frechet_benchmark_compares_equal_values():
     assert others == pytest.approx([ours] * len(others), rel=1e-6)
     assert found["wall"]["ratio"].keys() == found["process"]["ratio"].keys()
     json.dumps(found, allow_nan=False)
+
+
+def test_committed_speed_of_the_frechet_distance():
+    found = json.loads((COMMITTED / "frechet.json").read_text())
+    assert found["dimensions"] == 2048
+    assert list(found["values"].values()) == pytest.approx([found["values"][frechet.OURS]] * 4, rel=1e-6)
+    for clock in ("wall", "process"):
+        assert found[clock]["ratio"]["torch-fidelity"]["low"] >= 3
+        assert found[clock]["ratio"]["clean-fid"]["low"] >= 10
+
+
+def test_committed_coverage_of_the_jackknife():
+    found = json.loads((COMMITTED / "jackknife_coverage.json").read_text())
+    for setting in found["settings"]:
+        reported = setting["coverage"]["jackknife around the bias-corrected value"]
+        assert reported["high"] >= found["promised"]
+        assert reported["share"] >= 0.9
