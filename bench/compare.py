@@ -110,8 +110,8 @@ def quality(base: Cell, new: Cell) -> list[Change]:
     groups = len(replicates[0])
     difference = values[1] - values[0]
     if alike(base, new, ("quality.seed",)) and groups > 1 and groups == len(replicates[1]):
-        error = paired_difference(replicates[1], replicates[0]).standard_error
-        return [from_difference("quality", values[0], difference, error, groups - 1)]
+        paired = paired_difference(replicates[1], replicates[0], (values[1], values[0]))
+        return [from_difference("quality", values[0], paired.corrected, paired.standard_error, groups - 1)]
     errors = [look_up(cell, "quality.fd_se") for cell in (base, new)]
     if None in errors:
         return []

@@ -86,38 +86,39 @@ def jackknife(value: float, replicates: Sequence[float] | Array, groups: Groups)
 
 @dataclass(frozen=True)
 class Difference:
-    """Difference of two statistics on the same seeds, with its jackknife standard error from `groups` replicates."""
+    """Difference of two statistics on the same seeds, with its jackknife standard error from `groups` replicates.
+
+    `corrected` is without bias: two statistics' own biases cancel only in part.
+    """
 
     value: float
+    corrected: float
     standard_error: float
     groups: int = GROUPS
 
     @property
     def low(self) -> float:
-        """Lower end of the 95 % interval."""
-        return self.value - quantile(self.groups) * self.standard_error
+        """Lower end of the 95 % interval of the bias-corrected difference."""
+        return self.corrected - quantile(self.groups) * self.standard_error
 
     @property
     def high(self) -> float:
-        return self.value + quantile(self.groups) * self.standard_error
+        return self.corrected + quantile(self.groups) * self.standard_error
 
 
 def paired_difference(
-    jackknife_a: Sequence[float] | Array,
-    jackknife_b: Sequence[float] | Array,
-    values: tuple[float, float] | None = None,
+    jackknife_a: Sequence[float] | Array, jackknife_b: Sequence[float] | Array, values: tuple[float, float]
 ) -> Difference:
-    """Difference a - b from replicates [G] of two methods that share seeds, labels and so groups.
+    """Difference a - b from `values` on all samples and replicates [G] of two methods that share seeds and groups.
 
     What the seeds have in common cancels in each replicate, so the error is smaller than that of two
-    independent runs. A point on a curve between methods has the same weighted mean of their replicates.
-    `values` are the two statistics on all samples; without them the means of the replicates stand in.
+    independent runs. A point on a curve between methods has the same weighted mean of their values and replicates.
     Group sizes are taken as equal: they differ by at most one sample. Raises InputError on unequal lengths.
     """
     a, b = np.asarray(jackknife_a, dtype=np.float64), np.asarray(jackknife_b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
         raise InputError(f"paired replicates need equal lengths of at least 2, got {list(a.shape)}, {list(b.shape)}")
-    gaps = a - b
-    value = float(gaps.mean()) if values is None else values[0] - values[1]
-    variance = (len(gaps) - 1) / len(gaps) * float(((gaps - gaps.mean()) ** 2).sum())
-    return Difference(value, variance**0.5, len(gaps))
+    gaps, value, count = a - b, values[0] - values[1], len(a)
+    corrected = count * value - (count - 1) * float(gaps.mean())
+    variance = (count - 1) / count * float(((gaps - gaps.mean()) ** 2).sum())
+    return Difference(value, corrected, variance**0.5, count)

@@ -19,10 +19,10 @@ Quality = Mapping[str, Any]
 
 
 def differences(a: Quality, b: Quality) -> dict[str, Difference]:
-    """a - b of every metric that both have, with its paired error; `low` and `high` are its 95 % interval.
+    """a - b of every metric that both have, with its paired error; `low` and `high` hold it without its bias.
 
-    `a` and `b` are what `quality.evaluate` gives, or a result's `quality`. What their seeds have in common cancels, and
-    so does most of the bias. Raises InputError when they share no seeds, samples or reference.
+    `a` and `b` are what `quality.evaluate` gives, or a result's `quality`. What their seeds have in common cancels.
+    Raises InputError when they share no seeds, samples or reference.
     """
     require_shared(a, b)
     names = [name for name in METRICS if a.get(f"{name}_jackknife") and b.get(f"{name}_jackknife")]

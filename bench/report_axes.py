@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scipy.special import stdtrit
 
 from bench.cell_schema import Cell, look_up
-from bench.pareto import LEVEL
+from bench.jackknife import LEVEL
 
 WIDTH, HEIGHT = 760.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0

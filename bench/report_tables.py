@@ -24,7 +24,7 @@ def columns(group: Group) -> list[Column]:
         Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms", True),
         Column("Speed-up", "measured, against the same sampler and steps uncached: median of paired ratios",
                measured_speedup, "speedup", True),
-        Column("vs fewer steps", f"{d} minus that of fewer steps of the same sampler at equal measured latency",
+        Column("vs fewer steps", f"bias-corrected {d} minus that of fewer steps at equal measured latency",
                _versus, "fd_gap", True),
         Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
         Column("Accuracy", "samples classified as their label",

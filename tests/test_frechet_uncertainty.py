@@ -59,8 +59,9 @@ def test_intervals_are_students_around_the_corrected_value():
     assert (found["sfd_low"], found["sfd_high"]) == pytest.approx(
         (found["sfd_corrected"] - half, found["sfd_corrected"] + half)
     )
-    difference = paired_difference(found["sfd_jackknife"], np.zeros(32))
-    assert difference.high - difference.value == pytest.approx(half, rel=0.02)
+    difference = paired_difference(found["sfd_jackknife"], np.zeros(32), (found["sfd"], 0.0))
+    assert difference.high - difference.corrected == pytest.approx(half, rel=0.02)
+    assert difference.corrected == pytest.approx(found["sfd_corrected"], rel=0.02)
 
 
 def test_the_coverage_study_in_miniature(tmp_path):

@@ -117,10 +117,12 @@ def test_shared_seeds_make_a_difference_more_certain():
     assert np.mean(errors) < 0.7 * np.mean(apart)
 
 
-def test_paired_difference_of_replicates_alone():
-    difference = paired_difference([1.0, 2.0, 3.0], [0.0, 1.0, 2.0])
-    assert (difference.value, difference.standard_error) == (1.0, 0.0)
+def test_paired_difference_of_replicates():
+    difference = paired_difference([1.0, 2.0, 3.0], [0.0, 1.0, 2.0], (4.0, 3.0))
+    assert (difference.value, difference.corrected, difference.standard_error) == (1.0, 1.0, 0.0)
+    # A bias of 1/N in the difference: 2 + 3/3 on all groups, 2 + 3/2 without one of the three.
+    assert paired_difference([3.5] * 3, [0.0] * 3, (3.0, 0.0)).corrected == pytest.approx(2)
     with pytest.raises(InputError, match="equal lengths"):
-        paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])
+        paired_difference([1.0, 2.0], [1.0, 2.0, 3.0], (1.0, 1.0))
     with pytest.raises(InputError, match="3 jackknife replicates for 2 groups"):
         jackknife(1.0, [1.0, 2.0, 3.0], np.array([0, 1, 0, 1]))
