@@ -10,7 +10,9 @@ from typing import Any
 import models
 from bench.cells import Cell
 
-FLOAT32 = 4  # bytes: what latents are stored in
+FLOAT32 = 4  # bytes: what latents and features are stored in
+INCEPTION = 2048 + 2023 + 1008  # pooled and spatial features and logits of one image
+VALUES = {"adm": INCEPTION, "clean": INCEPTION}  # of the extractors whose features weigh something
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Cost:
                 if measured
                 else f"at least {_hours(hours)} at these rates"
             )
-        work = f"{self.images:,} images, {self.macs / 1e18:.3g} EMAC, {time}, {self.disk_bytes / 1e9:.3g} GB of latents"
+        disk = f"{self.disk_bytes / 1e9:.3g} GB of latents and features"
+        work = f"{self.images:,} images, {self.macs / 1e18:.3g} EMAC, {time}, {disk}"
         rest = f"; {self.unplanned} more without a plan" if self.unplanned else ""
         return f"Cost of {self.cells} cells: {work}{rest}"
 
@@ -50,7 +53,8 @@ def cost_of(planned: Iterable[tuple[Cell, int | None]]) -> Cost:
             continue
         samples = cell.protocol.samples
         cells, images, macs = cells + 1, images + samples, macs + samples * macs_of_image
-        disk += samples * math.prod(models.spec(cell.model).latent_shape) * FLOAT32
+        latents = math.prod(models.spec(cell.model).latent_shape)
+        disk += samples * FLOAT32 * (latents + VALUES.get(cell.protocol.quality.features or "", 0))
     return Cost(cells, unplanned, images, macs, disk)
 
 

@@ -48,6 +48,7 @@ def test_a_papers_suite_asks_for_fifty_thousand_samples_and_both_batches(name):
     rules = suite.load(name).protocol
     assert rules.samples == 50_000
     assert (rules.timing.batch, *rules.timing.more_batches) == (8, 64)
+    assert (rules.quality.features, rules.quality.reference) == ("adm", name.partition("-")[0])
 
 
 SHOWN = [
