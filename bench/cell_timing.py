@@ -10,7 +10,7 @@ import torch
 import models
 from bench import ceilings, speed, telemetry
 from bench.affinity import pinned
-from bench.batch_search import TooLarge, largest_batch
+from bench.batch_search import TooLarge, largest_batch, release
 from bench.cell_memory import is_guided, value_bytes
 from bench.contenders import Contender, inputs, trajectory
 from bench.executor import Executor
@@ -63,6 +63,7 @@ class CellTimer:
 
     def at(self, batch: int, names: tuple[str, ...] = ALL) -> dict[str, Any]:
         """Raw times of the contenders at one batch."""
+        release()  # what the ceilings and earlier batches held
         calls = {
             name: trajectory(self.task, self.model, contender, batch)
             for name, contender in self.contenders.items()
@@ -129,6 +130,7 @@ class CellTimer:
         if self.gpu is None:
             return None
         call = trajectory(self.task, self.model, self.contenders[METHOD], self.rules.batch)
+        self.watch.time(call)  # compiles and captures
         try:
             joules = telemetry.joules_per_call(self.gpu, lambda: self.watch.time(call), ENERGY_SECONDS)
         except self.gpu.nvml.NVMLError:

@@ -85,8 +85,9 @@ def stored_bytes(tensors: Iterable[Tensor]) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """The CPU's allocator has no exception of its own."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Neither the CPU's allocator nor the CUDA libraries have an exception of their own."""
+    told = any(words in str(error) for words in ("can't allocate memory", "out of memory", "ALLOC_FAILED"))
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and told)
 
 
 def available_bytes() -> int | None:
