@@ -20,7 +20,8 @@ def measure_quality(stream: Stream) -> dict[str, Any]:
     """The `quality` part of a result; what is missing of the samples is made."""
     cell, instruments = stream.cell, stream.instruments
     features, pairs = stream.results()
-    common = {"samples": cell.protocol.samples, "seed": cell.protocol.seed}
+    decoder = None if instruments.autoencoder is None else instruments.autoencoder.fingerprint
+    common = {"samples": cell.protocol.samples, "seed": cell.protocol.seed, "autoencoder": decoder}
     shown = {} if features is None else distribution(cell, features, instruments)
     omitted = shown.pop("omitted", {}) | instruments.omitted
     return common | shown | fidelity(pairs) | {"omitted": omitted}

@@ -49,6 +49,7 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "quality.reference_samples": ((int,), False),
     "quality.identical": ((int,), False),
     "quality.weights_sha256": ((str,), False),
+    "quality.autoencoder": ((str,), False),
     "quality.features": ((str,), False),
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),

@@ -82,15 +82,16 @@ def build(
 
     `weights` is a path (original, diffusers' or our layout), "official" or "official:LAYOUT" (fetched once), "random",
     or None for the shipped weights of a small model. Raises InputError for an unknown name and for weights that are
-    absent, damaged or of another shape.
+    absent, damaged or of another shape. On the meta device there is structure alone, at no cost.
     """
     from models.official import weights_file
 
     chosen = spec(name)
     path = weights_file(chosen, weights)
-    model = (
-        build_random(chosen).to(device=device, dtype=dtype) if path is None else _loaded(chosen, path, device, dtype)
-    )
+    if torch.device(device).type == "meta":
+        model = build_empty(chosen)
+    else:
+        model = build_random(chosen) if path is None else _loaded(chosen, path, device, dtype)
     model.name = name
     return model.eval().requires_grad_(False).to(device=device, dtype=dtype)
 

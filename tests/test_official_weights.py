@@ -42,6 +42,12 @@ def test_parameters_and_macs_are_the_official_ones(name):
     assert plan_macs(model, uncached(1, model.num_branches)) == expected["macs"]["total"] + conv.get("macs", 0)
 
 
+def test_on_the_meta_device_a_model_is_structure_alone():
+    model = models.build("dit-xl-2", weights="random", device="meta")
+    assert all(parameter.is_meta for parameter in model.parameters())
+    assert model.name == "dit-xl-2"
+
+
 def test_every_full_size_model_says_what_its_evaluation_needs():
     full = [spec for spec in map(models.spec, models.names()) if spec.num_classes == 1000]
     assert len(full) >= 12
