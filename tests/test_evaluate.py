@@ -222,6 +222,49 @@ def test_a_published_reference_is_only_compared_with_the_original_weights(tmp_pa
     assert "is a reference in Inception features, samples are in 'digit-classifier'" in err
 
 
+class Original:
+    """Stands for the original Inception: its fingerprint, in few dimensions."""
+
+    name, channels, fingerprint = "adm", 3, inception.Adm.fingerprint_of()
+
+    def extract(self, images):
+        return {"pool": images.flatten(1)[:, :24].float()}
+
+
+def test_features_of_an_adm_files_own_images_are_extracted_when_asked_for(tmp_path, few_dimensions, cache):
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+    np.savez(tmp_path / "VIRTUAL.npz", **statistics(), arr_0=images)
+    assert reference.load(tmp_path / "VIRTUAL.npz").features is None
+    for _ in range(2):  # the second time they are kept ones
+        found = reference.load(tmp_path / "VIRTUAL.npz", features="adm", extractor=Original())
+        assert torch.equal(found.features, torch.from_numpy(images).permute(0, 3, 1, 2).flatten(1)[:, :24].float())
+    assert len(list(cache.iterdir())) == 1
+    other = Original()
+    other.fingerprint = "adm:inception-0123456789abcdef:torch-fidelity-0.4.0"
+    assert reference.load(tmp_path / "VIRTUAL.npz", extractor=other).features is None
+
+
+def test_features_of_other_inception_weights_are_refused(tmp_path, few_dimensions, capsys):
+    np.savez(tmp_path / "VIRTUAL.npz", **statistics())
+    fingerprint = inception.Adm.fingerprint_of("0" * 64)
+    FeatureSet(torch.ones(40, 24), fingerprint=fingerprint, images_sha256="sha").save(tmp_path / "s.safetensors")
+    code, _, err = run(capsys, "evaluate", str(tmp_path / "s.safetensors"), str(tmp_path / "VIRTUAL.npz"))
+    assert code == 2
+    assert "features are not comparable: samples from 'adm:inception-0000000000000000" in err
+    assert extractors.describe(fingerprint) == ("inception-00000000-adm", False)
+    assert extractors.describe(inception.Clean.fingerprint_of()) == ("clean", True)
+
+
+def test_published_references_are_fetched_by_name_or_address(tmp_path, few_dimensions, monkeypatch):
+    np.savez(tmp_path / "VIRTUAL.npz", **statistics())
+    asked = []
+    monkeypatch.setattr(reference, "fetch", lambda url: asked.append(url) or tmp_path / "VIRTUAL.npz")
+    assert reference.load("imagenet256").name == "imagenet256"
+    reference.load("https://example.org/stats.npz")
+    assert asked[0].endswith("/imagenet/256/VIRTUAL_imagenet256_labeled.npz")
+    assert asked[1] == "https://example.org/stats.npz"
+
+
 def asymmetric(sigma):
     sigma = sigma.copy()
     sigma[0, 1] += 1
