@@ -67,6 +67,15 @@ def test_the_original_weights_are_fetched_by_their_checksum(weights, monkeypatch
     assert asked["url"].endswith(f"{asked['sha256'][:8]}.pth")  # the library's file carries its hash in its name
 
 
+def test_without_the_original_weights_there_is_another_way(monkeypatch):
+    def fetch(url, *, sha256):
+        raise InputError(f"{url}: no connection")
+
+    monkeypatch.setattr(inception, "fetch", fetch)
+    with pytest.raises(InputError, match=r"no connection; give a local copy .* 'efficientnet-lite0'"):
+        extractors.build("clean")
+
+
 def broken_weights(weights, folder):
     state = torch.load(weights, weights_only=True)
     cut = {key: tensor for key, tensor in state.items() if key != "fc.weight"}

@@ -23,6 +23,7 @@ from bench.environment import cores
 from bench.extractors.extractor import Extractor, exact_float32
 from bench.fidelity_library import library
 from models.checkpoint import load_tensors, read_tensors, sha256
+from models.errors import InputError
 from models.fetch import fetch
 
 OFFICIAL = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # SHA-256 of torch-fidelity's file
@@ -138,6 +139,10 @@ def _without_loading() -> type[nn.Module]:
 
 
 def official_weights() -> Path:
-    """torch-fidelity's published file, downloaded once and checked."""
+    """torch-fidelity's published file, downloaded once and checked. Raises InputError that says what else would do."""
     url = library("torch_fidelity.feature_extractor_inceptionv3", "URL_INCEPTION_V3")
-    return fetch(url, sha256=OFFICIAL)
+    try:
+        return fetch(url, sha256=OFFICIAL)
+    except InputError as error:
+        ways = "give a local copy as the extractor's weights, or use 'efficientnet-lite0', which needs no download"
+        raise InputError(f"{error}; {ways}") from error
