@@ -23,12 +23,12 @@ def _accuracy(spec: ModelSpec, model: Denoiser, scale: float, samples: int, batc
     from bench.sampling import balanced_labels, sample, seeded_noise
     from methods import build
 
-    right = 0
+    right, device = 0, next(model.parameters()).device
     classifier = extractors.build(spec.features or "")
     for start in range(0, samples, batch):
         index = range(start, min(start + batch, samples))
         labels = balanced_labels(index, spec.num_classes)
-        noise = seeded_noise(index, spec.latent_shape)
-        latents = sample(model, build("ddim", steps=50), noise=noise, labels=labels, guidance_scale=scale)
-        right += int((classifier.extract(spec.decode(latents))["logits"].argmax(1) == labels).sum())
+        noise = seeded_noise(index, spec.latent_shape).to(device)
+        latents = sample(model, build("ddim", steps=50), noise=noise, labels=labels.to(device), guidance_scale=scale)
+        right += int((classifier.extract(spec.decode(latents.cpu()))["logits"].argmax(1) == labels).sum())
     return right / samples

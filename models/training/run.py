@@ -101,8 +101,9 @@ def default_folder(name: str) -> Path:
 
 
 def _part(name: str, setting: Setting, overrides: dict[str, Any]) -> Subject:
-    if setting.data is not None or setting.world.size * setting.accumulate > 1:
-        raise InputError(f"{name}: is trained on the digits, by one process and whole batches")
+    whole = setting.world.size * setting.accumulate == 1 and not setting.checkpointing
+    if setting.data is not None or not whole or setting.world.device.type != "cpu":
+        raise InputError(f"{name}: is trained on the digits, by one process on the CPU and whole batches")
     module = importlib.import_module(f"models.training.{name.replace('-', '_')}")
     recipe = Recipe(**vars(module.recipe) | overrides)
     with torch.random.fork_rng(devices=[]):
