@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
@@ -21,6 +23,7 @@ class Scratch:
     def __init__(self, like: Tensor) -> None:
         self.like, self.reuses = like, like.device.type == "cpu"
         self.buffers: dict[str, Tensor] = {}
+        self.first = like.new_full((), FIRST)
 
     def __call__(self, name: str, rows: int, width: int) -> Tensor | None:
         """A buffer [rows,width] of whatever values, or None where every result gets memory of its own."""
@@ -80,7 +83,7 @@ class MlpLayer:
             return self.fc2(gelu(self.fc1(rows), approximate=self.approximate), into).view(x.shape)
         chunk = min(len(rows), max(1, HIDDEN_BYTES // (self.fc1.width * x.element_size())))
         hidden = scratch("hidden", chunk, self.fc1.width)
-        for part, place in zip(rows.split(chunk), into.split(chunk), strict=True):
+        for part, place in zip(parts(rows, chunk), parts(into, chunk), strict=True):
             activated = self.fc1(part, hidden[: len(part)])  # type: ignore[index]
             activate_(activated, self.approximate, scratch)
             self.fc2(activated, place)
@@ -94,10 +97,14 @@ def activate_(x: Tensor, approximate: str, scratch: Scratch) -> None:
         return
     tile = max(1, TILE_BYTES * torch.get_num_threads() // (x.shape[1] * x.element_size()))
     buffer = scratch("gelu", tile, x.shape[1])
-    first = scratch.buffers.setdefault("first", x.new_full((), FIRST))
-    for part in x.split(tile):
-        gate = torch.addcmul(first, part, part, value=THIRD, out=buffer[: len(part)])  # type: ignore[index]
+    for part in parts(x, tile):
+        gate = torch.addcmul(scratch.first, part, part, value=THIRD, out=buffer[: len(part)])  # type: ignore[index]
         part.mul_(gate.mul_(part).sigmoid_())
+
+
+def parts(x: Tensor, rows: int) -> Sequence[Tensor]:
+    """x in pieces of `rows`; itself where it is one, since splitting takes as long as a small kernel."""
+    return (x,) if x.shape[0] <= rows else x.split(rows)
 
 
 def images_per_tile(h: Tensor) -> int:
