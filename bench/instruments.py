@@ -52,8 +52,10 @@ class Instruments:
         return {name: found[name].detach().float().cpu() for name in TENSORS if name in found}
 
 
-def instruments(cell: Cell, settings: Settings) -> Instruments:
+def instruments(cell: Cell, settings: Settings, *, statistics_alone: bool = False) -> Instruments:
     """A cell's instruments: what the suite states, else what its model's file names.
+
+    A published reference that comes with images has their features extracted, once; not with `statistics_alone`.
 
     Raises InputError where one that the suite states cannot be had; one of the model's own is omitted.
     """
@@ -81,15 +83,15 @@ def instruments(cell: Cell, settings: Settings) -> Instruments:
     if extractor is not None:
         name = wanted.reference or (spec.reference if wanted.features in (None, spec.features) else None)
         stated = wanted.reference is not None
-        reference = have("fd", stated, lambda: fitting_reference(name, extractor))
+        reference = have("fd", stated, lambda: fitting_reference(name, extractor, not statistics_alone))
     return Instruments(device, autoencoder, extractor, reference, omitted)
 
 
-def fitting_reference(name: str | None, extractor: Extractor) -> Reference:
+def fitting_reference(name: str | None, extractor: Extractor, images: bool) -> Reference:
     """The reference of this name or file. Raises InputError unless it is of the extractor's features."""
     if name is None:
         raise InputError(f"no reference is stated for the features '{extractor.name}'")
-    found = references.load(name)
+    found = references.load(name, features=extractor.name, extractor=extractor if images else None)
     if found.fingerprint != extractor.fingerprint:
         made_by = f"it was made by '{found.fingerprint}', the samples' features by '{extractor.fingerprint}'"
         raise InputError(f"reference {name} cannot be compared with: {made_by}")
@@ -104,7 +106,7 @@ def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, st
     reasons = {}
     for model, cell in {cell.model: cell for cell in cells if cell.broken is None}.items():
         try:
-            found = instruments(cell, replace(settings, device="cpu"))
+            found = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
         except InputError as error:
             raise InputError(f"{model}: {error}; --features none runs without distribution metrics") from error
         if "fd" in found.omitted:
