@@ -9,12 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import extraction, extractors, published_statistics, reference
+from bench import extractors, reference
 from bench.cli import main
 from bench.evaluation import compare_pairs
-from bench.extractors import inception
-from bench.features import FeatureSet, extract_features
-from bench.images import open_images
+from bench.features import extract_features
 from bench.quality import evaluate
 from models.errors import InputError
 
@@ -132,164 +130,6 @@ def test_what_does_not_belong_together_is_no_pair(tmp_path):
         compare_pairs(a, b)
     with pytest.raises(InputError, match=r"have shapes \[1, 32, 32\] against \[1, 16, 16\]"):
         compare_pairs(a, write_npz(tmp_path / "c.npz", grey(4)[:, ::2, ::2]))
-
-
-class Counting:
-    """An extractor that counts how many images it has seen."""
-
-    name, channels = "counting", 1
-
-    def __init__(self, fingerprint="counting:1"):
-        self.fingerprint, self.seen = fingerprint, 0
-
-    def extract(self, images):
-        self.seen += len(images)
-        return {"pool": images.flatten(1).double()[:, :4] + len(self.fingerprint)}
-
-
-def test_features_are_kept_under_what_they_are_of(tmp_path, cache):
-    path = tmp_path / "s.npz"
-    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 1), dtype=np.uint8)
-    counting = Counting()
-
-    def features():
-        return extraction.features_of(open_images(write_npz(path, images)), counting, batch=2)
-
-    first = features()
-    assert counting.seen == 5
-    assert torch.equal(features().pool, first.pool)  # the same images: kept ones
-    assert counting.seen == 5
-    images[4, 0, 0] ^= 1  # other images under the same path
-    assert not torch.equal(features().pool, first.pool)
-    assert counting.seen == 10
-    counting = Counting("counting:22")  # other weights, same images
-    assert not torch.equal(features().pool, first.pool)
-    assert counting.seen == 5
-    assert len(list(cache.iterdir())) == 3
-
-
-def test_a_kept_file_of_something_else_is_not_believed(tmp_path, cache):
-    source = open_images(write_npz(tmp_path / "s.npz", grey(3)))
-    counting = Counting()
-    found = extraction.features_of(source, counting)
-    file = extraction.kept_file(found.fingerprint, found.images_sha256)
-    FeatureSet(found.pool + 1, fingerprint="counting:1", images_sha256="others").save(file)
-    assert torch.equal(extraction.features_of(source, counting).pool, found.pool)
-    file.write_bytes(b"damaged")
-    assert torch.equal(extraction.features_of(source, counting).pool, found.pool)
-    assert counting.seen == 9
-
-
-@pytest.fixture
-def few_dimensions(monkeypatch):
-    """Checks of 2048 x 2048 covariances take seconds."""
-    monkeypatch.setattr(published_statistics, "DIMENSIONS", {"pool": 24, "spatial": 12})
-
-
-def statistics(spatial=True, seed=0):
-    """Arrays of a published npz, in the original Inception's dimensions; of low rank."""
-    rng = np.random.default_rng(seed)
-    arrays = {}
-    for layer, (mean, covariance) in published_statistics.KEYS.items():
-        if layer == "pool" or spatial:
-            rows = rng.standard_normal((8, published_statistics.DIMENSIONS[layer])).astype(np.float32)
-            arrays |= {mean: rows.mean(0), covariance: np.cov(rows, rowvar=False)}
-    return arrays
-
-
-def test_published_statistics_are_read_as_they_are(tmp_path, few_dimensions):
-    arrays = statistics()
-    np.savez(tmp_path / "VIRTUAL.npz", **arrays, arr_0=np.zeros((2, 4, 4, 3), np.uint8))
-    adm = reference.load(tmp_path / "VIRTUAL.npz")
-    assert adm.fingerprint == inception.Adm.fingerprint_of(inception.OFFICIAL)
-    assert np.array_equal(adm.spatial.mean, arrays["mu_s"].astype(np.float64))
-    assert np.allclose(adm.pool.covariance, arrays["sigma"])
-    assert (adm.samples, adm.features) == (None, None)
-    with pytest.raises(InputError, match="is a reference in 'adm' features, samples are in 'clean'"):
-        reference.load(tmp_path / "VIRTUAL.npz", features="clean")
-    np.savez(tmp_path / "c.npz", **{key: arrays[key] for key in ("mu", "sigma")})
-    for features, expected in ((None, inception.Clean), ("clean", inception.Clean), ("adm", inception.Adm)):
-        found = reference.load(tmp_path / "c.npz", features=features)
-        assert (found.fingerprint, found.spatial) == (expected.fingerprint_of(), None)
-
-
-def test_a_published_reference_is_only_compared_with_the_original_weights(tmp_path, few_dimensions, capsys):
-    """Refused before anything is extracted: the samples would take hours."""
-    np.savez(tmp_path / "VIRTUAL.npz", **statistics(spatial=False))
-    samples = write_npz(tmp_path / "s.npz", grey(40))
-    code, _, err = run(capsys, "evaluate", samples, str(tmp_path / "VIRTUAL.npz"), *DIGITS)
-    assert code == 2
-    assert "is a reference in Inception features, samples are in 'digit-classifier'" in err
-
-
-class Original:
-    """Stands for the original Inception: its fingerprint, in few dimensions."""
-
-    name, channels, fingerprint = "adm", 3, inception.Adm.fingerprint_of()
-
-    def extract(self, images):
-        return {"pool": images.flatten(1)[:, :24].float()}
-
-
-def test_features_of_an_adm_files_own_images_are_extracted_when_asked_for(tmp_path, few_dimensions, cache):
-    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
-    np.savez(tmp_path / "VIRTUAL.npz", **statistics(), arr_0=images)
-    assert reference.load(tmp_path / "VIRTUAL.npz").features is None
-    for _ in range(2):  # the second time they are kept ones
-        found = reference.load(tmp_path / "VIRTUAL.npz", features="adm", extractor=Original())
-        assert torch.equal(found.features, torch.from_numpy(images).permute(0, 3, 1, 2).flatten(1)[:, :24].float())
-    assert len(list(cache.iterdir())) == 1
-    other = Original()
-    other.fingerprint = "adm:inception-0123456789abcdef:torch-fidelity-0.4.0"
-    assert reference.load(tmp_path / "VIRTUAL.npz", extractor=other).features is None
-
-
-def test_features_of_other_inception_weights_are_refused(tmp_path, few_dimensions, capsys):
-    np.savez(tmp_path / "VIRTUAL.npz", **statistics())
-    fingerprint = inception.Adm.fingerprint_of("0" * 64)
-    FeatureSet(torch.ones(40, 24), fingerprint=fingerprint, images_sha256="sha").save(tmp_path / "s.safetensors")
-    code, _, err = run(capsys, "evaluate", str(tmp_path / "s.safetensors"), str(tmp_path / "VIRTUAL.npz"))
-    assert code == 2
-    assert "features are not comparable: samples from 'adm:inception-0000000000000000" in err
-    assert extractors.describe(fingerprint) == ("inception-00000000-adm", False)
-    assert extractors.describe(inception.Clean.fingerprint_of()) == ("clean", True)
-
-
-def test_published_references_are_fetched_by_name_or_address(tmp_path, few_dimensions, monkeypatch):
-    np.savez(tmp_path / "VIRTUAL.npz", **statistics())
-    asked = []
-    monkeypatch.setattr(reference, "fetch", lambda url: asked.append(url) or tmp_path / "VIRTUAL.npz")
-    assert reference.load("imagenet256").name == "imagenet256"
-    reference.load("https://example.org/stats.npz")
-    assert asked[0].endswith("/imagenet/256/VIRTUAL_imagenet256_labeled.npz")
-    assert asked[1] == "https://example.org/stats.npz"
-
-
-def asymmetric(sigma):
-    sigma = sigma.copy()
-    sigma[0, 1] += 1
-    return sigma
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda a: a.pop("sigma"), "a reference needs 'mu' and 'sigma', got mu"),
-        (lambda a: a.update(mu=a["mu"][:20]), r"'mu' must be floats of shape \[24\], got float32 \[20\]"),
-        (lambda a: a.update(sigma=a["sigma"][:20]), r"'sigma' must be floats of shape \[24, 24\]"),
-        (lambda a: a.update(mu=np.array([{}], dtype=object)), "not a readable npz of statistics"),
-        (lambda a: a.update(mu=np.full(24, np.nan)), "pool moments: NaN or infinity in the mean"),
-        (lambda a: a.update(sigma=asymmetric(a["sigma"])), "pool moments: the covariance is not symmetric"),
-        (lambda a: a.update(sigma=-a["sigma"]), "not positive semidefinite"),
-    ],
-)
-def test_published_statistics_are_valid_or_refused(tmp_path, few_dimensions, change, says):
-    arrays = statistics(spatial=False)
-    change(arrays)
-    np.savez(tmp_path / "r.npz", **arrays)
-    with pytest.raises(InputError, match=rf"r.npz: .*{says}") as caught:
-        reference.load(tmp_path / "r.npz")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
