@@ -38,10 +38,19 @@ class Cost:
                 if measured
                 else f"at least {_hours(hours)} at these rates"
             )
-        disk = f"{self.disk_bytes / 1e9:.3g} GB of latents and features"
-        work = f"{self.images:,} images, {self.macs / 1e18:.3g} EMAC, {time}, {disk}"
+        disk = f"{scaled(self.disk_bytes)}B of latents and features"
+        work = f"{self.images:,} images, {scaled(self.macs)}MAC, {time}, {disk}"
         rest = f"; {self.unplanned} more without a plan" if self.unplanned else ""
         return f"Cost of {self.cells} cells: {work}{rest}"
+
+
+def scaled(value: float) -> str:
+    """A number with three digits and an SI prefix: `1.19 E`."""
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if value < 999.5:
+            return f"{value:.3g} {prefix}"
+        value /= 1000
+    return f"{value:.3g} E"
 
 
 def cost_of(planned: Iterable[tuple[Cell, int | None]]) -> Cost:

@@ -10,7 +10,7 @@ import torch
 
 from bench import device_rates, dry_run, suite
 from bench.cli import main
-from bench.suite_cost import cost_of, measured_rate
+from bench.suite_cost import cost_of, measured_rate, scaled
 from models.errors import InputError
 
 PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2", "imagenet512-dit-xl-2"]
@@ -185,3 +185,10 @@ def test_a_device_has_a_rate_of_each_dtype():
     assert half.rates.macs_per_s == 2 * single.rates.macs_per_s
     with pytest.raises(InputError, match="did you mean 'a100'"):
         device_rates.read("a1000", "float32")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 "), (999.4, "999 "), (999.6, "1 k"), (786432, "786 k"), (1.19e18, "1.19 E")]
+)
+def test_costs_are_written_in_units_that_suit_them(value, text):
+    assert scaled(value) == text

@@ -35,9 +35,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(listed, indent=1))
         return 0
     for kind, rows in listed.items():
+        width = max((len(row["name"]) for row in rows), default=0)
         print(kind)
         for row in rows:
-            print(f"  {row['name']:<16}{row['text']}")
+            print(f"  {row['name']:<{width}}  {row['text']}")
     return 0
 
 
