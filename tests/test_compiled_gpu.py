@@ -7,7 +7,7 @@ from test_compiled import CONFIGS, TOLERANCE
 from test_conformance import MODELS
 
 import methods
-from bench.compiled import Execution, prepare, regional
+from bench.compiled import Execution, dit, kernels, prepare, regional
 from bench.compiled.graphs import GraphedTrajectory
 from bench.sampling import balanced_labels, make_plan, seeded_noise
 
@@ -85,3 +85,17 @@ def test_on_a_gpu_no_step_waits_for_the_host(name, sampler, cache, graphs):
         torch.cuda.set_sync_debug_mode("default")
     exact = prepared(MODELS[name], sampler, cache)(*inputs(model), step_noise.cpu())
     assert relative(out.float().cpu(), exact) <= 2e-2
+
+
+@pytest.mark.parametrize("cache", [None, "fora", "deepcache"])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_pieces_that_only_a_gpu_takes(name, cache, monkeypatch):
+    """Results in memory of their own, a row of modulations for every image, all step noise drawn beforehand."""
+    model = MODELS[name]
+    expected = prepared(model, "ddpm", cache)(*inputs(model))
+    monkeypatch.setattr(kernels.Scratch, "__call__", lambda self, *shape: None)
+    monkeypatch.setattr(kernels, "on_cpu", lambda tensor: False)
+    monkeypatch.setattr(dit, "on_cpu", lambda tensor: False)
+    run = prepared(model, "ddpm", cache)
+    noise, labels, draw = run.inputs(*inputs(model), None)
+    assert relative(run.run(noise, labels, run.drawn(draw).__getitem__), expected) <= TOLERANCE

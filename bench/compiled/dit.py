@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, silu
 
-from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile
+from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile, on_cpu
 from bench.compiled.network import Combination
 from bench.compiled.regional import fused_sum
 from models.dit import DiT
@@ -115,7 +115,7 @@ def distinct(labels: Tensor, images: int) -> tuple[Tensor, Tensor]:
 
     On a GPU finding them would wait for it: there every image has a row and all unconditional halves share one.
     """
-    if labels.device.type == "cpu":
+    if on_cpu(labels):
         return labels.unique(return_inverse=True)
     rows = labels[: min(len(labels), images + 1)]
     return rows, torch.arange(len(labels), device=labels.device).clamp(max=len(rows) - 1)

@@ -17,11 +17,15 @@ HIDDEN_BYTES = 2**23  # of the MLP's hidden tokens at once: larger products gain
 FIRST, THIRD = 1.5957691216057308, 0.07135481627260025
 
 
+def on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
 class Scratch:
     """Buffers of one trajectory, by name; made when first asked for. On a GPU the allocator does this better."""
 
     def __init__(self, like: Tensor) -> None:
-        self.like, self.reuses = like, like.device.type == "cpu"
+        self.like, self.reuses = like, on_cpu(like)
         self.buffers: dict[str, Tensor] = {}
         self.first = like.new_full((), FIRST)
 
@@ -109,6 +113,6 @@ def parts(x: Tensor, rows: int) -> Sequence[Tensor]:
 
 def images_per_tile(h: Tensor) -> int:
     """How many images' tokens h [N,T,D] stay in a CPU's cache together; all of them on a GPU."""
-    if h.device.type != "cpu":
+    if not on_cpu(h):
         return len(h)
     return max(1, TILE_BYTES * torch.get_num_threads() // (h[0].numel() * h.element_size()))
