@@ -51,6 +51,7 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "quality.weights_sha256": ((str,), False),
     "quality.autoencoder": ((str,), False),
     "quality.features": ((str,), False),
+    "quality.omitted": ((dict,), False),
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),
     "quality.fd_jackknife": ((list,), False),

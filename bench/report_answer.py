@@ -56,7 +56,7 @@ def answer(group: Group) -> Answer:
     """The answer for one group."""
     if not group.points:
         text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
-        return Answer(text, [], [], [], [])
+        return Answer(text, [], [], [], _omitted(group))
     lines = [_family_line(group, name) for name in group.families if _cached(group, name)]
     return Answer(_headline(group), _sentences(group), lines, _best_lines(group), _caveats(group))
 
@@ -167,8 +167,18 @@ def _best_lines(group: Group) -> list[BestLine]:
     return found
 
 
+def _omitted(group: Group) -> list[str]:
+    """Which metrics are missing from cells that sampled, and why."""
+    metrics: dict[str, list[str]] = {}
+    for cell in group.cells:
+        for metric, reason in (look_up(cell, "quality.omitted") or {}).items():
+            named = metrics.setdefault(str(reason), [])
+            named += [metric.upper()] if metric.upper() not in named else []
+    return [f"Not given: {_join(named)}, because {reason.rstrip('.')}." for reason, named in metrics.items()]
+
+
 def _caveats(group: Group) -> list[str]:
-    found = []
+    found = _omitted(group)
     if group.resolutions:
         inside = [c["method"] for c in group.cells if look_up(c, "timing.speedup") and not group.claimed(c)]
         median, worst = group.resolutions[len(group.resolutions) // 2], group.resolutions[-1]

@@ -95,3 +95,16 @@ def test_an_error_decides_how_many_digits_its_value_has():
     assert plus_minus(123.4, 12.3) == "123 ± 12"
     assert plus_minus(3.2, None) == "3.20"
     assert plus_minus(None, 1.0) == "–"
+
+
+def test_a_missing_metric_has_its_reason_on_the_page(tmp_path):
+    """Also where there is no verdict, because the distance itself is missing."""
+    cells = [factory.cell(steps=s) for s in (20, 10)]
+    for cell in cells:
+        cell["quality"] |= {
+            "fd": None,
+            "omitted": {"fd": "no <reference> is stated", "sfd": "no <reference> is stated"},
+        }
+    assert answer_of(cells).caveats == ["Not given: FD and SFD, because no <reference> is stated."]
+    page = write_report(factory.write(tmp_path, cells)).read_text()
+    assert "Not given: FD and SFD, because no &lt;reference&gt; is stated." in page
