@@ -30,6 +30,7 @@ def cells() -> list[dict]:
     """A small run with fingerprints."""
     made = [cell_factory.cell(steps=s) for s in (20, 10)]
     made += [cell_factory.cell(steps=20, cache="fora", interval=3)]
+    made[2]["plan"]["branches_computed"] = 64 / 195  # more digits than a baseline keeps
     for cell, share in zip(made, (1.0, 2.0, None), strict=True):
         # the first is the reference, which only the machine's ceiling can judge
         cell["timing"]["gemm_fraction"] = 0.6
