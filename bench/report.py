@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from bench import (
-    pareto,
+    ranking,
     report_heatmaps,
     report_plots,
     report_provenance,
@@ -40,7 +40,7 @@ def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     """
     directory = Path(directory)
     results = read_results(directory)
-    analysis = pareto.analyse(results.cells)
+    analysis = ranking.ranked(results.cells)
     groups = groups_of(results, analysis)
     target = directory / "report.html" if out is None else Path(out)
     write_csv(frame(results.cells, analysis), directory / "results.csv")

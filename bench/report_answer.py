@@ -4,10 +4,11 @@ import math
 import statistics
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from bench import pareto
 from bench.cell_schema import Cell, look_up
-from bench.report_format import family_name, figure, percent, plus_minus, signed
+from bench.report_format import between, family_name, figure, percent, plus_minus, signed
 from bench.report_group import Group
 
 BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
@@ -27,6 +28,7 @@ class FamilyLine:
     furthest: str
     speedups: str
     share: str  # of the MAC-ideal speed-up that the clock saw
+    hypervolume: str  # of the family's front, in areas of the box around the uncached cells
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,13 @@ def _family_line(group: Group, name: str) -> FamilyLine:
         name, len(cells), verdicts.count("better"), verdicts.count("undecided"), verdicts.count("worse"),
         verdicts.count(""), shown[0] if shown else "", shown[-1] if len(shown) > 1 else "",
         _range(speedups), percent(statistics.median(shares), 0) if shares else "",
+        _hypervolume(group.verdict(cells[0])),
     )  # fmt: skip
+
+
+def _hypervolume(verdict: dict[str, Any]) -> str:
+    value, ends = verdict.get("hypervolume"), (verdict.get("hypervolume_low"), verdict.get("hypervolume_high"))
+    return "" if value is None else f"{figure(value)} {between(*ends)}".strip()
 
 
 def _best_lines(group: Group) -> list[BestLine]:

@@ -26,6 +26,9 @@ def columns(group: Group) -> list[Column]:
                measured_speedup, "speedup", True),
         Column("vs fewer steps", f"bias-corrected {d} minus that of fewer steps at equal measured latency",
                _versus, "fd_gap", True),
+        Column("Equal-quality speed-up", "latency of fewer steps of the same sampler where they are as good, over the "
+               "method's own, with its 95 % interval; … where that leaves the curve", _at_equal_quality,
+               "speedup_equal"),
         Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
         Column("Accuracy", "samples classified as their label",
                lambda r: percent(r["accuracy"]), "accuracy", True),
@@ -97,6 +100,14 @@ def _versus(row: Row) -> str:
         return MISSING
     bounds = f"[{signed(row['fd_gap_low'])}, {signed(row['fd_gap_high'])}]"
     return f"{signed(row['fd_gap'])} {bounds} {row['vs_fewer_steps']}"
+
+
+def _at_equal_quality(row: Row) -> str:
+    if pd.isna(row["speedup_equal"]):
+        return MISSING
+    low, high = ("…" if pd.isna(row[f"speedup_equal_{end}"]) else figure(row[f"speedup_equal_{end}"])
+                 for end in ("low", "high"))  # fmt: skip
+    return f"{times(row['speedup_equal'])} [{low}, {high}]"
 
 
 def _whole(value: object) -> str:

@@ -30,6 +30,8 @@ _CONTRACT: dict[str, str | None] = {
 }  # fmt: skip
 _EXTRA: dict[str, str | None] = {
     "fd_gap": None, "fd_gap_low": None, "fd_gap_high": None, "vs_fewer_steps": None,
+    "speedup_equal": None, "speedup_equal_low": None, "speedup_equal_high": None,
+    "hypervolume": None, "hypervolume_low": None, "hypervolume_high": None,
     "accuracy": "quality.accuracy", "accuracy_se": "quality.accuracy_se", "identical": "quality.identical",
     "fd_low": "quality.fd_low", "fd_high": "quality.fd_high", "fd_infinity": "quality.fd_infinity",
     "fd_infinity_se": "quality.fd_infinity_se", "fd_spread": "quality.fd_spread", "sfd_se": "quality.sfd_se",

@@ -1,0 +1,81 @@
+"""Speed-up at equal quality and hypervolume: closed forms and properties."""
+
+import math
+
+import pytest
+from cell_factory import cell, suite_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import pareto, ranking
+from bench.results import frame
+
+CURVE = [cell(steps=40, ms=400.0, fd=4.0), cell(steps=10, ms=100.0, fd=8.0)]
+SPOTS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12)
+
+
+def equal(fd, ms, curve=CURVE):
+    points = pareto.place([*curve, cell(cache="fora", interval=2, ms=ms, fd=fd)])
+    return ranking.speedup_at_equal_quality(points[-1], points)
+
+
+def test_speed_up_at_equal_quality_reads_the_latency_off_the_curve():
+    ratio = equal(fd=6.0, ms=100.0)  # 6 is half-way from 8 to 4: 200 ms on the log scale
+    assert ratio.value == pytest.approx(2.0)
+    assert 1 < ratio.low < 2 < ratio.high < 3
+
+
+@pytest.mark.parametrize("fd", [9.0, 3.0])
+def test_off_the_curve_there_is_no_speed_up_at_equal_quality(fd):
+    assert equal(fd=fd, ms=100.0) is None
+
+
+def test_an_interval_that_leaves_the_curve_is_open():
+    at_the_good_end = equal(fd=4.001, ms=200.0)
+    assert at_the_good_end.high == math.inf
+    assert at_the_good_end.low == pytest.approx(2.0, rel=0.05)
+    at_the_fast_end = equal(fd=7.999, ms=200.0)
+    assert at_the_fast_end.low == -math.inf
+    assert 0.5 < at_the_fast_end.high < 0.55
+
+
+@given(st.floats(4.1, 7.9), st.floats(50.0, 300.0), st.floats(1.01, 2.0))
+def test_faster_or_better_never_lowers_it(fd, ms, factor):
+    assert equal(fd, ms).value == pytest.approx(factor * equal(fd, ms * factor).value)
+    assert equal(max(fd / factor, 4.01), ms).value >= equal(fd, ms).value * (1 - 1e-9)
+
+
+def test_area_of_a_staircase_written_out():
+    assert ranking.dominated_area([(0.2, 0.6), (0.5, 0.1)], (1.0, 1.0)) == pytest.approx(0.8 * 0.4 + 0.5 * 0.5)
+    assert ranking.dominated_area([(1.0, 0.0), (0.0, 1.0), (2.0, -5.0)], (1.0, 1.0)) == 0
+
+
+@given(SPOTS, st.floats(0, 1), st.floats(0, 1))
+def test_a_dominated_spot_changes_no_area_and_any_spot_never_lowers_it(spots, dx, dy):
+    area = ranking.dominated_area(spots, (1.0, 1.0))
+    assert ranking.dominated_area([*spots, (dx, dy)], (1.0, 1.0)) >= area - 1e-12
+    for x, y in spots[:1]:
+        assert ranking.dominated_area([*spots, (x + dx, y + dy)], (1.0, 1.0)) == pytest.approx(area)
+    assert 0 <= area <= 1
+
+
+def test_hypervolume_of_a_family_in_the_box_of_the_uncached_cells():
+    fora = cell(cache="fora", interval=2, ms=200.0, fd=5.0)
+    found = ranking.hypervolumes([*CURVE, fora])
+    assert found["FORA"].value == pytest.approx(0.5 * 0.75)  # half of log 4 wide, 3 of 4 high
+    assert found["FORA"].low < 0.375 < found["FORA"].high
+    assert found["DDIM"].value == 0  # both ends of a two-cell curve lie on the box
+    assert ranking.hypervolumes([CURVE[0], fora]) == {}  # no box
+
+
+def test_the_columns_stand_in_the_tidy_table_and_open_ends_are_empty():
+    cells = suite_of("dit-mnist")
+    table = frame(cells, ranking.ranked(cells)).set_index("slug")
+    assert table.loc["ddim-50", "speedup_equal":"speedup_equal_high"].isna().all()
+    cached = table[table["speedup_equal"].notna()]
+    assert len(cached) > 5
+    assert (cached["speedup_equal_low"].fillna(0.0) <= cached["speedup_equal"]).all()
+    assert table.groupby("cache")["hypervolume"].nunique()["fora"] == 1
+    assert {k: v["pareto"] for k, v in pareto.analyse(cells).items()} == {
+        k: v["pareto"] for k, v in ranking.ranked(cells).items()
+    }
