@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of one such comparison (default: 2)")
     parser.add_argument("--allow-unresolved", action="store_true", help="open although something could not be told")
     parser.add_argument("--update", action="store_true", help="make NEW the baseline instead: review BASE's diff")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="also write what is printed to this file")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="for programs")
     form.add_argument("--markdown", action="store_true", help="for a pull request's comment")
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from bench import baseline, gate_text
+    from bench.files import write_bytes
     from bench.gate import gate
     from bench.results import read_results
 
@@ -45,10 +47,12 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         findings = gate(base, new, duels(stack, args.base_ref, args.seconds) if args.base_ref else None)
     if args.json:
-        print(json.dumps(gate_text.as_json(findings, args.allow_unresolved), indent=1))
+        text = json.dumps(gate_text.as_json(findings, args.allow_unresolved), indent=1)
     else:
-        form = gate_text.as_markdown if args.markdown else gate_text.as_text
-        print(form(findings, args.allow_unresolved))
+        text = (gate_text.as_markdown if args.markdown else gate_text.as_text)(findings, args.allow_unresolved)
+    print(text)
+    if args.out:
+        write_bytes(args.out, f"{text}\n".encode())
     return 0 if gate_text.is_open(findings, args.allow_unresolved) else 1
 
 

@@ -1,0 +1,70 @@
+"""The GitHub workflows only call tox, with the least permissions and pinned versions."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench import suite
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {
+    "tests": ["tox -e lint", "tox -e test"],
+    "regression": ['tox -e regression -- --base-ref "$BASE_REF" --markdown --out runs/gate.md'],
+    "leaderboard": ["tox -e site"],
+}
+
+
+def workflow(name):
+    return yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text("utf-8"))
+
+
+def steps(name):
+    return [step for job in workflow(name)["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_workflow_runs_these_tox_commands_and_nothing_else_of_ours(name):
+    runs = [step["run"] for step in steps(name) if "run" in step]
+    assert [run for run in runs if run.startswith("tox")] == COMMANDS[name]
+    rest = [run for run in runs if not run.startswith("tox")]
+    assert rest[0] == "pip install tox"
+    assert all("GITHUB_STEP_SUMMARY" in run for run in rest[1:])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_permissions_are_stated_and_versions_pinned(name):
+    found = workflow(name)
+    assert found["permissions"]["contents"] == "read"
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in steps(name) if "uses" in step)
+    assert all("timeout-minutes" in job or "needs" in job for job in found["jobs"].values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_that_a_stranger_writes_is_pasted_into_a_shell_or_a_script(name):
+    for step in steps(name):
+        assert "${{" not in step.get("run", "") + step.get("with", {}).get("script", "")
+
+
+def test_only_the_gate_may_write_to_pull_requests_and_only_the_deployment_to_pages():
+    assert workflow("regression")["permissions"] == {"contents": "read", "pull-requests": "write"}
+    assert workflow("leaderboard")["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert workflow("tests")["permissions"] == {"contents": "read"}
+    assert True in workflow("regression")  # YAML 1.1 reads the key `on` so
+    assert list(workflow("regression")[True]) == ["pull_request"]  # never pull_request_target: it runs strangers' code
+
+
+def test_every_environment_that_a_workflow_calls_is_in_tox_ini():
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    called = {command.split()[2] for commands in COMMANDS.values() for command in commands}
+    assert {f"testenv:{name}" for name in called - {"site"}} <= set(tox.sections())
+
+
+def test_the_suite_in_the_docs_loads(tmp_path):
+    text = (ROOT / "docs/gating.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    (tmp_path / "gate.toml").write_text(text.replace("my-method", "fora"))
+    cells = suite.load(str(tmp_path / "gate.toml"), {}, {}).cells
+    assert [cell.slug for cell in cells] == ["ddim-20", "ddim-20+fora-interval-2"]
