@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.timing_schema import timing_problem
+from bench.upgrade import upgraded
 from models.errors import InputError
 
 SCHEMA = 1
@@ -18,7 +19,7 @@ MOST_EXACT = 2**53  # larger integers are not the same number to every JSON read
 
 _NUMBER = (int, float)
 # dotted path -> (types, required in an ok cell); everything may be null unless it is required
-_FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
+FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "key": ((str,), True),
     "model": ((str,), True),
     "slug": ((str,), True),
@@ -72,7 +73,7 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "seconds": (_NUMBER, False),
     "finished": ((str,), False),
 }
-_NUMBERS = {
+NUMBERS = {
     "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
                 "psnr", "latent_error", "psnr_reference", "latent_error_reference", "fd_low", "fd_high", "fd_infinity",
                 "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low",
@@ -85,7 +86,7 @@ _NUMBERS = {
 
 def read_cell(path: Path) -> Cell:
     """The validated cell in `path`. Raises InputError, in one line that names the file, if it cannot be trusted."""
-    cell = read_json(path)
+    cell = upgraded(read_json(path), SCHEMA)
     problem = _problem(cell)
     if problem:
         raise InputError(f"{path}: {problem}")
@@ -159,7 +160,7 @@ def _field_problem(cell: Cell) -> str | None:
     for part in (*MEASURED, "settings", "environment"):
         if not isinstance(cell.get(part), dict | None):
             return f"{part} must be an object"
-    for dotted, (types, required) in _FIELDS.items():
+    for dotted, (types, required) in FIELDS.items():
         value = look_up(cell, dotted)
         if (required and value is None) or (value is not None and not _is(value, types)):
             return f"{dotted} must be {' or '.join(t.__name__ for t in types)}, found {_shown(value)}"
@@ -169,7 +170,7 @@ def _field_problem(cell: Cell) -> str | None:
 
 
 def _number_problem(cell: Cell) -> str | None:
-    for part, names in _NUMBERS.items():
+    for part, names in NUMBERS.items():
         for name in names:
             value = look_up(cell, f"{part}.{name}")
             if value is not None and not _is(value, _NUMBER):
