@@ -75,7 +75,7 @@ _POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "qualit
          "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
          "settings.guidance_channels", "settings.device", "settings.dtype", "settings.batch",
          "settings.threads", "environment.cpu", "environment.gpu", "environment.torch",
-         "environment.allocator")  # fmt: skip
+         "environment.allocator", "settings.weights_sha256")  # fmt: skip
 
 
 def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:

@@ -31,8 +31,16 @@ class HeatMap:
 
 def heat_maps(group: Group) -> list[HeatMap]:
     """The plans of a group's cached cells."""
-    drawn = [cell for cell in group.cells if cell.get("cache") is not None and look_up(cell, "plan.rows")]
-    return [HeatMap(cell["method"], _caption(cell), draw(cell)) for cell in drawn]
+    return [heat_map(cell) for cell in group.cells if has_plan(cell)]
+
+
+def has_plan(cell: Cell) -> bool:
+    """Whether there is something to draw: uncached cells compute everything."""
+    return cell.get("cache") is not None and bool(look_up(cell, "plan.rows"))
+
+
+def heat_map(cell: Cell) -> HeatMap:
+    return HeatMap(cell["method"], _caption(cell), draw(cell))
 
 
 def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:

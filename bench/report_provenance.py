@@ -29,7 +29,7 @@ def protocol_facts(results: Results) -> Facts:
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
         facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
     rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
-    facts += [(_title(f"protocol {key}"), str(value)) for key, value in _flat(rules) if value is not None]
+    facts += [(_title(f"protocol {key}"), str(value)) for key, value in flat(rules) if value is not None]
     return [*facts, *_round_facts(cells)]
 
 
@@ -70,7 +70,7 @@ def environment_facts(results: Results) -> Facts:
 
 def _facts(cells: Iterable[Cell], part: str) -> Facts:
     cells = list(cells)
-    names = list(dict.fromkeys(key for cell in cells for key, _ in _flat(cell.get(part) or {})))
+    names = list(dict.fromkeys(key for cell in cells for key, _ in flat(cell.get(part) or {})))
     return [(_title(name), _values(cells, f"{part}.{name}")) for name in names]
 
 
@@ -94,10 +94,11 @@ def _values(cells: Iterable[Cell], dotted: str) -> str:
     return shown or "not recorded"
 
 
-def _flat(table: dict[str, Any], prefix: str = "") -> Facts:
+def flat(table: dict[str, Any], prefix: str = "") -> Facts:
+    """Names with dots, and the texts of their values."""
     found: Facts = []
     for key, value in table.items():
-        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", str(value))]
+        found += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", str(value))]
     return found
 
 

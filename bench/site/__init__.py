@@ -1,0 +1,94 @@
+"""The static site: pages about runs, models, methods and machines, made from stored results. Measures nothing.
+
+It works from file:// without a network: scripts and data lie in the pages or in assets/, and no page asks for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from bench import report_tables
+from bench.files import write_bytes
+from bench.results import csv_bytes, frame
+from bench.site.feed import entries
+from bench.site.pages import Site
+from bench.site.runs import Run, machines_of, read_runs
+from models.errors import InputError
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+MARK = ".ditbench-site"  # says that a folder is a site, which may be replaced, and lists its files
+
+
+def write_site(directories: Sequence[Path | str], out: Path | str) -> Path:
+    """Write the site of some result directories below `out`; returns its index.html. The same input, the same bytes.
+
+    Raises InputError where there are no results, where two directories claim one cell, where `out` holds something
+    else, or where a file cannot be written; nothing is written before everything has been read.
+    """
+    out = Path(out)
+    runs = read_runs(directories)
+    _check_target(out, runs)
+    site = Site(runs)
+    files = dict([*_assets(), *_tables(runs), *_texts(site)])
+    _remove_others(out, set(files))
+    write_bytes(out / MARK, "\n".join(sorted(files)).encode())
+    for name, content in files.items():
+        write_bytes(out / name, content)
+    return out / "index.html"
+
+
+def _remove_others(out: Path, wanted: set[str]) -> None:
+    """Take away what an older site wrote and this one does not; only files below `out` that its mark names."""
+    mark = out / MARK
+    for name in mark.read_text("utf-8").split("\n") if mark.is_file() else []:
+        path = out / name
+        if name not in wanted and path.is_file() and out.resolve() in path.resolve().parents:
+            path.unlink()
+
+
+def _check_target(out: Path, runs: Sequence[Run]) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a directory for the site")
+    for run in runs:
+        if out.resolve() == run.results.directory.resolve():
+            raise InputError(f"{out}: holds the results; choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
+        raise InputError(f"{out}: holds something that is not a site; choose an empty or new directory")
+
+
+def _texts(site: Site) -> Any:
+    """(path, content) of every page and the feed."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES / "site", TEMPLATES]), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    common = {"site": site, "runs": site.runs, "machines_of": machines_of}
+    for page in site.pages():
+        root = "../" * page.path.count("/")
+        yield page.path, environment.get_template(page.template).render(common | page.context, root=root).encode()
+    yield "feed.xml", environment.get_template("feed.xml").render(entries=entries(site.runs)).encode()
+
+
+def _assets() -> Any:
+    """(path, content) of what all pages share."""
+    from plotly.offline import get_plotlyjs
+
+    yield "assets/plotly.js", get_plotlyjs().encode()
+    style = (TEMPLATES / "report.css").read_bytes() + (TEMPLATES / "site" / "site.css").read_bytes()
+    yield "assets/site.css", style
+    script = b"".join((TEMPLATES / "site" / name).read_bytes() for name in ("address.js", "table.js", "plot.js"))
+    yield "assets/site.js", script
+
+
+def _tables(runs: Sequence[Run]) -> Any:
+    """(path, content) of every run's table in four formats."""
+    for run in runs:
+        table = frame(run.results.cells, run.analysis)
+        yield f"data/{run.page}.csv", csv_bytes(table)
+        yield f"data/{run.page}.json", table.to_json(orient="records", indent=1).encode()
+        yield f"data/{run.page}.md", report_tables.markdown(run.groups).encode()
+        yield f"data/{run.page}.tex", report_tables.latex(run.groups).encode()
