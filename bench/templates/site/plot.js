@@ -61,7 +61,7 @@
       const title = `${this.data.title}: ${y.label}, against ${x.label}; ${shown.length} settings`;
       this.canvas.setAttribute("aria-label", title);
       const layout = this.layout(x, y, shown.map((i) => xs[i][0]), shown.map((i) => ys[i][0]), look, print);
-      Plotly.react(this.canvas, traces, layout, { responsive: !print, displaylogo: false,
+      Plotly.react(this.canvas, traces, layout, { responsive: !print, displaylogo: false, showSendToCloud: false,
         modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
       if (this.listening) return;
       this.listening = true;
