@@ -17,7 +17,7 @@ from scipy.special import ndtr, stdtr, stdtrit
 BETTER, WORSE, SAME, UNRESOLVED = "better", "worse", "same", "unresolved"
 LIMIT = 1.05
 SIGNIFICANCE = 0.05
-_Z = 1.959964  # the normal quantile of a 95 % interval
+Z95 = 1.959964  # the normal quantile of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Change:
 
 def from_logs(measure: str, log_factor: float, standard_error: float) -> Change:
     """A change whose logarithm is normal, as that of latencies."""
-    half = _Z * standard_error
+    half = Z95 * standard_error
     p = 2 * float(ndtr(-abs(log_factor) / standard_error)) if standard_error else float(log_factor == 0)
     return Change(measure, math.exp(log_factor), math.exp(log_factor - half), math.exp(log_factor + half), p)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench import pareto
 from bench.cell_schema import Cell, look_up
-from bench.change import BETTER, LIMIT, SAME, WORSE, Change, combined, from_difference, from_logs, judge
+from bench.change import BETTER, LIMIT, SAME, WORSE, Z95, Change, combined, from_difference, from_logs, judge
 from bench.jackknife import paired_difference
 from bench.results import Results
 
@@ -18,7 +18,6 @@ SAME_RUN = ("protocol", "settings.device", "settings.dtype", "settings.batch", "
 SAME_MACHINE = (*SAME_RUN, "settings.threads", "environment.cpu", "environment.gpu", "environment.torch")
 _SAME_QUALITY = ("protocol", "quality.features", "quality.fingerprint", "quality.reference",
                  "quality.reference_samples", "quality.samples", "settings.guidance_scale")  # fmt: skip
-_Z = 1.959964
 
 Name = tuple[str, str]  # model, slug
 
@@ -98,7 +97,7 @@ def log_change(measure: str, base: Cell, new: Cell, path: str, drifts: tuple[flo
 
 def log_error(interval: dict[str, float]) -> float:
     """Standard error on the log scale that a 95 % interval stands for."""
-    return math.log(interval["high"] / interval["low"]) / (2 * _Z)
+    return math.log(interval["high"] / interval["low"]) / (2 * Z95)
 
 
 def quality(base: Cell, new: Cell) -> list[Change]:

@@ -14,7 +14,7 @@ from safetensors.numpy import save as serialize
 from torch import Tensor
 
 from bench.files import write_bytes
-from models.errors import InputError
+from models.errors import InputError, first_line
 
 FORMAT = "ditbench-features-1"
 TENSORS = ("pool", "logits", "spatial")  # only `pool` must be there
@@ -194,7 +194,3 @@ def require_finite(what: str, tensor: Tensor) -> None:
     if bad:
         shown = ", ".join(str(i) for i in bad[:5]) + (", …" if len(bad) > 5 else "")
         raise InputError(f"{what}: NaN or infinity in {len(bad)} of {len(tensor)} samples (index {shown})")
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

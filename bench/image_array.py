@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.features import first_line
-from models.errors import InputError
+from models.errors import InputError, first_line
 
 MEMBER = "arr_0.npy"
 

@@ -12,8 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.environment import cores
-from bench.features import first_line
-from models.errors import InputError
+from models.errors import InputError, first_line
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 CHANNELS = {"L": 1, "RGB": 3}

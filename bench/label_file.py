@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.features import first_line
-from models.errors import InputError
+from models.errors import InputError, first_line
 
 ARRAYS = ("labels", "arr_1", "arr_0")  # of an npz, the first that is there
 

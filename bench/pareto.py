@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from bench.cell_schema import Cell, look_up
+from bench.change import Z95
 from bench.jackknife import paired_difference
 from bench.jackknife import quantile as student
-
-_Z = 1.959964  # the normal quantile that turns a 95 % interval into standard errors
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def place(cells: Sequence[Cell]) -> list[Point]:
 def _point(cell: Cell, spread: float) -> Point:
     quality, latency = cell["quality"], cell["timing"]["latency_ms"]
     replicates = quality.get("fd_jackknife") or []
-    own = (math.log(latency["high"]) - math.log(latency["low"])) / (2 * _Z)
+    own = (math.log(latency["high"]) - math.log(latency["low"])) / (2 * Z95)
     return Point(
         key=(cell["model"], cell["slug"]),
         family=sampler_family(cell),
@@ -156,7 +155,7 @@ def fd_difference(a: Point, terms: Sequence[tuple[float, Point]], extra: float =
         if not a.fd_se or not all(p.fd_se for _, p in terms):
             return Interval(value, -math.inf, math.inf)  # nothing is known about the error: nothing is decided
         se = math.hypot(a.fd_se, *(w * p.fd_se for w, p in terms))
-        quantile = _Z
+        quantile = Z95
     half = quantile * math.hypot(se, extra)
     return Interval(value, value - half, value + half)
 
@@ -185,7 +184,7 @@ def gap_to_curve(point: Point, points: Sequence[Point]) -> Interval | None:
 def latency_difference(a: Point, b: Point) -> Interval:
     """log latency of `a` minus that of `b`, with its 95 % interval."""
     value = a.log_latency - b.log_latency
-    half = _Z * math.hypot(a.log_latency_se, b.log_latency_se)
+    half = Z95 * math.hypot(a.log_latency_se, b.log_latency_se)
     return Interval(value, value - half, value + half)
 
 

@@ -15,10 +15,9 @@ import numpy as np
 
 from bench import extractors
 from bench.extractors import Extractor
-from bench.features import first_line
 from bench.frechet import Moments
 from bench.reference import Reference, stored_moments
-from models.errors import InputError
+from models.errors import InputError, first_line
 from models.fetch import recorded_sha256
 
 DIMENSIONS = {"pool": 2048, "spatial": 2023}

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from bench.cell_schema import Cell
+from bench.change import Z95
 from bench.jackknife import paired_difference
 from bench.pareto import Interval, Point, analyse, fd_difference, fewer_steps, place, pools
 from bench.report_format import family_name
 
-_Z = 1.959964  # the normal quantile that turns standard errors into a 95 % interval
 Spot = tuple[float, float]  # log latency, Fréchet distance: both better when lower
 
 
@@ -62,7 +62,7 @@ def speedup_at_equal_quality(point: Point, points: Sequence[Point]) -> Interval 
     difference = fd_difference(point, [(1 - w, a), (w, b)])
     half = (difference.high - difference.low) / 2
     ends = [crossing(spots, quality + sign * half) if math.isfinite(half) else None for sign in (1, -1)]
-    noise = _Z * math.hypot(point.log_latency_se, (1 - w) * a.log_latency_se, w * b.log_latency_se)
+    noise = Z95 * math.hypot(point.log_latency_se, (1 - w) * a.log_latency_se, w * b.log_latency_se)
     value = log_latency - point.log_latency
     low, high = (math.hypot(log_latency - end[0], noise) if end else math.inf for end in ends)
     return Interval(math.exp(value), math.exp(value - low) if low < math.inf else -low,

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from bench import features as feature_sets
 from bench.extractors import Extractor
-from bench.features import FeatureSet, first_line, read_safetensors, require_rows
+from bench.features import FeatureSet, read_safetensors, require_rows
 from bench.files import write_bytes
 from bench.frechet import Moments, moments
-from models.errors import InputError, expect_one_of
+from models.errors import InputError, expect_one_of, first_line
 from models.fetch import fetch
 from models.spec import WEIGHTS
 
