@@ -1,36 +1,13 @@
 """The report in a real browser: sorting, filtering, switching, pointing, dark mode, a phone, and no request."""
 
-import os
-import shutil
-
 import cell_factory as factory
 import pytest
+from chromium import browser, drain, show, webdriver  # noqa: F401 (a fixture)
 
 from bench.report import write_report
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 Select = pytest.importorskip("selenium.webdriver.support.select").Select
 Keys = webdriver.Keys
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=1280,900",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not (CHROMIUM and DRIVER):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("chromium and chromedriver are needed for this test")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +19,7 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, address):
+def page(browser, address):  # noqa: F811
     """The report, freshly opened on a desktop in light mode; afterwards nothing may have gone wrong."""
     show(browser, 1280, "light")
     browser.get("about:blank")
@@ -52,23 +29,6 @@ def page(browser, address):
     requests, complaints = drain(browser)
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [address]
-
-
-def show(browser, width, scheme):
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    features = [
-        {"name": "prefers-color-scheme", "value": scheme},
-        {"name": "prefers-reduced-motion", "value": "reduce"},
-    ]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def drain(browser):
-    """(addresses requested, messages on the console) since the last call."""
-    events = [factory.json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [url for url in sent if url != "about:blank"], [entry["message"] for entry in browser.get_log("browser")]
 
 
 def find(page, selector):
