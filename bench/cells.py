@@ -16,8 +16,8 @@ from typing import Any
 import methods
 import models
 from bench import protocol
-from bench.cell_schema import MOST_EXACT, SCHEMA
 from bench.compiled import Execution
+from bench.schema.cell import MOST_EXACT, SCHEMA
 from models.errors import InputError
 from models.fetch import recorded_sha256
 from models.official import weights_file

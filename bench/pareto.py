@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.cell_schema import Cell, look_up
-from bench.change import Z95
-from bench.jackknife import paired_difference
-from bench.jackknife import quantile as student
+from bench.comparison.change import Z95
+from bench.quality.jackknife import paired_difference
+from bench.quality.jackknife import quantile as student
+from bench.schema.cell import Cell, look_up
 
 
 @dataclass(frozen=True)

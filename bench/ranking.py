@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.cell_schema import Cell
-from bench.change import Z95
-from bench.jackknife import paired_difference
+from bench.comparison.change import Z95
 from bench.pareto import Interval, Point, analyse, fd_difference, fewer_steps, place, pools
-from bench.report_format import family_name
+from bench.quality.jackknife import paired_difference
+from bench.report.format import family_name
+from bench.schema.cell import Cell
 
 Spot = tuple[float, float]  # log latency, Fréchet distance: both better when lower
 

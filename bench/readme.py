@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import pareto
-from bench.cell_schema import Cell, look_up
 from bench.files import write_bytes
-from bench.report_figures import write_figures
-from bench.report_group import Group, groups_of
-from bench.report_tables import markdown_table
+from bench.report.figures import write_figures
+from bench.report.group import Group, groups_of
+from bench.report.tables import markdown_table
 from bench.results import read_results
+from bench.schema.cell import Cell, look_up
 from models.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cell_schema import Cell, look_up, read_cell, read_json
 from bench.files import write_bytes
+from bench.schema.cell import Cell, look_up, read_cell, read_json
 from models.errors import InputError
 
 # Where each column comes from in the cell. None: filled in below or by the Pareto analysis.

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from bench import plugins, protocol, suite
-from bench.cell_schema import SCHEMA
 from bench.cells import Cell, Settings
-from bench.code_hash import code_of
-from bench.dry_run import macs_of
+from bench.comparison.code_hash import code_of
+from bench.cost.dry_run import macs_of
+from bench.cost.suite_cost import cost_of, measured_rate
 from bench.environment import environment
-from bench.instruments import check_instruments
+from bench.measuring.instruments import check_instruments
 from bench.progress import Progress, duration
 from bench.scheduler import Scheduler
+from bench.schema.cell import SCHEMA
 from bench.selection import select
 from bench.store import Store
-from bench.suite_cost import cost_of, measured_rate
 from bench.weights import find_weights, has_quality
 from bench.worker import Task
 
@@ -143,7 +143,7 @@ def drop_empty_log(path: Path) -> None:
 
 def report(directory: Path) -> None:
     """results.csv and report.html from what is stored; prints the short table and where the report is."""
-    from bench.report import write_report
+    from bench.report.page import write_report
 
     path = write_report(directory)
     print((directory / "table.md").read_text(encoding="utf-8"))

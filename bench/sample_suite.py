@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import plugins, suite
 from bench.cells import Cell, Settings
-from bench.instruments import check_instruments
+from bench.measuring.instruments import check_instruments
 from bench.progress import Progress, duration
 from bench.run import FAILURES, drop_empty_log, label, weight
 from bench.scheduler import Scheduler

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from bench.cell_schema import SCHEMA, read_cell, read_json
 from bench.cells import Cell, Settings
 from bench.files import OutputError, make_folder, write_json
 from bench.protocol import VERSION
+from bench.schema.cell import SCHEMA, read_cell, read_json
 from bench.suite import Suite
 from models.errors import InputError
 

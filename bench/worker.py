@@ -15,9 +15,9 @@ import torch
 from bench import plugins
 from bench.cells import Cell, Settings
 from bench.files import OutputError, make_folder
-from bench.measure import Unsupported, fill_share, measure
-from bench.memory import is_out_of_memory
+from bench.measuring.measure import Unsupported, fill_share, measure
 from bench.store import Store
+from bench.timing.memory import is_out_of_memory
 from models.errors import InputError
 
 REASON = 300  # most characters of a reason; the log has the rest

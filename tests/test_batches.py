@@ -6,8 +6,8 @@ import json
 import pytest
 from tiny_suite import PLUGIN, ditbench
 
-from bench.batch_table import rows_of
-from bench.cell_schema import read_cell
+from bench.schema.cell import read_cell
+from bench.timing.batch_table import rows_of
 from models.errors import InputError
 
 SUITE = """

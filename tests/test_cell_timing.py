@@ -5,13 +5,14 @@ import torch
 from fake_machine import NVML_UUID, FakeNvml
 
 import models
-from bench import cell_timing, telemetry
-from bench.cell_timing import CellTimer
 from bench.cells import Cell, Part, Settings
-from bench.contenders import contenders
-from bench.cost import plan_macs
-from bench.memory import is_out_of_memory
+from bench.cost.plan_cost import plan_macs
+from bench.measuring import cell_timing
+from bench.measuring.cell_timing import CellTimer
 from bench.protocol import Protocol, Timing
+from bench.timing import telemetry
+from bench.timing.contenders import contenders
+from bench.timing.memory import is_out_of_memory
 from bench.worker import Task
 from methods.plan import uncached
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import code_hash, compare_text
-from bench.change import BETTER, SAME, UNRESOLVED, WORSE, Change, from_difference, from_logs, judge
 from bench.cli import main
-from bench.compare import GONE, NEW, STALE, compare
+from bench.comparison import code_hash
+from bench.comparison import text as compare_text
+from bench.comparison.change import BETTER, SAME, UNRESOLVED, WORSE, Change, from_difference, from_logs, judge
+from bench.comparison.compare import GONE, NEW, STALE, compare
 from bench.results import read_results
 
 Z = 1.959964

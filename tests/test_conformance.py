@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import methods
-from bench.cost import plan_macs
+from bench.cost.plan_cost import plan_macs
 from bench.sampling import balanced_labels, make_plan, sample, seeded_noise
 from methods.plan import Plan, uncached
 from models.dit import DiT

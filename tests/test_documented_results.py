@@ -8,7 +8,7 @@ import torch
 
 from bench import protocol
 from bench.results import COLUMNS
-from bench.timing import Budget, measure_pair
+from bench.timing.rounds import Budget, measure_pair
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import extractors, reference
+from bench import extractors
 from bench.cli import main
-from bench.evaluation import compare_pairs
-from bench.features import extract_features
-from bench.quality import evaluate
+from bench.features import reference
+from bench.features.evaluation import compare_pairs
+from bench.features.feature_set import extract_features
+from bench.quality.metrics import evaluate
 from models.errors import InputError
 
 DIGITS = ["--features", "digit-classifier"]

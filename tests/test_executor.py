@@ -6,7 +6,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.cost import evaluation_macs
+from bench.cost.plan_cost import evaluation_macs
 from bench.executor import Executor
 from methods.plan import BRANCH, OFFSET, STATE, Plan, Span, from_mask, uncached
 from models.dit import DiT

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import extraction
-from bench.features import FeatureSet
-from bench.images import open_images
+from bench.features import extraction
+from bench.features.feature_set import FeatureSet
+from bench.images.source import open_images
 
 
 @pytest.fixture(autouse=True)

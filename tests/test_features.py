@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bench.features import FeatureCollector, FeatureSet, extract_features, images_sha256
+from bench.features.feature_set import FeatureCollector, FeatureSet, extract_features, images_sha256
 from models.errors import InputError
 
 

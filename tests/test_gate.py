@@ -12,13 +12,15 @@ import torch
 
 import methods
 import models
-from bench import baseline, gate_text, protocol
+from bench import protocol
 from bench.cells import Cell, Part, Settings
-from bench.change import from_logs
 from bench.cli import main
-from bench.duel import Duel, checkout
-from bench.fingerprint import fingerprint
-from bench.gate import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate
+from bench.comparison.change import from_logs
+from bench.gate import baseline
+from bench.gate import text as gate_text
+from bench.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate
+from bench.gate.duel import Duel, checkout
+from bench.measuring.fingerprint import fingerprint
 from bench.results import read_results
 from methods.plan import Plan, Span
 from models.errors import InputError

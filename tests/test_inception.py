@@ -7,7 +7,7 @@ from inception_weights import write_random_inception
 
 from bench import extractors
 from bench.extractors import inception
-from bench.fidelity_library import library
+from bench.quality.fidelity_library import library
 from models.errors import InputError
 
 

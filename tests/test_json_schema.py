@@ -7,14 +7,17 @@ import jsonschema
 import pytest
 from cell_factory import cell, not_ok, suite_of, write
 
-from bench import cell_schema, json_schema, upgrade
+from bench.schema import cell as cell_schema
+from bench.schema import json_schema, upgrade
 
 ROOT = Path(__file__).parents[1]
 VALIDATOR = jsonschema.Draft202012Validator(json_schema.cell_schema())
 
 
 def test_the_committed_file_is_what_the_code_makes():
-    assert json.loads(json_schema.FILE.read_text("utf-8")) == json_schema.cell_schema(), "python -m bench.json_schema"
+    assert json.loads(json_schema.FILE.read_text("utf-8")) == json_schema.cell_schema(), (
+        "python -m bench.schema.json_schema"
+    )
     jsonschema.Draft202012Validator.check_schema(json_schema.cell_schema())
 
 

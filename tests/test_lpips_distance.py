@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from bench.cli import main
-from bench.lpips_distance import Lpips
-from bench.paired import compare, summary
+from bench.quality.lpips_distance import Lpips
+from bench.quality.paired import compare, summary
 from models.errors import InputError
 
 

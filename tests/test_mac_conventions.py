@@ -8,7 +8,7 @@ import torch
 
 import methods
 import models
-from bench.mac_conventions import CONVENTIONS, executed
+from bench.cost.mac_conventions import CONVENTIONS, executed
 from methods.plan import OFFSET, Plan, Span, from_mask, uncached
 from models.dit import DiT
 from models.uvit import UViT

@@ -1,10 +1,11 @@
 import pytest
 
 import methods
-from bench import memory, plain
+from bench import plain
 from bench.compiled import prepare
 from bench.executor import Executor
 from bench.sampling import balanced_labels, seeded_noise
+from bench.timing import memory
 from methods.plan import OFFSET, Plan, Span
 from models.dit import DiT
 from models.uvit import UViT

@@ -12,7 +12,7 @@ from file_server import Files, serving
 from safetensors.torch import save_file
 
 import models
-from bench.cost import plan_macs
+from bench.cost.plan_cost import plan_macs
 from methods.plan import uncached
 from models.errors import InputError
 from models.official import Download, Official, weights_file

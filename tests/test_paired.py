@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.paired import (
+from bench.quality.paired import (
     compare,
     decibels,
     latent_cosine,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench import precision_recall as module
-from bench.precision_recall import precision_recall
+from bench.quality import precision_recall as module
+from bench.quality.precision_recall import precision_recall
 
 
 def features(n, seed, scale=1.0):

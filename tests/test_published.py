@@ -8,13 +8,14 @@ from test_report import HOSTILE, Page
 
 import methods
 import models
-from bench import published, report_published
+from bench import published
 from bench.cells import Cell, Part
-from bench.mac_conventions import CONVENTIONS
+from bench.cost.mac_conventions import CONVENTIONS
 from bench.protocol import Protocol
 from bench.published import Published, Source, is_setting_of
-from bench.report import write_report
-from bench.report_format import INCEPTION_SHA256
+from bench.report import published as report_published
+from bench.report.format import INCEPTION_SHA256
+from bench.report.page import write_report
 from models.errors import InputError
 
 ROWS = published.load()

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import extractors, published_statistics, reference
+from bench import extractors
 from bench.cli import main
 from bench.extractors import inception
-from bench.features import FeatureSet
+from bench.features import published_statistics, reference
+from bench.features.feature_set import FeatureSet
 from models.errors import InputError
 
 

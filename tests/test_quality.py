@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench import inception_score as inception_scores
-from bench import quality, reference
-from bench.features import FeatureSet
-from bench.frechet import frechet_distance
-from bench.inception_score import inception_score
-from bench.jackknife import jackknife_groups
-from bench.kernel_distance import kernel_distance
-from bench.precision_recall import precision_recall
+from bench.features import reference
+from bench.features.feature_set import FeatureSet
+from bench.quality import inception_score as inception_scores
+from bench.quality import metrics
+from bench.quality.frechet import frechet_distance
+from bench.quality.inception_score import inception_score
+from bench.quality.jackknife import jackknife_groups
+from bench.quality.kernel_distance import kernel_distance
+from bench.quality.precision_recall import precision_recall
 from models.errors import InputError
 
 CLASSES = 4
@@ -23,7 +24,7 @@ CENTRES = 3 * torch.eye(CLASSES, 6)
 
 def evaluate(samples, real, labels, **options):
     """Against features of real images."""
-    return quality.evaluate(samples, reference.from_features(real, "real"), labels, **options)
+    return metrics.evaluate(samples, reference.from_features(real, "real"), labels, **options)
 
 
 def labels_of(n):
@@ -81,7 +82,7 @@ def test_jackknife_of_the_other_metrics_equals_computing_again(monkeypatch):
     labels = labels_of(100)
     groups = jackknife_groups(100, labels.numpy())
     scores = inception_scores.inception_score_with_error(samples.logits, groups)
-    accuracy = quality.accuracy_with_error(samples.logits, labels.numpy(), groups)
+    accuracy = metrics.accuracy_with_error(samples.logits, labels.numpy(), groups)
     for g in (0, 7, 31):
         rest = torch.from_numpy(groups != g)
         assert scores["is_jackknife"][g] == pytest.approx(inception_score(samples.logits[rest]))
@@ -183,7 +184,7 @@ def test_statistics_alone_give_the_frechet_distances_and_say_what_is_missing():
     samples, real = with_spatial(feature_set(200, 1)), with_spatial(feature_set(300, 2))
     whole = evaluate(samples, real, labels_of(200))
     statistics = replace(reference.from_features(real, "published"), features=None, spatial=None, samples=None)
-    found = quality.evaluate(samples, statistics, labels_of(200))
+    found = metrics.evaluate(samples, statistics, labels_of(200))
     assert found["fd"] == pytest.approx(whole["fd"])
     assert [found[name] for name in ("sfd", "precision", "recall", "kid", "reference_samples")] == [None] * 5
     assert found["omitted"]["kid"] == "the reference 'published' holds statistics, no features"
@@ -194,7 +195,7 @@ def test_features_of_a_part_of_the_reference_leave_its_moments_alone():
     """ADM's files hold moments of the whole data set, and 10,000 of its images for precision, recall and KID."""
     samples, real = feature_set(200, 1), feature_set(300, 2)
     part = replace(reference.from_features(real, "part"), features=real.pool[:5])  # fewer than dimensions
-    found, whole = quality.evaluate(samples, part, None), evaluate(samples, real, None)
+    found, whole = metrics.evaluate(samples, part, None), evaluate(samples, real, None)
     assert found["fd"] == pytest.approx(whole["fd"])
     assert found["precision"] != whole["precision"]
     assert found["precision_recall_reference"] == 5

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import reference
-from bench.features import FeatureSet
-from bench.quality import evaluate
-from bench.quality_difference import METRICS, differences, over_seeds
+from bench.features import reference
+from bench.features.feature_set import FeatureSet
+from bench.quality.difference import METRICS, differences, over_seeds
+from bench.quality.metrics import evaluate
 from models.errors import InputError
 
 LABELS = torch.arange(128) % 4

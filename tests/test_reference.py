@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import reference
-from bench.features import FeatureSet
-from bench.frechet import Moments
-from bench.reference import Reference
+from bench.features import reference
+from bench.features.feature_set import FeatureSet
+from bench.features.reference import Reference
+from bench.quality.frechet import Moments
 from models.errors import InputError
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bench.report import write_report
-from bench.report_figures import write_figures
-from bench.report_provenance import commands
+from bench.report.figures import write_figures
+from bench.report.page import write_report
+from bench.report.provenance import commands
 from bench.results import read_results
 from models.errors import InputError
 
@@ -274,8 +274,11 @@ def test_figures_of_nothing_are_bad_input(tmp_path):
 
 
 def test_reporting_does_not_measure():
-    code = "import sys, bench.report, bench.report_figures; print(*(m for m in sys.modules if m.startswith('bench.')))"
+    code = (
+        "import sys, bench.report.page, bench.report.figures;"
+        "print(*(m.__file__ for name, m in sys.modules.items() if name.startswith('bench')))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
-    sources = [(ROOT / (name.replace(".", "/") + ".py")).read_text() for name in done.stdout.split()]
+    sources = [Path(file).read_text() for file in done.stdout.split()]
     assert len(sources) > 10
     assert not [text for text in sources if re.search(r"^\s*(import|from) (torch|methods|time)\b", text, re.MULTILINE)]

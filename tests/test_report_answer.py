@@ -4,11 +4,11 @@ import cell_factory as factory
 import pytest
 
 from bench import pareto
-from bench.report import write_report
-from bench.report_answer import answer
-from bench.report_format import family_name, figure, plus_minus
-from bench.report_group import groups_of
-from bench.report_markers import SHAPES, marker, styles
+from bench.report.answer import answer
+from bench.report.format import family_name, figure, plus_minus
+from bench.report.group import groups_of
+from bench.report.markers import SHAPES, marker, styles
+from bench.report.page import write_report
 
 
 def answer_of(cells):

@@ -2,8 +2,8 @@
 
 import cell_factory as factory
 
-from bench.report_group import Group
-from bench.report_quality import quality_columns
+from bench.report.group import Group
+from bench.report.quality import quality_columns
 from bench.results import frame
 
 

@@ -5,10 +5,10 @@ import pytest
 from test_report import HOSTILE, Page
 
 from bench import pareto
-from bench.report import write_report
-from bench.report_group import groups_of
-from bench.report_speed import batch_table, conditions, speed_table, warned
-from bench.report_tables import table_of
+from bench.report.group import groups_of
+from bench.report.page import write_report
+from bench.report.speed import batch_table, conditions, speed_table, warned
+from bench.report.tables import table_of
 from bench.results import read_results
 
 

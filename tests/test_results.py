@@ -8,7 +8,7 @@ import pytest
 from cell_factory import cell, not_ok, suite_of, write
 
 from bench import results
-from bench.cell_schema import read_cell
+from bench.schema.cell import read_cell
 from models.errors import InputError
 
 CONTRACT = [

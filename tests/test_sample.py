@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tiny_suite import command, ditbench, environment
 
 from bench import cli
-from bench.image_digest import image_digests
+from bench.images.digest import image_digests
 from bench.sample_suite import own_device, worker_share
 from models.errors import InputError
 

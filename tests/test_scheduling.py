@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from bench.progress import Progress, duration
-from bench.quiet_lock import QuietLock
 from bench.scheduler import crash
+from bench.timing.quiet_lock import QuietLock
 
 
 class Terminal(io.StringIO):

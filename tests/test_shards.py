@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.image_digest import image_digests, set_sha256
-from bench.shards import TARGET, Shards, pieces, ranges
+from bench.images.digest import image_digests, set_sha256
+from bench.measuring.shards import TARGET, Shards, pieces, ranges
 
 INDICES = range(8, 12)
 

@@ -3,9 +3,9 @@
 import pytest
 
 import methods
-from bench import speed
-from bench.contenders import Contender
-from bench.cost import plan_macs
+from bench.cost.plan_cost import plan_macs
+from bench.timing import speed
+from bench.timing.contenders import Contender
 from methods.plan import uncached
 from models.dit import DiT
 

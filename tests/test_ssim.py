@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 
-from bench import ssim as module
-from bench.ssim import ssim
+from bench.quality import ssim as module
+from bench.quality.ssim import ssim
 from models.errors import InputError
 
 

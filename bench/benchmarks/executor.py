@@ -22,13 +22,13 @@ from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.interleaved import Times, interleave
 from bench.benchmarks.published_loop import PublishedLoop
 from bench.compiled import Execution, prepare
-from bench.cost import plan_macs
+from bench.cost.plan_cost import plan_macs
 from bench.environment import environment
 from bench.executor import Executor
 from bench.files import write_json
 from bench.sampling import balanced_labels, make_plan, seeded_noise
-from bench.statistics import Interval, median_interval, ratio_interval
-from bench.stopwatch import quiet_interpreter
+from bench.timing.statistics import Interval, median_interval, ratio_interval
+from bench.timing.stopwatch import quiet_interpreter
 from methods.plan import Plan, from_mask
 from models.dit import DiT
 

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.duel import checkout
 from bench.environment import environment
 from bench.files import write_json
+from bench.gate.duel import checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "results" / "benchmarks" / "gate_power.json"

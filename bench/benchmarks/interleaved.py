@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.statistics import median_interval, ratio_interval
+from bench.timing.statistics import median_interval, ratio_interval
 
 CLOCKS = {"wall": time.perf_counter_ns, "process": time.process_time_ns}
 Times = dict[str, dict[str, list[int]]]  # clock -> call -> ns, one a round

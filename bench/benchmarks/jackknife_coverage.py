@@ -20,9 +20,9 @@ from scipy.stats import beta
 
 from bench.environment import environment
 from bench.files import write_json
-from bench.frechet import Moments, Target
-from bench.frechet_uncertainty import SIZES, extrapolate
-from bench.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference, quantile
+from bench.quality.frechet import Moments, Target
+from bench.quality.frechet_uncertainty import SIZES, extrapolate
+from bench.quality.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference, quantile
 
 SETTINGS = ((16, 256), (16, 1024), (64, 512), (64, 2048), (128, 1024))  # dimensions, samples
 REPEATS = 300

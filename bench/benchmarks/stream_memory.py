@@ -1,10 +1,10 @@
 """Peak memory of sampling against the number of samples: `python -m bench.benchmarks.stream_memory [OUT]`.
 
-The pipeline is the suite's own (bench/stream.py): a tiny denoiser samples latents, a synthetic decoder makes colour
-images of 64x64 pixels of them, a tiny extractor makes features of these, and latents and features go to shards on disk.
-Each number of samples runs in a process of its own, which reports the kernel's high-water mark of its resident memory
-before the first sample (`before_mb`), after all shards are written (`stream_mb`) and after all features were loaded for
-the metrics (`features_mb`).
+The pipeline is the suite's own (bench/measuring/stream.py): a tiny denoiser samples latents, a synthetic decoder
+makes colour images of 64x64 pixels of them, a tiny extractor makes features of these, and latents and features go to
+shards on disk. Each number of samples runs in a process of its own, which reports the kernel's high-water mark of its
+resident memory before the first sample (`before_mb`), after all shards are written (`stream_mb`) and after all
+features were loaded for the metrics (`features_mb`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from bench.cells import Cell, Part, Settings
 from bench.environment import environment
 from bench.extractors import Extractor
 from bench.files import write_json
-from bench.instruments import Instruments
-from bench.latents import Latents
-from bench.memory import MB, high_water_mark
+from bench.measuring.instruments import Instruments
+from bench.measuring.latents import Latents
+from bench.measuring.stream import Stream
 from bench.protocol import Protocol
-from bench.quiet_lock import QuietLock
-from bench.stream import Stream
+from bench.timing.memory import MB, high_water_mark
+from bench.timing.quiet_lock import QuietLock
 from models.autoencoders import Autoencoder
 from models.dit import DiT
 from models.spec import ModelSpec

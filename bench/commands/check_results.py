@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench.check_results import check
+    from bench.validation.results import check
 
     problems = check(list(dict.fromkeys(args.directories)))
     print("\n".join([*problems, f"{len(problems)} problems"]) if problems else "nothing wrong")

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from bench.change import LIMIT
+from bench.comparison.change import LIMIT
 from models.errors import InputError
 
 HELP = "compare two directories of results cell by cell: better, worse, same, unresolved, new, gone, stale"
@@ -25,9 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench import compare_text
-    from bench.compare import compare
-    from bench.compare_page import write_page
+    from bench.comparison import text as compare_text
+    from bench.comparison.compare import compare
+    from bench.comparison.page import write_page
     from bench.results import read_results
 
     if not 1 <= args.factor < float("inf"):

@@ -39,9 +39,9 @@ def extraction_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench import evaluation
-    from bench.evaluation_table import table
-    from bench.label_file import read_labels
+    from bench.features import evaluation
+    from bench.features.evaluation_table import table
+    from bench.images.labels import read_labels
 
     prepare(args)
     if args.features == "none" and not args.paired:
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
 def pairs(args: argparse.Namespace) -> dict[str, Any]:
     """The paired metrics."""
-    from bench import evaluation
-    from bench.lpips_distance import Lpips
+    from bench.features import evaluation
+    from bench.quality.lpips_distance import Lpips
 
     perceptual = Lpips(args.lpips, device=args.device) if args.lpips else None
     return evaluation.compare_pairs(args.samples, args.reference, args.batch, perceptual)

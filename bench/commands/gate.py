@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from models.errors import InputError
 
 if TYPE_CHECKING:
-    from bench.gate import Duels
+    from bench.gate.decision import Duels
 
 HELP = "check a run against a baseline: exit code 0 if nothing moved, 1 if something did or could not be told"
 
@@ -31,9 +31,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench import baseline, gate_text
     from bench.files import write_bytes
-    from bench.gate import gate
+    from bench.gate import baseline
+    from bench.gate import text as gate_text
+    from bench.gate.decision import gate
     from bench.results import read_results
 
     if not 0 < args.seconds < float("inf"):
@@ -58,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
 
 def duels(stack: contextlib.ExitStack, reference: str, seconds: float) -> Duels:
     """Duels of a commit's code against this checkout's; the processes end with `stack`."""
-    from bench.cell_schema import Cell
-    from bench.change import Change
-    from bench.duel import Duel, checkout
-    from bench.gate import confirmed
+    from bench.comparison.change import Change
+    from bench.gate.decision import confirmed
+    from bench.gate.duel import Duel, checkout
+    from bench.schema.cell import Cell
 
     tree = stack.enter_context(checkout(reference))
     duel = stack.enter_context(Duel(tree, Path(__file__).resolve().parents[2]))

@@ -10,7 +10,7 @@ from typing import Any
 import methods
 import models
 from bench import plugins, suite
-from bench.cost import plan_macs
+from bench.cost.plan_cost import plan_macs
 from methods.plan import uncached
 from models.errors import expect_one_of
 from models.spec import ModelSpec, build_empty

@@ -12,7 +12,7 @@ from typing import Any
 import methods
 import models
 from bench import plan_text, plugins
-from bench.cost import plan_macs
+from bench.cost.plan_cost import plan_macs
 from bench.executor import Executor
 from bench.files import write_bytes
 from bench.sampling import make_plan

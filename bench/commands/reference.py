@@ -29,10 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench import evaluation, extractors
-    from bench import reference as references
-    from bench.images import open_images
-    from bench.reference_images import reference_of
+    from bench import extractors
+    from bench.features import evaluation, reference
+    from bench.features.reference_images import reference_of
+    from bench.images.source import open_images
 
     prepare(args)
     out = Path(args.out)
@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
         images = open_images(args.source, extractor.channels)
         made = reference_of(images, extractor, out.stem, args.batch, args.keep)
     else:
-        made = references.load(args.source)
+        made = reference.load(args.source)
         if made.features is None and made.fingerprint.startswith(f"{args.features}:"):
             extractor = extractors.build(args.features, weights=args.weights, device=args.device)
-            made = references.load(args.source, features=args.features, extractor=extractor)
+            made = reference.load(args.source, features=args.features, extractor=extractor)
     made.save(out)
     features = 0 if made.features is None else len(made.features)
     images_of = "an unstated number of" if made.samples is None else f"{made.samples:,}"

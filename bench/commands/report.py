@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench.report import write_report
+    from bench.report.page import write_report
 
     print(write_report(args.directory, args.out))
     return 0

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import plugins, suite
-from bench.cell_schema import STATUSES
 from bench.cells import Settings
 from bench.compiled import COMPILED, Execution
 from bench.environment import cores
 from bench.protocol import AUTO
 from bench.run import run_suite
+from bench.schema.cell import STATUSES
 from bench.selection import select
 from models.errors import InputError, expect_one_of
 
@@ -101,7 +101,8 @@ def quality_overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> int:
     """Print what the run would do and cost."""
-    from bench import device_rates, dry_run
+    from bench.cost import dry_run
+    from bench.timing import device_rates
 
     device = device_rates.read(args.rates, args.dtype)
     for reason in (broken := plugins.load(plugins.files(args.plugin))).values():

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from bench.extractors.extractor import Extractor, exact_float32
-from bench.fidelity_library import library
+from bench.quality.fidelity_library import library
 from models.checkpoint import load_into, sha256
 
 SIZE = 224

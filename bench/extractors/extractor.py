@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.features import require_images
+from bench.features.feature_set import require_images
 from models.errors import InputError
 
 

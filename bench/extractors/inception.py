@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from bench.environment import cores
 from bench.extractors.extractor import Extractor, exact_float32
-from bench.fidelity_library import library
+from bench.quality.fidelity_library import library
 from models.checkpoint import load_tensors, read_tensors, sha256
 from models.errors import InputError
 from models.fetch import fetch

@@ -11,8 +11,8 @@ from typing import Any
 
 import jinja2
 
-from bench import report_tables
 from bench.files import write_bytes
+from bench.report import tables
 from bench.results import csv_bytes, frame
 from bench.site.feed import entries
 from bench.site.pages import Site
@@ -90,5 +90,5 @@ def _tables(runs: Sequence[Run]) -> Any:
         table = frame(run.results.cells, run.analysis)
         yield f"data/{run.page}.csv", csv_bytes(table)
         yield f"data/{run.page}.json", table.to_json(orient="records", indent=1).encode()
-        yield f"data/{run.page}.md", report_tables.markdown(run.groups).encode()
-        yield f"data/{run.page}.tex", report_tables.latex(run.groups).encode()
+        yield f"data/{run.page}.md", tables.markdown(run.groups).encode()
+        yield f"data/{run.page}.tex", tables.latex(run.groups).encode()

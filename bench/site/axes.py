@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cell_schema import Cell
-from bench.report_axes import MEASURES
-from bench.report_group import Group
+from bench.report.axes import MEASURES
+from bench.report.group import Group
+from bench.schema.cell import Cell
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from bench import pareto
-from bench.cell_schema import look_up
-from bench.report_format import family_name
-from bench.report_group import Group
-from bench.report_markers import styles
-from bench.report_tables import table_of
+from bench.report.format import family_name
+from bench.report.group import Group
+from bench.report.markers import styles
+from bench.report.tables import table_of
+from bench.schema.cell import look_up
 from bench.site import axes
 
-# Names that plotly gives to the shapes of bench.report_markers
+# Names that plotly gives to the shapes of bench.report.markers
 SYMBOLS = {"circle": "circle", "square": "square", "triangle": "triangle-up", "diamond": "diamond", "star": "star",
            "down": "triangle-down", "pentagon": "pentagon", "cross": "cross", "hexagon": "hexagon"}  # fmt: skip
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bench.cell_schema import Cell
 from bench.results import one_line
+from bench.schema.cell import Cell
 from bench.site.runs import Run, time_of
 
 NAMESPACE = uuid.UUID("5b0c2b5e-6c55-5d0b-9f0e-0d7d1b6f9a10")  # of this feed's identifiers

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bench import report_heatmaps, report_provenance, report_published, report_samples, report_speed, report_tables
-from bench.cell_schema import Cell
-from bench.compare import compare
-from bench.compare_text import COLUMNS, MEANING, by_weight, factor, summary
-from bench.report_answer import answer
-from bench.report_format import duration, family_name
-from bench.report_group import Group
-from bench.report_plots import ParetoPlot, measures_of
+from bench.comparison.compare import compare
+from bench.comparison.text import COLUMNS, MEANING, by_weight, factor, summary
+from bench.report import heatmaps, provenance, samples, speed, tables
+from bench.report import published as report_published
+from bench.report.answer import answer
+from bench.report.format import duration, family_name
+from bench.report.group import Group
+from bench.report.plots import ParetoPlot, measures_of
+from bench.schema.cell import Cell
 from bench.site.chart import chart
 from bench.site.names import Names
 from bench.site.runs import Run, machine_of, machines_of
@@ -40,7 +41,7 @@ class Part:
     @cached_property
     def table(self) -> tuple[list[Any], list[Any]]:
         """Columns, and (cell, row id, shown) of the part's cells."""
-        columns, rows = report_tables.page_rows(self.group)
+        columns, rows = tables.page_rows(self.group)
         wanted = {cell["slug"] for cell in self.cells}
         return columns, [row for row in rows if row[0]["slug"] in wanted]
 
@@ -69,7 +70,7 @@ class Part:
 
     @property
     def conditions(self) -> str:
-        return report_speed.conditions(self.group)
+        return speed.conditions(self.group)
 
     @cached_property
     def answer(self) -> Any:
@@ -80,13 +81,13 @@ class Part:
         return report_published.lines(self.group)
 
     @property
-    def heat_maps(self) -> list[report_heatmaps.HeatMap]:
-        return [report_heatmaps.heat_map(cell) for cell in self.cells if report_heatmaps.has_plan(cell)]
+    def heat_maps(self) -> list[heatmaps.HeatMap]:
+        return [heatmaps.heat_map(cell) for cell in self.cells if heatmaps.has_plan(cell)]
 
     @property
-    def strips(self) -> list[report_samples.Strip]:
+    def strips(self) -> list[samples.Strip]:
         names = {cell["method"] for cell in self.cells}
-        return [s for s in report_samples.strips(self.group, self.run.results.directory) if s.name in names]
+        return [s for s in samples.strips(self.group, self.run.results.directory) if s.name in names]
 
 
 class Site:
@@ -123,10 +124,10 @@ class Site:
             "title": run.title, "run": run, "parts": parts, "comparisons": comparisons,
             "unfinished": [c for c in run.results.cells if c["status"] != "ok"],
             "sources": report_published.sources(run.groups),
-            "protocol": report_provenance.protocol_facts(run.results),
-            "settings": report_provenance.settings_facts(run.results),
-            "machine": report_provenance.environment_facts(run.results),
-            "random_weights": report_provenance.has_random_weights(run.results),
+            "protocol": provenance.protocol_facts(run.results),
+            "settings": provenance.settings_facts(run.results),
+            "machine": provenance.environment_facts(run.results),
+            "random_weights": provenance.has_random_weights(run.results),
             "duration": duration,
         }  # fmt: skip
         return Page(f"suite/{run.page}.html", "suite.html", context)
@@ -135,10 +136,10 @@ class Site:
         """A page about a model, a method or a machine: its cells in every group that has some."""
         parts = list(some_of(self.parts, belongs))
         cells = [cell for part in parts for cell in part.cells]
-        context = {"title": name, "kind": kind, "parts": parts, "plan_legend": report_heatmaps.legend_of(cells)}
+        context = {"title": name, "kind": kind, "parts": parts, "plan_legend": heatmaps.legend_of(cells)}
         if kind == "machine":
             first = next(cell for cell in cells)
-            context["facts"] = report_provenance.flat(first.get("environment") or {})
+            context["facts"] = provenance.flat(first.get("environment") or {})
         return Page(f"{kind}/{page}.html", f"{kind}.html", context)
 
     def _comparisons(self) -> Iterator[Page]:

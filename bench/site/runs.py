@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.cell_schema import Cell, look_up
 from bench.ranking import ranked
-from bench.report_group import Analysis, Group, groups_of
+from bench.report.group import Analysis, Group, groups_of
 from bench.results import Results, read_results
+from bench.schema.cell import Cell, look_up
 from bench.site.names import Names, clipped
 from models.errors import InputError
 

@@ -10,7 +10,7 @@ from models.training import digits
 def write_references(features: str) -> None:
     """Extract all 5,000 digits again for every model whose images are judged by the extractor `features`."""
     from bench import extractors
-    from bench.features import extract_features
+    from bench.features.feature_set import extract_features
 
     images, _ = digits.load()
     chosen = {reference_file(s) for s in map(spec, names()) if s.features == features and s.reference}

@@ -1,0 +1,1 @@
+"""Two runs compared, and the hashes of the code that made them."""

@@ -1,0 +1,1 @@
+"""Work, bytes and hours, from structure alone."""

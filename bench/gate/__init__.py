@@ -1,0 +1,1 @@
+"""The gate for changes: checks, duels, the committed baseline."""

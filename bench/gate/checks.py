@@ -1,0 +1,136 @@
+"""The gate's checks of what must not move: two results of one cell, one finding a check. Reads; never measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.schema.cell import PLAN_MARKS, Cell, look_up
+
+PASS, FAIL, UNRESOLVED = "pass", "fail", "unresolved"
+# Another processor rounds differently, and a trajectory carries that on; a changed formula moves more.
+LATENTS, TOKENS, METRICS = 1e-3, 1e-3, 1e-2
+FRACTION = 1e-5
+EXACT = ("plan.nfe", "plan.branches_computed", "work.macs", "work.macs_baseline", "work.cache_bytes")
+RELATIVE = ("fd", "sfd", "is", "psnr", "ssim", "latent_error")
+SHARES = ("accuracy", "precision", "recall")  # of the samples: two may fall on the other side of a border
+
+Outcome = tuple[str, str]  # verdict, and for people where it moved and by how much
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one check of one cell ended."""
+
+    model: str
+    slug: str
+    check: str
+    verdict: str
+    detail: str = ""
+
+
+def check_cell(base: Cell, new: Cell) -> list[Finding]:
+    """Status first; plan, work, tokens, latents and metrics of a cell that is ok in both."""
+    name = (new["model"], new["slug"])
+    if base["status"] != new["status"]:
+        detail = f"was {base['status']}, is {new['status']}: {new.get('reason') or 'no reason'}"
+        return [Finding(*name, "status", FAIL, detail)]
+    if new["status"] != "ok":
+        return [Finding(*name, "status", PASS)]
+    checks = (plan, work, tokens, latents, metrics)
+    return [Finding(*name, check.__name__, *check(base, new)) for check in checks]
+
+
+def plan(base: Cell, new: Cell) -> Outcome:
+    """Every decision as it was; names the first evaluation and branch that is not."""
+    before, after = (look_up(cell, "plan.rows") or [] for cell in (base, new))
+    if [len(row) for row in before] != [len(row) for row in after]:
+        return FAIL, f"{len(after)} evaluations, was {len(before)}, or another number of branches"
+    moved = [(k, j) for k, row in enumerate(after) for j, mark in enumerate(row) if mark != before[k][j]]
+    if not moved:
+        return PASS, ""
+    k, j = moved[0]
+    was, now = PLAN_MARKS[before[k][j]], PLAN_MARKS[after[k][j]]
+    return FAIL, f"{place(k, j)} was {was}, is {now}; {len(moved)} of {sum(map(len, after))} decisions differ"
+
+
+def place(k: int, j: int) -> str:
+    """A branch in words: `evaluation 3, block 5 mlp`."""
+    return f"evaluation {k}, block {j // 2} {'mlp' if j % 2 else 'attn'}"
+
+
+def work(base: Cell, new: Cell) -> Outcome:
+    """MACs, counts of branches and bytes kept, exactly; fractions as far as a baseline keeps their digits."""
+    for path in EXACT:
+        was, now = look_up(base, path), look_up(new, path)
+        fractions = isinstance(was, float) and isinstance(now, float)
+        if was != now and not (fractions and math.isclose(was, now, rel_tol=FRACTION)):
+            return FAIL, f"{path} was {was}, is {now}"
+    return PASS, ""
+
+
+def tokens(base: Cell, new: Cell) -> Outcome:
+    """Sizes of the tokens after every branch; names the first that moved."""
+    tables = fingerprints("tokens", base, new)
+    if isinstance(tables, str):
+        return UNRESOLVED, tables
+    before, after = tables
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = np.abs(after - before) / np.abs(before)
+    moved = (np.isnan(before) != np.isnan(after)) | (change > TOKENS)
+    if not moved.any():
+        return PASS, ""
+    k, j = (int(i) for i in np.argwhere(moved)[0])
+    by = "are no longer there" if np.isnan(change[k, j]) else f"moved by {change[k, j]:.1e} of their size"
+    return FAIL, f"{place(k, j)}: tokens {by}; {int(moved.sum())} of {moved.size} moved by more than {TOKENS:g}"
+
+
+def latents(base: Cell, new: Cell) -> Outcome:
+    """Final latents of the measured path, relative to their size."""
+    tables = fingerprints("latents", base, new)
+    if isinstance(tables, str):
+        return UNRESOLVED, tables
+    before, after = tables
+    change = float(np.linalg.norm(after - before) / np.linalg.norm(before))
+    if change <= LATENTS:
+        return PASS, ""
+    worst = int(np.linalg.norm(after - before, axis=1).argmax())
+    return FAIL, f"latents moved by {change:.1e} of their size (most in sample {worst}), tolerance {LATENTS:g}"
+
+
+def fingerprints(part: str, base: Cell, new: Cell) -> tuple[np.ndarray, np.ndarray] | str:
+    """The two tables, absent entries as NaN; or why they cannot be compared."""
+    found = [look_up(cell, f"fingerprint.{part}") for cell in (base, new)]
+    if None in found:
+        return f"no fingerprint in {'BASE' if found[0] is None else 'NEW'}: [protocol] fingerprint asks for one"
+    tables = [np.array([[np.nan if v is None else v for v in row] for row in table], float) for table in found]
+    if tables[0].shape != tables[1].shape:
+        return f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
+    return tables[0], tables[1]
+
+
+def metrics(base: Cell, new: Cell) -> Outcome:
+    """Quality of the same seeds."""
+    samples = [look_up(cell, "quality.samples") for cell in (base, new)]
+    if samples[0] != samples[1]:
+        return FAIL, f"{samples[1]} samples, was {samples[0]}"
+    for name in (*RELATIVE, *SHARES):
+        was, now = (look_up(cell, f"quality.{name}") for cell in (base, new))
+        if (was is None) != (now is None):
+            return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
+        if was is not None and abs(now - was) > (METRICS * abs(was) if name in RELATIVE else 2 / samples[0]):
+            return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
+    return PASS, ""
+
+
+def shown(value: Any) -> str:
+    return "absent" if value is None else f"{value:.6g}"
+
+
+def worst(findings: Sequence[Finding]) -> str:
+    verdicts = {finding.verdict for finding in findings}
+    return next((word for word in (FAIL, UNRESOLVED) if word in verdicts), PASS)

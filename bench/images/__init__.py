@@ -1,0 +1,1 @@
+"""Images from outside: folders, arrays, labels, and one digest of a set."""

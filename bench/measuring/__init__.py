@@ -1,0 +1,1 @@
+"""Measuring one cell: its samples, quality, memory and timing."""

@@ -1,0 +1,1 @@
+"""Quality metrics and how far they can be trusted."""

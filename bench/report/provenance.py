@@ -1,0 +1,125 @@
+"""Where the numbers come from: protocol, settings, machine, and the command that makes them again."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.report.format import duration, percent
+from bench.results import Results
+from bench.schema.cell import Cell, look_up
+
+Facts = list[tuple[str, str]]
+SUITES = Path(__file__).parents[1] / "suites"  # the shipped ones
+
+
+def protocol_facts(results: Results) -> Facts:
+    """Protocol version, suite, counts, and how the timing went."""
+    cells = results.cells
+    counts = Counter(cell["status"] for cell in cells)
+    facts = [
+        ("Suite", str(results.suite.get("suite") or _values(cells, "suite") or "unknown")),
+        ("Suite file, SHA-256 from", str(results.suite.get("sha256") or "not recorded")[:16]),
+        ("Protocol version", _values(cells, "protocol")),
+        ("Cells", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"),
+        ("Time spent in cells", duration(sum(cell.get("seconds") or 0 for cell in cells))),
+        ("Finished", _period([cell["finished"] for cell in cells if cell.get("finished")])),
+    ]  # fmt: skip
+    for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
+        facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
+    rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
+    facts += [(_title(f"protocol {key}"), str(value)) for key, value in flat(rules) if value is not None]
+    return [*facts, *_round_facts(cells)]
+
+
+def _period(times: list[str]) -> str:
+    """The first and the last of ISO 8601 times in UTC, to the minute."""
+    if not times:
+        return "not recorded"
+    ends = dict.fromkeys(time[:16].replace("T", " ") for time in (min(times), max(times)))
+    return " to ".join(ends) + " UTC"
+
+
+def _round_facts(cells: list[Cell]) -> Facts:
+    rounds = [rounds for cell in cells if (rounds := look_up(cell, "timing.rounds"))]
+    if not rounds:
+        return []
+    counts = sorted({len(r) for r in rounds})
+    every = [r for cell_rounds in rounds for r in cell_rounds if isinstance(r, dict)]
+    disturbed = sum(bool(r.get("interfered")) for r in every)
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    share = percent(disturbed / len(every)) if every else "unknown"
+    return [("Timed rounds a cell", span), ("Rounds in which another process interfered", share)]
+
+
+def settings_facts(results: Results) -> Facts:
+    """Settings, one line each; several values where cells differ."""
+    return _facts(results.cells, "settings")
+
+
+def has_random_weights(results: Results) -> bool:
+    """Whether any cell ran with random weights, so that its samples mean nothing and it has no quality."""
+    return any(look_up(cell, "settings.weights") == "random" for cell in results.cells)
+
+
+def environment_facts(results: Results) -> Facts:
+    """Machine and software, one line each; several values where cells differ."""
+    return _facts(results.cells, "environment")
+
+
+def _facts(cells: Iterable[Cell], part: str) -> Facts:
+    cells = list(cells)
+    names = list(dict.fromkeys(key for cell in cells for key, _ in flat(cell.get(part) or {})))
+    return [(_title(name), _values(cells, f"{part}.{name}")) for name in names]
+
+
+_ACRONYMS = {"cpu": "CPU", "gpu": "GPU", "os": "OS", "gb": "GB", "mb": "MB", "nfe": "NFE", "cuda": "CUDA"}
+
+
+def _title(name: str) -> str:
+    words = " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").replace(".", " ").split())
+    return words[:1].upper() + words[1:]
+
+
+def _values(cells: Iterable[Cell], dotted: str) -> str:
+    """The distinct values of a field; numbers that vary a lot (load) as a range."""
+    found = [value for cell in cells if (value := look_up(cell, dotted)) is not None]
+    distinct = list(dict.fromkeys(str(value) for value in found))
+    if dotted == "settings.guidance_channels" and not found:
+        return "all"
+    if len(distinct) > 4 and all(isinstance(value, int | float) for value in found):
+        return f"{min(found):g} to {max(found):g}"
+    shown = ", ".join(distinct[:4]) + (f" and {len(distinct) - 4} more" if len(distinct) > 4 else "")
+    return shown or "not recorded"
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> Facts:
+    """Names with dots, and the texts of their values."""
+    found: Facts = []
+    for key, value in table.items():
+        found += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", str(value))]
+    return found
+
+
+def commands(results: Results) -> Facts:
+    """(what it does, command line). The directory stands as it was given, so the lines work from the same place."""
+    name = str(results.suite.get("suite") or "")
+    shipped = name in {path.stem for path in SUITES.glob("*.toml")}
+    suite = name if shipped else "SUITE.toml"
+    source = "" if shipped else f", SUITE.toml being the file of the suite {name}".rstrip()
+    directory = shlex.quote(str(results.directory))
+    return [
+        (f"Go on with this run and write this page (finished cells are kept, a missing directory is begun{source})",
+         f"ditbench run {shlex.quote(suite)} --out {directory}{_options(results)}"),
+        ("Write this page again from the stored results", f"ditbench report {directory}"),
+    ]  # fmt: skip
+
+
+def _options(results: Results) -> str:
+    """The options without which the run would be another one."""
+    settings = results.suite.get("settings")
+    chosen = settings if isinstance(settings, dict) else {}
+    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None}
+    given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())

@@ -1,0 +1,130 @@
+"""Published numbers beside a group's own cells: matched by setting, in a table of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import published
+from bench.published import KNOWN_SIGMA, METRICS, UNITS, Published, Source
+from bench.report.format import MISSING, distance_name, figure, signed
+from bench.report.group import Group
+from bench.schema.cell import Cell, look_up
+
+NAMES = {"fid": "FID", "sfid": "sFID", "is": "IS", "precision": "Precision", "recall": "Recall"}
+OURS = {"fid": "fd", "sfid": "sfd"}  # the other metrics have the same key
+
+
+@dataclass(frozen=True)
+class Line:
+    """A published row as the page shows it; `why` says why no difference is drawn, empty where one is."""
+
+    method: str
+    source: str
+    citation: str
+    second_hand: bool
+    ours: str  # the cell of the same setting
+    metrics: str
+    differences: str
+    why: str
+    speed: str
+    our_speed: str
+    work: str
+    our_work: str
+    remarks: str
+
+
+def lines(group: Group) -> tuple[list[Line], list[Line]]:
+    """The model's published rows: those of a cell's setting, in the order of the cells, and the others."""
+    rows = [row for row in published.load() if row.model == group.model]
+    pairs = [(row, cell) for cell in group.cells for row in rows if published.is_setting_of(row, cell)]
+    matched = {id(row) for row, _ in pairs}
+    return [line_of(*pair) for pair in pairs], [line_of(row, None) for row in rows if id(row) not in matched]
+
+
+def sources(groups: Sequence[Group]) -> list[Source]:
+    """The sources of every row that a page about these groups shows."""
+    shown = {group.model for group in groups}
+    return list(dict.fromkeys(row.source for row in published.load() if row.model in shown))
+
+
+def line_of(row: Published, cell: Cell | None) -> Line:
+    why = "" if cell is None else reason_against(row, cell)
+    return Line(
+        method=row.method,
+        source=", ".join(part for part in (row.source.tag, row.table) if part),
+        citation=" ".join(part for part in (row.source.citation, row.source.url) if part),
+        second_hand=row.second_hand or row.source.second_hand,
+        ours="" if cell is None else cell["method"],
+        metrics=", ".join(_metric(row, name) for name in METRICS if name in row.metrics) or MISSING,
+        differences=MISSING if cell is None or why else differences(row, cell),
+        why=why,
+        speed=_speed(row),
+        our_speed=MISSING if cell is None else _our_speed(cell),
+        work=_work(row),
+        our_work=MISSING if cell is None else _our_work(row, cell),
+        remarks="; ".join(part for part in (row.note, *row.errata) if part),
+    )
+
+
+def reason_against(row: Published, cell: Cell) -> str:
+    """Why a published metric must not be subtracted from ours; empty where it may be."""
+    features = look_up(cell, "quality.features")
+    if features is None:
+        return "no quality was measured here"
+    if distance_name(cell) != "FID" or features != "adm":
+        return f"ours is in the features '{features}', which is not the published FID"
+    ours = look_up(cell, "quality.samples")
+    if row.samples != ours:
+        stated = "an unstated number of" if row.samples is None else f"{row.samples:,}"
+        return f"published from {stated} samples, ours from {ours:,}"
+    return ""
+
+
+def differences(row: Published, cell: Cell) -> str:
+    """Ours minus published, and in units of one run's spread over seeds: as stated, else the known one."""
+    found = []
+    for name, value in row.metrics.items():
+        ours = look_up(cell, f"quality.{OURS.get(name, name)}")
+        if ours is None:
+            continue
+        sigma, origin = row.sigma.get(name), "stated"
+        if sigma is None:
+            sigma, origin = KNOWN_SIGMA.get(name), "known"
+        units = f" ({signed((ours - value) / sigma, 2)} σ, {origin})" if sigma else ""
+        found.append(f"{NAMES[name]} {signed(ours - value)}{units}")
+    return ", ".join(found) or MISSING
+
+
+def _metric(row: Published, name: str) -> str:
+    spread = f" ± {row.sigma[name]:g}" if name in row.sigma else ""
+    return f"{NAMES[name]} {row.metrics[name]:g}{spread}"
+
+
+def _speed(row: Published) -> str:
+    parts = []
+    if row.latency_s is not None:
+        batch = "batch not stated" if row.batch is None else f"batch {row.batch}"
+        parts.append(f"{row.latency_s:g} s ({row.hardware or 'hardware not stated'}, {batch})")
+    if row.speedup is not None:
+        parts.append(f"{row.speedup:g}×")
+    return ", ".join(parts) or MISSING
+
+
+def _our_speed(cell: Cell) -> str:
+    latency, speedup = look_up(cell, "timing.latency_ms.median"), look_up(cell, "timing.speedup.median")
+    parts = [] if latency is None else [f"{figure(latency / 1e3)} s (batch {look_up(cell, 'timing.batch')})"]
+    return ", ".join([*parts, *([] if speedup is None else [f"{speedup:.2f}×"])]) or MISSING
+
+
+def _work(row: Published) -> str:
+    parts = [] if row.macs_t is None else [f"{row.macs_t:g} T{UNITS[row.convention]} ({row.convention})"]
+    return ", ".join([*parts, *([] if row.flops_speedup is None else [f"÷ {row.flops_speedup:g}"])]) or MISSING
+
+
+def _our_work(row: Published, cell: Cell) -> str:
+    """Our plan's work in the unit that the row is in."""
+    count = (look_up(cell, "work.macs_conventions") or {}).get(row.convention)
+    if row.macs_t is None or not isinstance(count, (int, float)):
+        return MISSING
+    return f"{count / 1e12:.2f} T{UNITS[row.convention]}"

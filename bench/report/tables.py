@@ -1,0 +1,167 @@
+"""The results table: for the page (sortable), as Markdown and as LaTeX. One column, one protocol, one sample count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report.column import Column, Row
+from bench.report.format import MISSING, duration, figure, percent, plus_minus, signed
+from bench.report.group import Group
+from bench.report.quality import quality_columns
+from bench.report.speed import latency, measured_speedup, times
+from bench.results import frame, one_line
+from bench.schema.cell import Cell
+
+
+def columns(group: Group) -> list[Column]:
+    """The columns of a group's table; those that no cell fills are left out by `used_columns`."""
+    d = group.distance
+    return [
+        Column("Verdict", "front, dominated or undecided within the 95 % intervals", _verdict, "pareto", True),
+        Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
+               lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
+        Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms", True),
+        Column("Speed-up", "measured, against the same sampler and steps uncached: median of paired ratios",
+               measured_speedup, "speedup", True),
+        Column("vs fewer steps", f"bias-corrected {d} minus that of fewer steps at equal measured latency",
+               _versus, "fd_gap", True),
+        Column("Equal-quality speed-up", "latency of fewer steps of the same sampler where they are as good, over the "
+               "method's own, with its 95 % interval; … where that leaves the curve", _at_equal_quality,
+               "speedup_equal"),
+        Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
+        Column("Accuracy", "samples classified as their label",
+               lambda r: percent(r["accuracy"]), "accuracy", True),
+        Column("Roofline-ideal", "what the speed-up would be if only computing and reading reused tensors took time: "
+               "not a measurement", lambda r: times(r["speedup_roofline"]), "speedup_roofline", True),
+        Column("MAC-ideal", "what the speed-up would be if time were proportional to MACs: not a measurement",
+               lambda r: times(r["speedup_ideal"]), "speedup_ideal", True),
+        Column("Branches computed", "of the same sampler uncached", lambda r: percent(r["branches_computed"], 0),
+               "branches_computed"),
+        *quality_columns(group),
+        Column("Peak memory, MB", "of the process while sampling", lambda r: figure(r["peak_memory_mb"]),
+               "peak_memory_mb"),
+        Column("Cache, MB", "kept tensors of one batch", lambda r: figure(r["cache_mb"]), "cache_mb"),
+        Column("Training", "time to train or calibrate the method, charged to it",
+               lambda r: duration(r["training_s"]), "training_s", True),
+    ]  # fmt: skip
+
+
+def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
+    """The columns in which at least one cell has something."""
+    return [c for c in columns(group) if c.key == "pareto" or table[c.key].notna().any()]
+
+
+def table_of(group: Group, cells: Sequence[Cell] | None = None) -> pd.DataFrame:
+    """Rows of `cells`, by default all of the group's; `claimed` says whether a speed-up may be claimed."""
+    cells = [*group.cells, *group.without_numbers] if cells is None else cells
+    table = frame(cells, group.analysis)
+    table["claimed"] = [group.claimed(cell) for cell in cells]
+    return table
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell of the page's table: text, sort key (empty: sorts last) and class."""
+
+    text: str
+    key: str
+    class_: str = ""
+
+
+def page_rows(group: Group) -> tuple[list[Column], list[tuple[Cell, str, list[Shown]]]]:
+    """The columns and, for every cell, (cell, row id, its table cells)."""
+    table = table_of(group)
+    used = used_columns(group, table)
+    cells = [*group.cells, *group.without_numbers]
+    rows = [
+        (cell, group.row_id(cell), [_shown(c, row) for c in used])
+        for cell, (_, row) in zip(cells, table.iterrows(), strict=True)
+    ]
+    return used, rows
+
+
+def _shown(column: Column, row: Row) -> Shown:
+    value = row[column.key]
+    key = "" if value is None or pd.isna(value) else str(value)
+    if column.key == "pareto":
+        order = {"front": "0", "undecided": "1", "dominated": "2", "": "3"}
+        status = row["status"] if row["status"] != "ok" else row["pareto"]
+        return Shown(column.text(row), order.get(row["pareto"], "3"), f"verdict {status}")
+    return Shown(column.text(row), key, f"versus {row['vs_fewer_steps']}" if column.key == "fd_gap" else "")
+
+
+def _verdict(row: Row) -> str:
+    return (row["pareto"] or MISSING) if row["status"] == "ok" else row["status"]
+
+
+def _versus(row: Row) -> str:
+    if pd.isna(row["fd_gap"]):
+        return MISSING
+    bounds = f"[{signed(row['fd_gap_low'])}, {signed(row['fd_gap_high'])}]"
+    return f"{signed(row['fd_gap'])} {bounds} {row['vs_fewer_steps']}"
+
+
+def _at_equal_quality(row: Row) -> str:
+    if pd.isna(row["speedup_equal"]):
+        return MISSING
+    low, high = ("…" if pd.isna(row[f"speedup_equal_{end}"]) else figure(row[f"speedup_equal_{end}"])
+                 for end in ("low", "high"))  # fmt: skip
+    return f"{times(row['speedup_equal'])} [{low}, {high}]"
+
+
+def _whole(value: object) -> str:
+    return MISSING if pd.isna(value) else str(value)  # type: ignore[call-overload]
+
+
+def markdown(groups: Sequence[Group]) -> str:
+    """The short table of every group in Markdown; pipes, line ends and HTML in names are escaped."""
+    return "\n".join(f"### {_md(group.title)}\n\n{markdown_table(group)}" for group in groups)
+
+
+def markdown_table(group: Group, cells: Sequence[Cell] | None = None) -> str:
+    """The short table of a group, or of some of its cells, in Markdown."""
+    used, rows = _short(group, cells)
+    lines = ["| Method | " + " | ".join(_md(c.heading) for c in used) + " |", "|" + " --- |" * (len(used) + 1)]
+    lines += ["| " + " | ".join(_md(text) for text in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def latex(groups: Sequence[Group]) -> str:
+    """The short table of every group as a LaTeX tabular (booktabs)."""
+    parts = []
+    for group in groups:
+        used, rows = _short(group)
+        lines = [f"% {_tex(group.title)}", r"\begin{tabular}{l" + "l" * len(used) + "}", r"\toprule"]
+        lines.append(" & ".join(["Method", *(_tex(c.heading) for c in used)]) + r" \\")
+        lines += [r"\midrule", *(" & ".join(_tex(text) for text in row) + r" \\" for row in rows)]
+        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n")
+    return "\n".join(parts)
+
+
+def _short(group: Group, cells: Sequence[Cell] | None = None) -> tuple[list[Column], list[list[str]]]:
+    table = table_of(group, cells)
+    used = [c for c in used_columns(group, table) if c.short]
+    rows = []
+    for _, row in table.iterrows():
+        note = f" ({row['reason']})" if row["status"] != "ok" and row["reason"] else ""
+        rows.append([row["method"], *(c.text(row) + (note if c.key == "pareto" else "") for c in used)])
+    return used, rows
+
+
+def _md(text: str) -> str:
+    safe = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "|*_`[]#~":
+        safe = safe.replace(mark, "\\" + mark)
+    return safe
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"$\pm$", "−": "$-$", "×": r"$\times$", "–": "--", "[": "{[}", "]": "{]}",
+}  # fmt: skip
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in one_line(text))

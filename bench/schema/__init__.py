@@ -1,0 +1,1 @@
+"""What results must look like, and how older ones are read."""

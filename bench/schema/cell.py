@@ -1,0 +1,197 @@
+"""What a cell's JSON must look like before its numbers are believed (schema 1, docs/results-schema.md)."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from bench.schema.timing import timing_problem
+from bench.schema.upgrade import upgraded
+from models.errors import InputError
+
+SCHEMA = 1
+STATUSES = ("ok", "failed", "timeout", "oom", "unsupported")
+MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only an ok cell has
+PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset"}
+Cell = dict[str, Any]
+
+MOST_EXACT = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
+
+_NUMBER = (int, float)
+# dotted path -> (types, required in an ok cell); everything may be null unless it is required
+FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
+    "key": ((str,), True),
+    "model": ((str,), True),
+    "slug": ((str,), True),
+    "method": ((str,), True),
+    "protocol": ((str,), True),
+    "code": ((dict,), False),
+    "code.method": ((str,), False),
+    "code.protocol": ((str,), False),
+    "sampler": ((dict,), True),
+    "sampler.name": ((str,), True),
+    "sampler.steps": ((int,), False),
+    "sampler.params": ((dict,), False),
+    "cache": ((dict,), False),
+    "cache.params": ((dict,), False),
+    "plan.nfe": ((int,), False),
+    "plan.branches": ((int,), False),
+    "plan.rows": ((list,), False),
+    "work.macs_conventions": ((dict,), False),
+    "settings": ((dict,), False),
+    "settings.guidance_scale": (_NUMBER, False),
+    "settings.device": ((str,), False),
+    "settings.dtype": ((str,), False),
+    "environment": ((dict,), False),
+    "training": ((dict,), False),
+    "training.seconds": (_NUMBER, False),
+    "quality.samples": ((int,), False),
+    "quality.seed": ((int,), False),
+    "quality.reference_samples": ((int,), False),
+    "quality.identical": ((int,), False),
+    "quality.weights_sha256": ((str,), False),
+    "quality.autoencoder": ((str,), False),
+    "quality.features": ((str,), False),
+    "quality.omitted": ((dict,), False),
+    "quality.fingerprint": ((str,), False),
+    "quality.reference": ((str,), False),
+    "quality.fd_jackknife": ((list,), False),
+    "quality.accuracy_groups": ((list,), False),
+    "fingerprint": ((dict,), False),
+    "fingerprint.latents": ((list,), False),
+    "fingerprint.tokens": ((list,), False),
+    "timing.batch": ((int,), False),
+    "timing.threads": ((int,), False),
+    "timing.rounds": ((list,), False),
+    "timing.batches": ((list,), False),
+    "timing.largest": ((dict,), False),
+    "timing.warnings": ((list,), False),
+    "timing.interfered_rounds": ((int,), False),
+    "settings.image_size": ((int,), False),
+    "suite": ((str,), False),
+    "reason": ((str,), False),
+    "seconds": (_NUMBER, False),
+    "finished": ((str,), False),
+}
+NUMBERS = {
+    "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
+                "psnr", "latent_error", "psnr_reference", "latent_error_reference", "fd_low", "fd_high", "fd_infinity",
+                "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low",
+                "ssim_high", "latent_cosine", "lpips"),
+    "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
+    "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
+    "plan": ("branches_computed",),
+}  # fmt: skip
+
+
+def read_cell(path: Path) -> Cell:
+    """The validated cell in `path`. Raises InputError, in one line that names the file, if it cannot be trusted."""
+    cell = upgraded(read_json(path), SCHEMA)
+    problem = _problem(cell)
+    if problem:
+        raise InputError(f"{path}: {problem}")
+    if (cell["model"], cell["slug"]) != (path.parent.name, path.stem):
+        raise InputError(f"{path}: holds the cell {cell['model']}/{cell['slug']}; a cell's file is named after it")
+    return cell
+
+
+def read_json(path: Path) -> Cell:
+    """A JSON object without NaN, infinities, integers beyond 2^53, repeated keys. Raises InputError naming the file."""
+    try:
+        text = path.read_text("utf-8")
+        value = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
+        )
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        detail = " ".join(str(error).split()) or "nested too deep"
+        raise InputError(f"{path}: not a readable JSON file ({detail})") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def look_up(cell: Cell, dotted: str) -> Any:
+    """The value at a dotted path, or None where any part of the path is absent or null."""
+    value: Any = cell
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is not a finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
+
+
+def _exact(text: str) -> int:
+    value = int(text)
+    if abs(value) > MOST_EXACT:
+        raise ValueError(f"an integer of {len(text.lstrip('-'))} digits is beyond 2^53")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _problem(cell: Cell) -> str | None:
+    """The first thing wrong with a cell, or None."""
+    if cell.get("schema") != SCHEMA:
+        return f"schema is {cell.get('schema')!r}; this version reads schema {SCHEMA}"
+    if cell.get("status") not in STATUSES:
+        return f"status is {cell.get('status')!r}; expected one of: {', '.join(STATUSES)}"
+    problem = _field_problem(cell) or _number_problem(cell)
+    if problem or cell["status"] == "ok":
+        return problem or _plan_problem(cell.get("plan"))
+    numbers = [name for name in MEASURED if cell.get(name) is not None and name != "plan"]
+    return f"status is {cell['status']} but it has {' and '.join(numbers)}" if numbers else None
+
+
+def _field_problem(cell: Cell) -> str | None:
+    for part in (*MEASURED, "settings", "environment"):
+        if not isinstance(cell.get(part), dict | None):
+            return f"{part} must be an object"
+    for dotted, (types, required) in FIELDS.items():
+        value = look_up(cell, dotted)
+        if (required and value is None) or (value is not None and not _is(value, types)):
+            return f"{dotted} must be {' or '.join(t.__name__ for t in types)}, found {_shown(value)}"
+    if cell.get("cache") is not None and not isinstance(look_up(cell, "cache.name"), str):
+        return "cache.name must be str"
+    return None
+
+
+def _number_problem(cell: Cell) -> str | None:
+    for part, names in NUMBERS.items():
+        for name in names:
+            value = look_up(cell, f"{part}.{name}")
+            if value is not None and not _is(value, _NUMBER):
+                return f"{part}.{name} must be a number, found {_shown(value)}"
+    for name in ("fd_jackknife", "accuracy_groups"):
+        if any(not _is(v, _NUMBER) for v in look_up(cell, f"quality.{name}") or ()):
+            return f"quality.{name} must hold numbers only"
+    return timing_problem(cell.get("timing") or {})
+
+
+def _plan_problem(plan: Cell | None) -> str | None:
+    rows = (plan or {}).get("rows") or []
+    widths = {len(row) if isinstance(row, str) else -1 for row in rows}
+    if len(widths) > 1 or -1 in widths or set("".join(rows)) - set(PLAN_MARKS):
+        return f"plan.rows must be strings of equal length made of {' '.join(PLAN_MARKS)}"
+    return None
+
+
+def _is(value: Any, types: tuple[type, ...]) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)[:60]

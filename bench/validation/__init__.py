@@ -1,0 +1,1 @@
+"""Results of strangers checked before they are merged."""
