@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.gate import baseline
 from bench.gate import text as gate_text
 from bench.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate
 from bench.gate.duel import Duel, checkout
+from bench.gate.fight import duels
 from bench.measuring.fingerprint import fingerprint
 from bench.results import read_results
 from methods.plan import Plan, Span
@@ -47,9 +49,9 @@ def cells() -> list[dict]:
     return made
 
 
-def judged(tmp_path: Path, base: list[dict], new: list[dict], duels=None) -> list:
+def judged(tmp_path: Path, base: list[dict], new: list[dict], measured=None) -> list:
     runs = [read_results(cell_factory.write(tmp_path / n, c)) for n, c in (("base", base), ("new", new))]
-    return gate(*runs, duels)
+    return gate(*runs, measured)
 
 
 def closed_by(findings: list) -> list[tuple[str, str, str]]:
@@ -151,12 +153,12 @@ def test_gone_new_failed_and_unreadable_cells_close_it(tmp_path):
 
 
 def test_duels_judge_speed_where_there_are_any(tmp_path):
-    def duels(cell: dict):
+    def measured(cell: dict):
         if cell["cache"]:
             raise Unable("base cannot run it")
         return from_logs("latency", 0.14 if cell["slug"] == "ddim-10" else 0.01, 0.01)
 
-    findings = judged(tmp_path, cells(), cells(), duels)
+    findings = judged(tmp_path, cells(), cells(), measured)
     assert closed_by(findings) == [("ddim-10", "speed", FAIL), ("ddim-20+fora-interval-3", "speed", UNRESOLVED)]
 
 
@@ -238,3 +240,41 @@ def test_a_duel_times_both_sides_of_a_real_cell():
 def test_a_checkout_of_an_unknown_commit_is_one_line():
     with pytest.raises(InputError, match=r"--base-ref: .*no-such-ref"), checkout("no-such-ref"):
         pass
+
+
+def shallow(tmp_path: Path, commit: str | None) -> list:
+    """Findings about speed where the baseline's commit is as given."""
+    made = cells()
+    for cell in made:
+        cell["environment"]["commit"] = commit
+    base, new = (read_results(cell_factory.write(tmp_path / n, made)) for n in ("base", "new"))
+    with contextlib.ExitStack() as stack:
+        return [f for f in gate(base, new, duels(stack, base, "baseline", 0.01)) if f.check == "speed"]
+
+
+@pytest.mark.parametrize("commit", ["0123456789ab", "0123456789ab+", None])
+def test_a_baseline_whose_commit_is_not_at_hand_leaves_speed_unresolved(tmp_path, commit):
+    findings = shallow(tmp_path, commit)
+    assert {f.verdict for f in findings} == {UNRESOLVED}
+    assert all("--base-ref" in f.detail for f in findings)
+
+
+class Played(Duel):
+    """A duel whose rounds are given: head's times over base's, by each clock."""
+
+    def __init__(self, processor: float, wall: float) -> None:
+        self.sides = {}
+        self.head = {"processor": processor, "wall": wall}
+
+    def round(self) -> dict:
+        return {"base": dict.fromkeys(self.head, 1000), "head": {c: round(1000 * f) for c, f in self.head.items()}}
+
+
+@pytest.mark.parametrize(
+    ("processor", "wall", "judged_by"),
+    [(1.0, 1.05, "processor time"), (1.15, 1.15, "wall time"), (1.15, 1.0, "processor time"), (1.0, 1.2, "wall time")],
+)
+def test_a_duel_goes_by_processor_time_unless_the_head_certainly_waits(processor, wall, judged_by):
+    change = Played(processor, wall).run(cell_factory.cell(steps=2), seconds=0.0)
+    assert change.measure == judged_by
+    assert change.factor == pytest.approx(processor if judged_by == "processor time" else wall)

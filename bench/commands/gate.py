@@ -5,14 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from models.errors import InputError
-
-if TYPE_CHECKING:
-    from bench.gate.decision import Duels
 
 HELP = "check a run against a baseline: exit code 0 if nothing moved, 1 if something did or could not be told"
 
@@ -20,7 +15,11 @@ HELP = "check a run against a baseline: exit code 0 if nothing moved, 1 if somet
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="the baseline: a directory of results")
     parser.add_argument("new", metavar="NEW", help="the run that is judged")
-    parser.add_argument("--base-ref", metavar="REF", help="judge speed by running that commit's code against ours")
+    parser.add_argument(
+        "--base-ref",
+        metavar="REF",
+        help="judge speed by running that commit's code against ours; 'baseline': BASE's own",
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one such comparison (default: 2)")
     parser.add_argument("--allow-unresolved", action="store_true", help="open although something could not be told")
     parser.add_argument("--update", action="store_true", help="make NEW the baseline instead: review BASE's diff")
@@ -35,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.gate import baseline
     from bench.gate import text as gate_text
     from bench.gate.decision import gate
+    from bench.gate.fight import duels
     from bench.results import read_results
 
     if not 0 < args.seconds < float("inf"):
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     base = read_results(args.base)
     with contextlib.ExitStack() as stack:
-        findings = gate(base, new, duels(stack, args.base_ref, args.seconds) if args.base_ref else None)
+        findings = gate(base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref else None)
     if args.json:
         text = json.dumps(gate_text.as_json(findings, args.allow_unresolved), indent=1)
     else:
@@ -55,20 +55,3 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         write_bytes(args.out, f"{text}\n".encode())
     return 0 if gate_text.is_open(findings, args.allow_unresolved) else 1
-
-
-def duels(stack: contextlib.ExitStack, reference: str, seconds: float) -> Duels:
-    """Duels of a commit's code against this checkout's; the processes end with `stack`."""
-    from bench.comparison.change import Change
-    from bench.gate.decision import confirmed
-    from bench.gate.duel import Duel, checkout
-    from bench.schema.cell import Cell
-
-    tree = stack.enter_context(checkout(reference))
-    duel = stack.enter_context(Duel(tree, Path(__file__).resolve().parents[2]))
-
-    def fight(cell: Cell) -> Change:
-        print(f"gate: timing {cell['model']}/{cell['slug']} against {reference}", file=sys.stderr)
-        return confirmed(lambda limit: duel.run(cell, limit), seconds)
-
-    return fight

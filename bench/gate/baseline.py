@@ -9,6 +9,7 @@ from typing import Any
 from bench.files import write_bytes, write_json
 from bench.results import Results
 from bench.schema.cell import Cell, look_up
+from models.errors import InputError
 
 DIGITS = 6  # significant ones
 KEPT_ENVIRONMENT = ("cpu", "gpu", "torch", "python", "cores", "commit")
@@ -32,6 +33,15 @@ def update(base: Path, new: Results) -> list[str]:
             changed.append(f"{path.parent.name}/{path.stem}")
     write_json(base / "suite.json", new.suite)
     return sorted(changed)
+
+
+def commit_of(base: Results) -> str:
+    """The commit whose code measured a baseline. Raises InputError where no single commit did."""
+    commits = {str(look_up(cell, "environment.commit")) for cell in base.cells}
+    if len(commits) != 1 or (commit := commits.pop()) == "None" or commit.endswith("+"):
+        named = ", ".join(sorted(commits)) or commit
+        raise InputError(f"{base.directory}: measured at no single commit ({named}); --base-ref REF names one")
+    return commit
 
 
 def stripped(cell: Cell) -> Cell:

@@ -1,4 +1,4 @@
-"""One side of a duel: runs trajectories of the checkout that PYTHONPATH names, when told to, and times each.
+"""One side of a duel: runs trajectories of the checkout that PYTHONPATH names, when told to, and times each twice.
 
 A script of its own, because the other side's checkout may be older than this file: it uses the contracts of models,
 methods and bench.sampling alone. Reads one JSON order a line from stdin and answers with one JSON line on stdout.
@@ -38,10 +38,11 @@ def prepared(order: dict[str, Any]) -> Callable[[], object]:
     return lambda: trajectory(noise, labels)
 
 
-def timed(call: Callable[[], object]) -> int:
-    start = time.perf_counter_ns()
+def timed(call: Callable[[], object]) -> dict[str, int]:
+    """Nanoseconds of the wall clock, and of this process on a processor, which other processes do not lengthen."""
+    wall, processor = time.perf_counter_ns(), time.process_time_ns()
     call()
-    return time.perf_counter_ns() - start
+    return {"processor": time.process_time_ns() - processor, "wall": time.perf_counter_ns() - wall}
 
 
 def main() -> None:

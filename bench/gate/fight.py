@@ -1,0 +1,48 @@
+"""Duels of a commit's code against this checkout's, as the gate asks for them: one a cell, with a second look."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+from bench.comparison.change import Change
+from bench.gate.baseline import commit_of
+from bench.gate.decision import Duels, Unable, confirmed
+from bench.gate.duel import Duel, checkout
+from bench.results import Results
+from bench.schema.cell import Cell
+from models.errors import InputError
+
+BASELINE = "baseline"  # as a reference: the commit whose code measured the baseline
+HERE = Path(__file__).resolve().parents[2]
+
+
+def duels(stack: contextlib.ExitStack, base: Results, reference: str, seconds: float) -> Duels:
+    """Duels of `seconds` each; their processes end with `stack`. Raises InputError where there is no such commit.
+
+    A baseline's own commit may be missing from a shallow clone or an unpacked archive: then every duel says so.
+    """
+    if reference != BASELINE:
+        return duels_with(stack, reference, seconds)
+    try:
+        return duels_with(stack, commit_of(base), seconds)
+    except InputError as error:
+        return unable(str(error))
+
+
+def unable(reason: str) -> Duels:
+    def fight(_: Cell) -> Change:
+        raise Unable(reason)
+
+    return fight
+
+
+def duels_with(stack: contextlib.ExitStack, reference: str, seconds: float) -> Duels:
+    duel = stack.enter_context(Duel(stack.enter_context(checkout(reference)), HERE))
+
+    def fight(cell: Cell) -> Change:
+        print(f"gate: timing {cell['model']}/{cell['slug']} against {reference}", file=sys.stderr)
+        return confirmed(lambda limit: duel.run(cell, limit), seconds)
+
+    return fight
