@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import pareto
 from bench.files import write_bytes
-from bench.report.figures import write_figures
+from bench.pareto import analyse
+from bench.report.figures import FULL, pareto
 from bench.report.group import Group, groups_of
-from bench.report.tables import markdown_table
+from bench.report.markup import markdown_table
+from bench.report.plots import measures_of
+from bench.report.provenance import measured
+from bench.report.tables import short_table
 from bench.results import read_results
-from bench.schema.cell import Cell, look_up
+from bench.schema.cell import Cell
 from models.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,34 +31,33 @@ BEGIN, END = (
 
 def section(directory: Path) -> str:
     """The results section in Markdown. Raises InputError where the directory holds no results."""
+    return "\n".join(model_section(group) for group in groups_to_show(directory))
+
+
+def groups_to_show(directory: Path) -> list[Group]:
+    """Every model's largest group."""
     results = read_results(directory)
-    groups = [g for g in groups_of(results, pareto.analyse(results.cells)) if g.number == 0]
+    groups = [group for group in groups_of(results, analyse(results.cells)) if not group.number]
     if not groups:
         raise InputError(f"{directory}: no results to show")
-    return "\n".join(model_section(group) for group in groups)
+    return groups
+
+
+def plot(group: Group) -> dict[str, bytes]:
+    """The plot of a group as SVG and PNG, by format; empty where there is nothing to plot."""
+    measures = measures_of(group)
+    return pareto(group, measures[0], FULL, ("svg", "png")) if measures else {}
 
 
 def model_section(group: Group) -> str:
     """One model: how it was measured, the plot, the short table."""
     figure = (FIGURES / f"pareto-{group.model}.png").as_posix()
     return (
-        f"### {group.model}\n\n{provenance(group)}\n\n![Quality against latency on {group.model}]({figure})\n\n"
+        f"### {group.model}\n\n{measured(group.cells)} Rerun: `ditbench run {group.cells[0]['suite']}`.\n\n"
+        f"![Quality against latency on {group.model}]({figure})\n\n"
         f"Of {len(group.cells)} cells: the front, uncached samplers that nothing dominates and, for every cache\n"
         "method at every step count, the setting that does best against fewer steps. The report shows all.\n\n"
-        f"{markdown_table(group, telling(group))}\n"
-    )
-
-
-def provenance(group: Group) -> str:
-    """How the numbers were measured, in one sentence."""
-    cell = group.cells[0]
-    commits = dict.fromkeys(str(look_up(c, "environment.commit"))[:7] for c in group.cells)
-    settings, machine = cell["settings"], cell["environment"]
-    return (
-        f"{cell['quality']['samples']:,} samples a cell (seeds from {cell['quality']['seed']}), guidance "
-        f"{settings['guidance_scale']:g}, timed in batches of {cell['timing']['batch']} in {settings['dtype']} on "
-        f"{settings['threads']} thread(s) of {machine.get('cpu')}, torch {machine.get('torch')}, protocol "
-        f"{cell['protocol']}, commit {', '.join(commits)}. Rerun: `ditbench run {cell['suite']}`."
+        f"{markdown_table(*short_table(group, telling(group)))}\n"
     )
 
 
@@ -88,7 +90,9 @@ def main() -> None:
     text = readme.read_text("utf-8")
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
-    write_figures(ROOT / RESULTS, ROOT / FIGURES)
+    for group in groups_to_show(ROOT / RESULTS):
+        for form, content in plot(group).items():
+            write_bytes(ROOT / FIGURES / f"pareto-{group.model}.{form}", content)
     write_bytes(readme, f"{head}{BEGIN}\n\n{section(ROOT / RESULTS)}\n{END}{tail}".encode())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.files import write_bytes
+from bench.published_columns import PUBLISHED_COLUMNS, published_columns
 from bench.schema.cell import Cell, look_up, read_cell, read_json
 from models.errors import InputError
 
@@ -53,11 +54,12 @@ _EXTRA: dict[str, str | None] = {
     "interfered_rounds": "timing.interfered_rounds", "throttled_rounds": "timing.throttled_rounds", "warnings": None,
 }  # fmt: skip
 CONTRACT_COLUMNS = tuple(_CONTRACT)
-COLUMNS = (*_CONTRACT, *_EXTRA)
+COLUMNS = (*_CONTRACT, *_EXTRA, *PUBLISHED_COLUMNS)
 _INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
              "largest_batch", "interfered_rounds", "throttled_rounds")  # fmt: skip
 _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
-         "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug", "warnings")  # fmt: skip
+         "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug", "warnings",
+         *PUBLISHED_COLUMNS)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def row_of(cell: Cell) -> dict[str, Any]:
         "params": _as_json(look_up(cell, "cache.params")),
         "sampler_params": _as_json(look_up(cell, "sampler.params")),
         "macs_g": None if macs is None else macs / 1e9,
+        **published_columns(cell),
     }
     if cell["status"] == "ok":
         return row

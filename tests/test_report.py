@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bench.report.figures import write_figures
 from bench.report.page import write_report
 from bench.report.provenance import commands
 from bench.results import read_results
-from models.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 VOID = {"meta", "link", "img", "br", "input"}
@@ -243,7 +241,8 @@ def test_out_names_the_page_and_the_tables_stay_with_the_results(tmp_path):
     directory = factory.write(tmp_path / "run", [factory.cell(), factory.cell(steps=20)])
     assert write_report(directory, tmp_path / "shared" / "page.html") == tmp_path / "shared" / "page.html"
     assert {p.name for p in (tmp_path / "shared").iterdir()} == {"page.html"}
-    assert {p.name for p in directory.iterdir()} == {"cells", "suite.json", "results.csv", "table.md", "table.tex"}
+    tables = {"results.csv", "table.json", "table.md", "table.tex"}
+    assert {p.name for p in directory.iterdir()} == {"cells", "suite.json", *tables}
 
 
 @pytest.mark.parametrize(("suite", "argument"), [("small", "small"), ("my suite", "SUITE.toml")])
@@ -260,17 +259,9 @@ def test_the_commands_name_the_directory_as_given_and_the_runs_options(tmp_path,
     assert ("the file of the suite my suite" in what) == (suite == "my suite")
 
 
-def test_the_same_results_make_the_same_page_and_figures(tmp_path):
+def test_the_same_results_make_the_same_page(tmp_path):
     directory = factory.write(tmp_path / "run", factory.suite_of("dit-mnist"))
     assert write_report(directory).read_bytes() == write_report(directory).read_bytes()
-    first = [path.read_bytes() for path in write_figures(directory, tmp_path / "a")]
-    assert first == [path.read_bytes() for path in write_figures(directory, tmp_path / "b")]
-    assert [path.name for path in (tmp_path / "a").iterdir()].count("pareto-dit-mnist.svg") == 1
-
-
-def test_figures_of_nothing_are_bad_input(tmp_path):
-    with pytest.raises(InputError, match="nothing to plot"):
-        write_figures(factory.write(tmp_path, [factory.not_ok("oom", "killed")]), tmp_path)
 
 
 def test_reporting_does_not_measure():

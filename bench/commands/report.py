@@ -1,19 +1,74 @@
-"""`ditbench report`: results.csv and the report from stored results; nothing is rerun."""
+"""`ditbench report`: the page, tables in four formats and figures, from stored results; nothing is rerun."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
-HELP = "write results.csv and report.html from a directory of results"
+from models.errors import InputError, expect_one_of
+
+HELP = "write results.csv and report.html from a directory of results; or print its table, or draw its figures"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="a run's directory")
-    parser.add_argument("--out", metavar="FILE", help="the page's file (default: DIR/report.html); tables stay in DIR")
+    parser.add_argument("--out", metavar="FILE", help="the page's file (default: DIR/report.html), or the table's")
+    parser.add_argument("--only", metavar="EXPR", help="with --format: the rows to show, as in ditbench run")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--format", metavar="FORMAT", help="print the table instead, as csv, json, markdown or latex")
+    kind.add_argument("--figures", metavar="FOLDER", help="write plots and plans for a paper there instead")
+    parser.add_argument("--figure-format", metavar="FORMAT", help="pdf (the default), svg or png")
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench.report.page import write_report
+    _check(args)
+    if args.figures:
+        from bench.report.figures import write_figures
 
-    print(write_report(args.directory, args.out))
+        print(*write_figures(args.directory, args.figures, args.figure_format or "pdf"), sep="\n")
+    elif args.format:
+        show_table(args)
+    else:
+        from bench.report.page import write_report
+
+        print(write_report(args.directory, args.out))
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise InputError for a format that does not exist, and for options that would say nothing."""
+    from bench.report.exports import FORMATS
+    from bench.report.figures import STAMPS
+
+    if args.format is not None:
+        expect_one_of("--format", args.format, FORMATS)
+    if args.figure_format is not None:
+        expect_one_of("--figure-format", args.figure_format, STAMPS)
+    for given, wanted in (("only", "format"), ("figure_format", "figures")):
+        if getattr(args, given) is not None and getattr(args, wanted) is None:
+            raise InputError(f"report: --{given.replace('_', '-')} needs --{wanted}")
+    if args.figures is not None and args.out is not None:
+        raise InputError("report: --figures names the figures' folder; --out is for the page or a table")
+
+
+def show_table(args: argparse.Namespace) -> None:
+    """The table on standard output, or in the file --out, whose path is then printed; unreadable cells on stderr."""
+    from bench.files import write_bytes
+    from bench.ranking import ranked
+    from bench.report.exports import exported
+    from bench.report.group import groups_of
+    from bench.results import one_line, read_results
+    from bench.selection import select_stored
+
+    results = read_results(args.directory)
+    analysis = ranked(results.cells)
+    cells = select_stored(results.cells, args.only, results.directory)
+    for line in results.unreadable:
+        print(f"ditbench: left out: {one_line(line)}", file=sys.stderr)
+    text = exported(args.format, cells, groups_of(results, analysis), analysis)
+    if args.out is None:
+        sys.stdout.write(text)
+    else:
+        write_bytes(Path(args.out), text.encode())
+        print(args.out)

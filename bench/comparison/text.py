@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.comparison.change import BETTER, SAME, UNRESOLVED, WORSE, Change
 from bench.comparison.compare import GONE, NEW, STALE, Row
+from bench.report.markup import markdown_table
 from bench.results import one_line
 
 ORDER = (WORSE, BETTER, STALE, UNRESOLVED, NEW, GONE, SAME)  # what a reader wants to see first
@@ -48,9 +49,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
     if not told:
         return f"**{summary(rows)}**\n"
     head = ["Verdict", "Model", "Method", *(name.capitalize() for name in COLUMNS), "Remarks"]
-    table = [head, ["---"] * len(head), *([escaped(text) for text in cells_of(row)] for row in told)]
-    lines = [f"| {' | '.join(line)} |" for line in table]
-    return "\n".join([f"**{summary(rows)}**", "", *lines, "", MEANING]) + "\n"
+    return "\n".join([f"**{summary(rows)}**", "", markdown_table(head, [*map(cells_of, told)]), MEANING]) + "\n"
 
 
 def cells_of(row: Row) -> list[str]:
@@ -61,9 +60,3 @@ def cells_of(row: Row) -> list[str]:
 def factor(change: Change) -> str:
     """`1.08× [1.05, 1.11] worse`."""
     return f"{change.factor:.3f}× [{change.low:.3f}, {change.high:.3f}] {change.verdict}"
-
-
-def escaped(text: str) -> str:
-    """Text that a Markdown table shows as it is: no markup, no HTML, no new column or line."""
-    plain = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~" and c not in "()+" else c for c in plain)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.comparison.text import escaped
 from bench.gate.checks import FAIL, PASS, UNRESOLVED, Finding
+from bench.report.markup import markdown_table
 from bench.results import one_line
 
 
@@ -32,11 +32,9 @@ def as_text(findings: Sequence[Finding], allow_unresolved: bool) -> str:
 def as_markdown(findings: Sequence[Finding], allow_unresolved: bool) -> str:
     lines = [f"**{headline(findings, allow_unresolved)}**", ""]
     if telling(findings):
-        lines += ["| Verdict | Cell | Check | What moved |", "|---|---|---|---|"]
-        lines += [
-            f"| {' | '.join(escaped(t) for t in (f.verdict, name(f), f.check, f.detail))} |" for f in telling(findings)
-        ]
-    return "\n".join(lines) + "\n"
+        rows = [(f.verdict, name(f), f.check, f.detail) for f in telling(findings)]
+        lines.append(markdown_table(("Verdict", "Cell", "Check", "What moved"), rows))
+    return "\n".join(lines)
 
 
 def as_json(findings: Sequence[Finding], allow_unresolved: bool) -> dict[str, Any]:

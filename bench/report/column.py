@@ -16,4 +16,4 @@ class Column:
     meaning: str
     text: Callable[[Row], str]
     key: str  # the data frame's column that it is sorted by
-    short: bool = False  # also stands in the Markdown and LaTeX tables
+    short: bool = False  # also stands in the short table (Markdown, LaTeX)

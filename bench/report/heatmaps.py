@@ -18,6 +18,7 @@ LEGEND = {
     "s": "skipped: hidden state kept",
     "o": "skipped: residual offset kept",
 }
+COLORS = {"#": "#0072b2", ".": "#dbe5ec", "s": "#e69f00", "o": "#cc79a7"}  # on paper; the page has its own
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def has_plan(cell: Cell) -> bool:
 
 
 def heat_map(cell: Cell) -> HeatMap:
-    return HeatMap(cell["method"], _caption(cell), draw(cell))
+    return HeatMap(cell["method"], caption(cell), draw(cell))
 
 
 def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:
@@ -49,7 +50,8 @@ def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:
     return [(PLAN_MARKS[mark], meaning) for mark, meaning in LEGEND.items() if mark in used]
 
 
-def _caption(cell: Cell) -> str:
+def caption(cell: Cell) -> str:
+    """`33 % computed, 2.35× measured`."""
     speedup = look_up(cell, "timing.speedup.median")
     shown = f", {figure(speedup)}× measured" if speedup else ""
     return f"{percent(look_up(cell, 'plan.branches_computed'), 0)} computed{shown}"
@@ -68,7 +70,7 @@ def draw(cell: Cell) -> Markup:
             parts += [element("path", d=data, class_=name)] if data else []
         parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
         parts.append(element("rect", x=MARGIN, y=top, width=WIDTH, height=panel, class_="frame"))
-    title = f"Plan of {cell['method']}: {_caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
+    title = f"Plan of {cell['method']}: {caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
     return element(
         "svg", element("title", title), *parts, class_="plan", role="img", aria_label=title,
         viewBox=f"0 -1 {MARGIN + WIDTH + 1} {2 * panel + GAP + 2}",

@@ -13,11 +13,12 @@ from bench.files import write_bytes
 from bench.report import heatmaps, provenance, published, samples, speed, tables
 from bench.report import plots as report_plots
 from bench.report.answer import answer
+from bench.report.exports import FORMATS, exported
 from bench.report.format import MISSING, duration, family_name
 from bench.report.group import Group, groups_of
 from bench.report.markers import marker, styles
 from bench.report.svg import element
-from bench.results import Results, csv_bytes, frame, read_results, write_csv
+from bench.results import Results, csv_bytes, frame, read_results
 from bench.schema.cell import Cell
 from bench.timing.batch_table import write_batches
 
@@ -27,19 +28,19 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     """Write the report of a result directory; returns its path (`out`, or DIR/report.html).
 
-    In DIR, wherever the page goes: results.csv, batches.csv (where several were timed), table.md, table.tex. Raises
-    InputError where there are no results, or a file cannot be written; a cell file that cannot be trusted is listed
-    on the page and none of its numbers is used.
+    In DIR, wherever the page goes: results.csv, the same table as table.json, table.md and table.tex, and batches.csv
+    where several were timed. Raises InputError where there are no results, or a file cannot be written; a cell file
+    that cannot be trusted is listed on the page and none of its numbers is used.
     """
     directory = Path(directory)
     results = read_results(directory)
     analysis = ranking.ranked(results.cells)
     groups = groups_of(results, analysis)
     target = directory / "report.html" if out is None else Path(out)
-    write_csv(frame(results.cells, analysis), directory / "results.csv")
+    for form, suffix in FORMATS.items():
+        name = "results.csv" if form == "csv" else f"table.{suffix}"
+        write_bytes(directory / name, exported(form, results.cells, groups, analysis).encode())
     write_batches(results.cells, directory / "batches.csv")
-    write_bytes(directory / "table.md", tables.markdown(groups).encode())
-    write_bytes(directory / "table.tex", tables.latex(groups).encode())
     write_bytes(target, render(results, analysis, groups).encode())
     return target
 

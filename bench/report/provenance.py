@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,29 @@ def protocol_facts(results: Results) -> Facts:
     rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
     facts += [(_title(f"protocol {key}"), str(value)) for key, value in flat(rules) if value is not None]
     return [*facts, *_round_facts(cells)]
+
+
+def measured(cells: Sequence[Cell]) -> str:
+    """How cells that share columns were measured, in one sentence: samples, seeds, settings, machine, commits."""
+    cell = next((cell for cell in cells if cell["status"] == "ok"), cells[0])
+    samples, seed = look_up(cell, "quality.samples"), look_up(cell, "quality.seed")
+    guidance, batch = look_up(cell, "settings.guidance_scale"), look_up(cell, "timing.batch")
+    facts = [
+        samples is not None and f"{samples:,} samples a cell (seeds from {seed})",
+        guidance is not None and f"guidance {guidance:g}",
+        batch is not None and f"timed in batches of {batch} in {look_up(cell, 'settings.dtype')} on {_machine(cell)}",
+        (torch := look_up(cell, "environment.torch")) and f"torch {torch}",
+        f"protocol {cell['protocol']}",
+        f"commit {', '.join(dict.fromkeys(str(look_up(c, 'environment.commit') or '?')[:7] for c in cells))}",
+    ]
+    return ", ".join(str(fact) for fact in facts if fact) + "."
+
+
+def _machine(cell: Cell) -> str:
+    gpu = look_up(cell, "environment.gpu")
+    if gpu and not str(look_up(cell, "settings.device")).startswith("cpu"):
+        return str(gpu)
+    return f"{look_up(cell, 'settings.threads')} thread(s) of {look_up(cell, 'environment.cpu')}"
 
 
 def _period(times: list[str]) -> str:

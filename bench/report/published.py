@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench import published
 from bench.published import KNOWN_SIGMA, METRICS, UNITS, Published, Source
+from bench.published_columns import remarks_of, rows_of, source_of
 from bench.report.format import MISSING, distance_name, figure, signed
 from bench.report.group import Group
 from bench.schema.cell import Cell, look_up
@@ -52,8 +53,8 @@ def line_of(row: Published, cell: Cell | None) -> Line:
     why = "" if cell is None else reason_against(row, cell)
     return Line(
         method=row.method,
-        source=", ".join(part for part in (row.source.tag, row.table) if part),
-        citation=" ".join(part for part in (row.source.citation, row.source.url) if part),
+        source=source_of(row),
+        citation=_citation(row.source),
         second_hand=row.second_hand or row.source.second_hand,
         ours="" if cell is None else cell["method"],
         metrics=", ".join(_metric(row, name) for name in METRICS if name in row.metrics) or MISSING,
@@ -63,8 +64,47 @@ def line_of(row: Published, cell: Cell | None) -> Line:
         our_speed=MISSING if cell is None else _our_speed(cell),
         work=_work(row),
         our_work=MISSING if cell is None else _our_work(row, cell),
-        remarks="; ".join(part for part in (row.note, *row.errata) if part),
+        remarks=remarks_of(row),
     )
+
+
+def _citation(source: Source) -> str:
+    return " ".join(part for part in (source.citation, source.url) if part)
+
+
+_SHORT: dict[str, Callable[[Published], str]] = {
+    "Published FID": lambda row: f"{row.metrics['fid']:g}" if "fid" in row.metrics else "",
+    "Published latency, s": lambda row: "" if row.latency_s is None else f"{row.latency_s:g}",
+    "Published speed-up": lambda row: "" if row.speedup is None else f"{row.speedup:g}×",
+}
+
+
+def short_columns(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Heading and one text a cell, every number with its source's tag; only the columns that have something."""
+    columns = {heading: [_tagged(cell, text) for cell in cells] for heading, text in _SHORT.items()}
+    return {heading: texts for heading, texts in columns.items() if set(texts) - {MISSING}}
+
+
+def _tagged(cell: Cell, text: Callable[[Published], str]) -> str:
+    return "; ".join(f"{text(row)} ({row.source.tag})" for row in rows_of(cell) if text(row)) or MISSING
+
+
+def notes(cells: Sequence[Cell]) -> list[str]:
+    """A line for every source in `short_columns`: what it is, on what it was measured, its known errata."""
+    rows: dict[Source, list[Published]] = {}
+    for cell in cells:
+        for row in rows_of(cell):
+            if any(text(row) for text in _SHORT.values()):
+                rows.setdefault(row.source, []).append(row)
+    return [_note(source, found) for source, found in sorted(rows.items(), key=lambda item: item[0].tag)]
+
+
+def _note(source: Source, rows: Sequence[Published]) -> str:
+    second = " Read second-hand." if source.second_hand else ""
+    hardware = ", ".join(dict.fromkeys(row.hardware for row in rows if row.hardware))
+    remarks = dict.fromkeys(f"{row.method}: {remarks_of(row)}." for row in rows if remarks_of(row))
+    parts = [f"{source.tag}: {_citation(source)}.{second}", f"Hardware: {hardware}." if hardware else "", *remarks]
+    return " ".join(part for part in parts if part)
 
 
 def reason_against(row: Published, cell: Cell) -> str:

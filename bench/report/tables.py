@@ -1,4 +1,4 @@
-"""The results table: for the page (sortable), as Markdown and as LaTeX. One column, one protocol, one sample count."""
+"""The results table as texts, for the page and in short. One column, one protocol, one sample count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ import pandas as pd
 from bench.report.column import Column, Row
 from bench.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.report.group import Group
+from bench.report.published import short_columns
 from bench.report.quality import quality_columns
 from bench.report.speed import latency, measured_speedup, times
-from bench.results import frame, one_line
+from bench.results import frame
 from bench.schema.cell import Cell
 
 
@@ -114,54 +115,14 @@ def _whole(value: object) -> str:
     return MISSING if pd.isna(value) else str(value)  # type: ignore[call-overload]
 
 
-def markdown(groups: Sequence[Group]) -> str:
-    """The short table of every group in Markdown; pipes, line ends and HTML in names are escaped."""
-    return "\n".join(f"### {_md(group.title)}\n\n{markdown_table(group)}" for group in groups)
-
-
-def markdown_table(group: Group, cells: Sequence[Cell] | None = None) -> str:
-    """The short table of a group, or of some of its cells, in Markdown."""
-    used, rows = _short(group, cells)
-    lines = ["| Method | " + " | ".join(_md(c.heading) for c in used) + " |", "|" + " --- |" * (len(used) + 1)]
-    lines += ["| " + " | ".join(_md(text) for text in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def latex(groups: Sequence[Group]) -> str:
-    """The short table of every group as a LaTeX tabular (booktabs)."""
-    parts = []
-    for group in groups:
-        used, rows = _short(group)
-        lines = [f"% {_tex(group.title)}", r"\begin{tabular}{l" + "l" * len(used) + "}", r"\toprule"]
-        lines.append(" & ".join(["Method", *(_tex(c.heading) for c in used)]) + r" \\")
-        lines += [r"\midrule", *(" & ".join(_tex(text) for text in row) + r" \\" for row in rows)]
-        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n")
-    return "\n".join(parts)
-
-
-def _short(group: Group, cells: Sequence[Cell] | None = None) -> tuple[list[Column], list[list[str]]]:
+def short_table(group: Group, cells: Sequence[Cell] | None = None) -> tuple[list[str], list[list[str]]]:
+    """Headings and texts of what fits on paper, of a group's cells or some of them; published numbers come last."""
+    cells = [*group.cells, *group.without_numbers] if cells is None else cells
     table = table_of(group, cells)
     used = [c for c in used_columns(group, table) if c.short]
-    rows = []
-    for _, row in table.iterrows():
+    rows: list[list[str]] = []
+    published = short_columns(cells)
+    for (_, row), *stated in zip(table.iterrows(), *published.values(), strict=True):
         note = f" ({row['reason']})" if row["status"] != "ok" and row["reason"] else ""
-        rows.append([row["method"], *(c.text(row) + (note if c.key == "pareto" else "") for c in used)])
-    return used, rows
-
-
-def _md(text: str) -> str:
-    safe = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for mark in "|*_`[]#~":
-        safe = safe.replace(mark, "\\" + mark)
-    return safe
-
-
-_TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "−": "$-$", "×": r"$\times$", "–": "--", "[": "{[}", "]": "{]}",
-}  # fmt: skip
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in one_line(text))
+        rows.append([row["method"], *(c.text(row) + (note if c.key == "pareto" else "") for c in used), *stated])
+    return ["Method", *(c.heading for c in used), *published], rows

@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 
 from bench.files import write_bytes
-from bench.report import tables
-from bench.results import csv_bytes, frame
+from bench.report.exports import FORMATS, exported
+from bench.report.figures import FULL, pareto
+from bench.report.plots import measures_of
 from bench.site.feed import entries
 from bench.site.pages import Site
 from bench.site.runs import Run, machines_of, read_runs
@@ -33,7 +34,7 @@ def write_site(directories: Sequence[Path | str], out: Path | str) -> Path:
     runs = read_runs(directories)
     _check_target(out, runs)
     site = Site(runs)
-    files = dict([*_assets(), *_tables(runs), *_texts(site)])
+    files = dict([*_assets(), *_tables(runs), *_figures(site), *_texts(site)])
     _remove_others(out, set(files))
     write_bytes(out / MARK, "\n".join(sorted(files)).encode())
     for name, content in files.items():
@@ -87,8 +88,15 @@ def _assets() -> Any:
 def _tables(runs: Sequence[Run]) -> Any:
     """(path, content) of every run's table in four formats."""
     for run in runs:
-        table = frame(run.results.cells, run.analysis)
-        yield f"data/{run.page}.csv", csv_bytes(table)
-        yield f"data/{run.page}.json", table.to_json(orient="records", indent=1).encode()
-        yield f"data/{run.page}.md", tables.markdown(run.groups).encode()
-        yield f"data/{run.page}.tex", tables.latex(run.groups).encode()
+        for form, suffix in FORMATS.items():
+            table = exported(form, run.results.cells, run.groups, run.analysis)
+            yield f"data/{run.page}.{suffix}", table.encode()
+
+
+def _figures(site: Site) -> Any:
+    """(path, content) of every group's plot for a paper, in three formats."""
+    for part in site.parts:
+        measures = measures_of(part.group)
+        if measures:
+            files = pareto(part.group, measures[0], FULL)
+            yield from ((path, files[form]) for form, path in part.figures.items())

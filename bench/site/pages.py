@@ -12,12 +12,13 @@ from bench.comparison.text import COLUMNS, MEANING, by_weight, factor, summary
 from bench.report import heatmaps, provenance, samples, speed, tables
 from bench.report import published as report_published
 from bench.report.answer import answer
+from bench.report.figures import STAMPS
 from bench.report.format import duration, family_name
 from bench.report.group import Group
 from bench.report.plots import ParetoPlot, measures_of
 from bench.schema.cell import Cell
 from bench.site.chart import chart
-from bench.site.names import Names
+from bench.site.names import Names, plain
 from bench.site.runs import Run, machine_of, machines_of
 
 
@@ -67,6 +68,12 @@ class Part:
         """The plot for readers without scripts, drawn as in the report; None where there is none."""
         measures = measures_of(self.group)
         return ParetoPlot(self.group, measures[0]).svg() if measures else None
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Where the plot for a paper lies, by format; empty where there is none."""
+        name = f"figures/{plain(f'{self.run.page} {self.group.model}')}-{self.group.index}"
+        return {form: f"{name}.{form}" for form in STAMPS} if measures_of(self.group) else {}
 
     @property
     def conditions(self) -> str:
