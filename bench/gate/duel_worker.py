@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+built: dict[str, Any] = {}  # denoisers by name
+
 
 def prepared(order: dict[str, Any]) -> Callable[[], object]:
     """The call to be timed: one batch from noise to latents."""
@@ -22,7 +24,7 @@ def prepared(order: dict[str, Any]) -> Callable[[], object]:
     from bench import sampling
 
     spec = models.spec(order["model"])
-    model = models.build(order["model"])
+    model = built.get(order["model"]) or built.setdefault(order["model"], models.build(order["model"]))
     sampler = methods.build(order["sampler"]["name"], **order["sampler"]["params"])
     cache = order["cache"] and methods.build(order["cache"]["name"], **order["cache"]["params"])
     indices = range(order["batch"])
