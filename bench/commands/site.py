@@ -9,13 +9,21 @@ HELP = "write a leaderboard, as static pages, from any number of directories of 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directories", nargs="+", metavar="DIR", help="a run's directory")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", metavar="DIR", help="the site's folder; an older site there is replaced")
+    where.add_argument("--check", metavar="SITE", help="write nothing; exit code 1 if SITE is stale")
     parser.add_argument(
-        "--out", metavar="DIR", required=True, help="the site's folder; an older site there is replaced"
-    )
+        "--compare", nargs=2, action="append", default=[], metavar=("BASE", "NEW"),
+        help="two of the directories to compare, instead of consecutive runs of one suite; may be repeated",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench.site import write_site
+    from bench.site import stale, write_site
 
-    print(write_site(args.directories, args.out))
-    return 0
+    if args.check is None:
+        print(write_site(args.directories, args.out, args.compare))
+        return 0
+    reason = stale(args.directories, args.check, args.compare)
+    print(reason or f"{args.check}: up to date")
+    return 1 if reason else 0

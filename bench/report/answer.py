@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import pareto
-from bench.report.format import between, family_name, figure, percent, plus_minus, signed
+from bench.report.format import family_name, figure, percent, plus_minus, signed
 from bench.report.group import Group
 from bench.schema.cell import Cell, look_up
 
@@ -28,6 +28,7 @@ class FamilyLine:
     furthest: str
     speedups: str
     share: str  # of the MAC-ideal speed-up that the clock saw
+    equal: str  # the largest speed-up at equal quality
     hypervolume: str  # of the family's front, in areas of the box around the uncached cells
 
 
@@ -148,13 +149,24 @@ def _family_line(group: Group, name: str) -> FamilyLine:
         name, len(cells), verdicts.count("better"), verdicts.count("undecided"), verdicts.count("worse"),
         verdicts.count(""), shown[0] if shown else "", shown[-1] if len(shown) > 1 else "",
         _range(speedups), percent(statistics.median(shares), 0) if shares else "",
-        _hypervolume(group.verdict(cells[0])),
+        _equal_quality(group, cells), _ranked(group.verdict(cells[0]), "hypervolume"),
     )  # fmt: skip
 
 
-def _hypervolume(verdict: dict[str, Any]) -> str:
-    value, ends = verdict.get("hypervolume"), (verdict.get("hypervolume_low"), verdict.get("hypervolume_high"))
-    return "" if value is None else f"{figure(value)} {between(*ends)}".strip()
+def _equal_quality(group: Group, cells: list[Cell]) -> str:
+    known = [c for c in cells if group.verdict(c).get("speedup_equal") is not None]
+    if not known:
+        return ""
+    best = max(known, key=lambda c: group.verdict(c)["speedup_equal"])
+    return f"{_ranked(group.verdict(best), 'speedup_equal', '×')}: {best['method']}"
+
+
+def _ranked(verdict: dict[str, Any], name: str, unit: str = "") -> str:
+    """A number of bench.ranking with its interval, `…` where that is open."""
+    if verdict.get(name) is None:
+        return ""
+    low, high = ("…" if (end := verdict.get(f"{name}_{side}")) is None else figure(end) for side in ("low", "high"))
+    return f"{figure(verdict[name])}{unit} [{low}, {high}]"
 
 
 def _best_lines(group: Group) -> list[BestLine]:

@@ -51,13 +51,14 @@ def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], gr
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    models = [model_context(group, results.directory) for group in groups]
     table = base64.b64encode(csv_bytes(frame(results.cells, analysis))).decode()
     return environment.get_template("report.html").render(
         title=results.suite.get("title") or results.suite.get("suite") or results.directory.resolve().name,
         description=results.suite.get("description") or "",
         style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
-        models=[model_context(group, results.directory) for group in groups],
+        models=models,
         tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
         plan_legend=heatmaps.legend_of(results.cells),
         unfinished=[c for c in results.cells if c["status"] != "ok"],
@@ -68,7 +69,7 @@ def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], gr
         random_weights=provenance.has_random_weights(results),
         machine=provenance.environment_facts(results),
         commands=provenance.commands(results),
-        sources=published.sources(groups),
+        sources=published.sources(m["published"] for m in models),
         duration=duration,
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench import published
 from bench.published import KNOWN_SIGMA, METRICS, UNITS, Published, Source
@@ -21,6 +22,7 @@ class Line:
     """A published row as the page shows it; `why` says why no difference is drawn, empty where one is."""
 
     method: str
+    origin: Source
     source: str
     citation: str
     second_hand: bool
@@ -35,24 +37,41 @@ class Line:
     remarks: str
 
 
-def lines(group: Group) -> tuple[list[Line], list[Line]]:
-    """The model's published rows: those of a cell's setting, in the order of the cells, and the others."""
+Shown = tuple[list["Line"], list["Line"]]
+
+
+def lines(group: Group, cells: Sequence[Cell] | None = None) -> Shown:
+    """The model's published rows: those of a cell's setting, in the order of the cells, and the others.
+
+    With `cells`, some of the group's, only rows of their methods.
+    """
     rows = [row for row in published.load() if row.model == group.model]
     pairs = [(row, cell) for cell in group.cells for row in rows if published.is_setting_of(row, cell)]
     matched = {id(row) for row, _ in pairs}
-    return [line_of(*pair) for pair in pairs], [line_of(row, None) for row in rows if id(row) not in matched]
+    others = [row for row in rows if id(row) not in matched]
+    if cells is not None:
+        slugs, methods = {cell["slug"] for cell in cells}, {method_of(cell) for cell in cells}
+        pairs = [(row, cell) for row, cell in pairs if cell["slug"] in slugs]
+        others = [row for row in others if not row.cache_elsewhere and method_of(vars(row)) in methods]
+    return [line_of(*pair) for pair in pairs], [line_of(row, None) for row in others]
 
 
-def sources(groups: Sequence[Group]) -> list[Source]:
-    """The sources of every row that a page about these groups shows."""
-    shown = {group.model for group in groups}
-    return list(dict.fromkeys(row.source for row in published.load() if row.model in shown))
+def method_of(setting: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The cache method of a cell or a published row whatever its sampler, else the sampler."""
+    sampler, cache = (look_up(dict(setting), f"{part}.name") for part in ("sampler", "cache"))
+    return (cache, None) if cache else (None, sampler)
+
+
+def sources(shown: Iterable[Shown]) -> list[Source]:
+    """Where the rows on a page come from."""
+    return list(dict.fromkeys(line.origin for own, others in shown for line in (*own, *others)))
 
 
 def line_of(row: Published, cell: Cell | None) -> Line:
     why = "" if cell is None else reason_against(row, cell)
     return Line(
         method=row.method,
+        origin=row.source,
         source=source_of(row),
         citation=_citation(row.source),
         second_hand=row.second_hand or row.source.second_hand,

@@ -15,31 +15,63 @@ from bench.files import write_bytes
 from bench.report.exports import FORMATS, exported
 from bench.report.figures import FULL, pareto
 from bench.report.plots import measures_of
+from bench.site.comparisons import pairs
+from bench.site.digest import digest
 from bench.site.feed import entries
 from bench.site.pages import Site
 from bench.site.runs import Run, machines_of, read_runs
 from models.errors import InputError
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+SCRIPTS = ("address.js", "table.js", "plot.js", "versus.js")  # in the order in which a page runs them
 MARK = ".ditbench-site"  # says that a folder is a site, which may be replaced, and lists its files
 
 
-def write_site(directories: Sequence[Path | str], out: Path | str) -> Path:
+Files = dict[str, bytes]  # by their paths below the site's folder
+Chosen = Sequence[tuple[Path | str, Path | str]]
+
+
+def write_site(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = ()) -> Path:
     """Write the site of some result directories below `out`; returns its index.html. The same input, the same bytes.
 
-    Raises InputError where there are no results, where two directories claim one cell, where `out` holds something
-    else, or where a file cannot be written; nothing is written before everything has been read.
+    `chosen` are pairs of directories to compare, instead of consecutive runs of one suite. Raises InputError where
+    there are no results, where two directories claim one cell, where `out` holds something else, or where a file
+    cannot be written; nothing is written before everything has been read.
     """
     out = Path(out)
     runs = read_runs(directories)
     _check_target(out, runs)
-    site = Site(runs)
-    files = dict([*_assets(), *_tables(runs), *_figures(site), *_texts(site)])
+    files = build(runs, chosen)
     _remove_others(out, set(files))
-    write_bytes(out / MARK, "\n".join(sorted(files)).encode())
     for name, content in files.items():
         write_bytes(out / name, content)
     return out / "index.html"
+
+
+def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = ()) -> str | None:
+    """Why the site in `out` is not the one that these directories and this version make, in one line; None if it is.
+
+    Raises InputError where `out` is no site. Writes nothing.
+    """
+    out = Path(out)
+    if not (out / MARK).is_file():
+        raise InputError(f"{out}: expected a site to check, as `ditbench site` writes it")
+    files = build(read_runs(directories), chosen)
+    was, now = ((text.split(b"\n", 1)[0]) for text in ((out / MARK).read_bytes(), files[MARK]))
+    if was != now:
+        return f"{out}: stale: built from other results"
+    for name, content in files.items():
+        if not (out / name).is_file() or (out / name).read_bytes() != content:
+            return f"{out}: stale: {name} is not what this version makes of the same results"
+    return None
+
+
+def build(runs: Sequence[Run], chosen: Chosen = ()) -> Files:
+    """Every file of the site. The first line of the mark says what it was built from."""
+    inputs = digest(runs)
+    site = Site(runs, pairs(runs, chosen))
+    files = dict([*_assets(), *_tables(runs), *_figures(site), *_texts(site, inputs)])
+    return {MARK: "\n".join([f"inputs {inputs}", *sorted(files)]).encode()} | files
 
 
 def _remove_others(out: Path, wanted: set[str]) -> None:
@@ -61,13 +93,13 @@ def _check_target(out: Path, runs: Sequence[Run]) -> None:
         raise InputError(f"{out}: holds something that is not a site; choose an empty or new directory")
 
 
-def _texts(site: Site) -> Any:
+def _texts(site: Site, inputs: str) -> Any:
     """(path, content) of every page and the feed."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([TEMPLATES / "site", TEMPLATES]), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    common = {"site": site, "runs": site.runs, "machines_of": machines_of}
+    common = {"site": site, "runs": site.runs, "machines_of": machines_of, "inputs": inputs}
     for page in site.pages():
         root = "../" * page.path.count("/")
         yield page.path, environment.get_template(page.template).render(common | page.context, root=root).encode()
@@ -81,8 +113,7 @@ def _assets() -> Any:
     yield "assets/plotly.js", get_plotlyjs().encode()
     style = (TEMPLATES / "report.css").read_bytes() + (TEMPLATES / "site" / "site.css").read_bytes()
     yield "assets/site.css", style
-    script = b"".join((TEMPLATES / "site" / name).read_bytes() for name in ("address.js", "table.js", "plot.js"))
-    yield "assets/site.js", script
+    yield "assets/site.js", b"".join((TEMPLATES / "site" / name).read_bytes() for name in SCRIPTS)
 
 
 def _tables(runs: Sequence[Run]) -> Any:

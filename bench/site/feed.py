@@ -20,11 +20,24 @@ MOST = 100  # entries; older ones leave the feed
 class Entry:
     """What happened in one run on one day."""
 
+    run: Run
+    day: str
     id: str
     title: str
     updated: str
-    link: str
-    text: str
+    lines: tuple[str, ...]  # one a cell, in the order in which they finished
+
+    @property
+    def link(self) -> str:
+        return f"suite/{self.run.page}.html"
+
+    @property
+    def anchor(self) -> str:
+        return f"{self.run.page}-{self.day}"
+
+    @property
+    def text(self) -> str:
+        return "; ".join(self.lines)
 
 
 def entries(runs: Sequence[Run]) -> list[Entry]:
@@ -43,11 +56,12 @@ def _entry(run: Run, day: str, timed: list[tuple[datetime, Cell]]) -> Entry:
     counts = Counter(cell["status"] for _, cell in timed)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
     return Entry(
+        run=run,
+        day=day,
         id=uuid.uuid5(NAMESPACE, f"{run.page}/{day}").urn,
         title=one_line(f"{run.title}: {len(timed)} cell{'' if len(timed) == 1 else 's'} finished ({words})"),
         updated=max(time for time, _ in timed).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        link=f"suite/{run.page}.html",
-        text=one_line("; ".join(f"{c['model']}: {c['method']} ({c['status']})" for _, c in sorted(timed, key=_when))),
+        lines=tuple(one_line(f"{c['model']}: {c['method']} ({c['status']})") for _, c in sorted(timed, key=_when)),
     )  # fmt: skip
 
 

@@ -1,0 +1,101 @@
+"""What pages show of a run: a group of cells that were measured alike, or some cells of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bench.report import heatmaps, samples, speed, tables
+from bench.report import published as report_published
+from bench.report.answer import answer
+from bench.report.figures import STAMPS
+from bench.report.group import Group
+from bench.report.plots import ParetoPlot, measures_of
+from bench.schema.cell import Cell
+from bench.site import routers
+from bench.site.chart import chart
+from bench.site.names import plain
+from bench.site.runs import Run, machines_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """A group, or some cells of one, as a page shows it. Verdicts are always those among the whole group."""
+
+    run: Run
+    group: Group
+    cells: list[Cell]
+
+    @cached_property
+    def table(self) -> tuple[list[Any], list[Any]]:
+        """Columns, and (cell, row id, shown) of the part's cells."""
+        columns, rows = tables.page_rows(self.group)
+        wanted = {cell["slug"] for cell in self.cells}
+        return columns, [row for row in rows if row[0]["slug"] in wanted]
+
+    @property
+    def anchor(self) -> str:
+        """Unique on a page of several runs."""
+        return f"{self.run.page}-{self.group.anchor}"
+
+    @property
+    def machine(self) -> str:
+        return ", ".join(machines_of(self.group.cells or self.group.without_numbers))
+
+    @property
+    def protocol(self) -> str:
+        return str((self.group.cells or self.group.without_numbers)[0]["protocol"])
+
+    @cached_property
+    def chart(self) -> dict[str, Any] | None:
+        return chart(self.group)
+
+    @property
+    def picture(self) -> Any:
+        """The plot for readers without scripts, drawn as in the report; None where there is none."""
+        measures = measures_of(self.group)
+        return ParetoPlot(self.group, measures[0]).svg() if measures else None
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Where the plot for a paper lies, by format; empty where there is none."""
+        name = f"figures/{plain(f'{self.run.page} {self.group.model}')}-{self.group.index}"
+        return {form: f"{name}.{form}" for form in STAMPS} if measures_of(self.group) else {}
+
+    @property
+    def conditions(self) -> str:
+        return speed.conditions(self.group)
+
+    @cached_property
+    def answer(self) -> Any:
+        return answer(self.group)
+
+    @cached_property
+    def published(self) -> report_published.Shown:
+        """What others published of the part's cells, and of their methods."""
+        whole = len(self.cells) == len(self.group.cells) + len(self.group.without_numbers)
+        return report_published.lines(self.group, None if whole else self.cells)
+
+    @property
+    def heat_maps(self) -> list[heatmaps.HeatMap]:
+        return [heatmaps.heat_map(cell) for cell in self.cells if heatmaps.has_plan(cell)]
+
+    @property
+    def routers(self) -> list[routers.Picture]:
+        """Of the cells whose router is at hand."""
+        return routers.pictures(self.cells)
+
+    @property
+    def strips(self) -> list[samples.Strip]:
+        names = {cell["method"] for cell in self.cells}
+        return [s for s in samples.strips(self.group, self.run.results.directory) if s.name in names]
+
+
+def some_of(parts: Iterable[Part], belongs: Any) -> Iterator[Part]:
+    """The parts restricted to the cells that belong, where there are any."""
+    for part in parts:
+        cells = [cell for cell in part.cells if belongs(cell)]
+        if cells:
+            yield Part(part.run, part.group, cells)
