@@ -13,8 +13,9 @@ from models.denoiser import Attention, Mlp
 
 TILE_BYTES = 2**18  # of a buffer that stays in a core's second-level cache
 HIDDEN_BYTES = 2**23  # of the MLP's hidden tokens at once: larger products gain nothing
-# x * sigmoid(2u) = GELU by tanh, u = sqrt(2/pi) (x + 0.044715 x^3): 2u = x (FIRST + THIRD x^2)
-FIRST, THIRD = 1.5957691216057308, 0.07135481627260025
+STORED_BYTES = 2**22  # of a layer's weights that are worth a second copy in the order that products like
+# GELU by tanh is x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3): -2u / log 2 = x (FIRST + THIRD x^2)
+FIRST, THIRD = -2.302208198144325, -0.1029432395800235
 
 
 def on_cpu(tensor: Tensor) -> bool:
@@ -27,7 +28,7 @@ class Scratch:
     def __init__(self, like: Tensor) -> None:
         self.like, self.reuses = like, on_cpu(like)
         self.buffers: dict[str, Tensor] = {}
-        self.first = like.new_full((), FIRST)
+        self.first, self.one = like.new_full((), FIRST), like.new_ones(())  # as numbers they would cost a kernel each
 
     def __call__(self, name: str, rows: int, width: int) -> Tensor | None:
         """A buffer [rows,width] of whatever values, or None where every result gets memory of its own."""
@@ -38,11 +39,16 @@ class Scratch:
         return self.buffers[name]
 
 
+def by_input(weight: Tensor) -> Tensor:
+    """Weights [out,in] as [in,out]; stored in that order on a CPU, where products of few rows gain 3 to 8 %."""
+    return weight.t().contiguous() if on_cpu(weight) and weight.nbytes <= STORED_BYTES else weight.t()
+
+
 class Product:
     """A linear layer's weights, ready to be applied to rows: attribute look-ups and transposition done once."""
 
     def __init__(self, layer: nn.Linear) -> None:
-        self.weight, self.bias, self.width = layer.weight.t(), layer.bias, layer.out_features
+        self.weight, self.bias, self.width = by_input(layer.weight), layer.bias, layer.out_features
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         """rows [R,in] -> [R,out], in `out` where given."""
@@ -103,7 +109,7 @@ def activate_(x: Tensor, approximate: str, scratch: Scratch) -> None:
     buffer = scratch("gelu", tile, x.shape[1])
     for part in parts(x, tile):
         gate = torch.addcmul(scratch.first, part, part, value=THIRD, out=buffer[: len(part)])  # type: ignore[index]
-        part.mul_(gate.mul_(part).sigmoid_())
+        part.div_(gate.mul_(part).exp2_().add_(scratch.one))
 
 
 def parts(x: Tensor, rows: int) -> Sequence[Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile
+from bench.compiled.kernels import AttentionLayer, MlpLayer, Product, Scratch, images_per_tile
 from bench.compiled.network import Combination
 from models.denoiser import timestep_embedding
 from models.uvit import UViT
@@ -19,6 +19,7 @@ class UViTNetwork:
     def __init__(self, model: UViT, timesteps: Sequence[float], fuse: bool) -> None:
         self.model, self.fuse = model, fuse
         self.blocks = [model.block(b) for b in range(model.num_blocks)]
+        self.joins = [b.skip_linear and Product(b.skip_linear) for b in self.blocks]
         self.norms = [norm for b in self.blocks for norm in (b.norm1, b.norm2)]  # by branch
         self.layers = [layer for b in self.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
         patches = model.patch_embed.proj
@@ -53,11 +54,11 @@ class UViTNetwork:
         return h
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
-        join = self.blocks[block].skip_linear
+        join = self.joins[block]
         if skip is None or join is None:
             return h
         D = h.shape[-1]  # join(cat[h, skip]) = h W_1 + skip W_2 + b
-        first, second = join.weight.t().split(D)
+        first, second = join.weight.split(D)
         joined = torch.addmm(join.bias, h.view(-1, D), first)
         return joined.addmm_(skip.view(-1, D), second).view(h.shape)
 
