@@ -188,6 +188,28 @@ def latency_difference(a: Point, b: Point) -> Interval:
     return Interval(value, value - half, value + half)
 
 
+def distance_signs(point: Point, others: Sequence[Point]) -> list[int]:
+    """The sign of `fd_difference` from `point` to each of the others: those whose replicates pair with its at once."""
+    groups = len(point.fd) - 1
+    paired = [p for p in others if groups > 1 and len(p.fd) == len(point.fd)]
+    known: dict[tuple[str, str], int] = {}
+    if paired:
+        gaps = point.fd - np.stack([p.fd for p in paired])  # [others, 1 + G]
+        means = gaps[:, 1:].mean(axis=1)
+        corrected = groups * gaps[:, 0] - (groups - 1) * means
+        variance = (groups - 1) / groups * ((gaps[:, 1:] - means[:, None]) ** 2).sum(axis=1)
+        clear = np.abs(corrected) > student(groups) * np.sqrt(variance)
+        known = {p.key: int(sign) for p, sign in zip(paired, np.sign(corrected) * clear, strict=True)}
+    return [known[p.key] if p.key in known else fd_difference(point, [(1.0, p)]).sign for p in others]
+
+
+def latency_signs(point: Point, others: Sequence[Point]) -> list[int]:
+    """The sign of `latency_difference` from `point` to each of the others."""
+    gaps = point.log_latency - np.array([p.log_latency for p in others])
+    clear = np.abs(gaps) > Z95 * np.hypot(point.log_latency_se, [p.log_latency_se for p in others])
+    return [int(sign) for sign in np.sign(gaps) * clear]
+
+
 def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> tuple[str, list[str]]:
     """('front' | 'dominated' | 'undecided', slugs of the cells that certainly dominate it).
 
@@ -195,7 +217,7 @@ def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> t
     better at equal latency. Front: every other cell, and that curve, is worse or slower with an interval clear of 0.
     """
     others = [p for p in points if p.key != point.key]
-    signs = [(p, fd_difference(point, [(1.0, p)]).sign, latency_difference(point, p).sign) for p in others]
+    signs = list(zip(others, distance_signs(point, others), latency_signs(point, others), strict=True))
     by = [p.key[1] for p, worse, slower in signs if worse > 0 and slower > 0]
     if by or (gap is not None and gap.sign > 0):
         return "dominated", by

@@ -1,11 +1,17 @@
 """A column of the results table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-Row = pd.Series
+Row = Mapping[str, Any]  # by the data frame's columns
+
+
+def records(table: pd.DataFrame) -> list[Row]:
+    """The rows of `table` as plain mappings, many times as fast to read as the frame's own."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 @dataclass(frozen=True)

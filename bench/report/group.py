@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
 from bench import pareto
 from bench.report.format import distance_heading, distance_name, family_name
-from bench.results import Results
+from bench.results import Results, frame
 from bench.schema.cell import Cell, look_up
 from bench.timing.statistics import is_resolved
 
@@ -82,7 +84,18 @@ class Group:
 
     def row_id(self, cell: Cell) -> str:
         """Identifier of the cell's row in the table."""
-        return f"row-{self.anchor}-{[*self.by_slug, *(c['slug'] for c in self.without_numbers)].index(cell['slug'])}"
+        return f"row-{self.anchor}-{self.positions[cell['slug']]}"
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """The row of every cell in `table` by slug."""
+        return {cell["slug"]: i for i, cell in enumerate([*self.cells, *self.without_numbers])}
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row for every cell, those without numbers last; `claimed` says whether a speed-up may be claimed."""
+        cells = [*self.cells, *self.without_numbers]
+        return frame(cells, self.analysis).assign(claimed=[self.claimed(cell) for cell in cells])
 
     @property
     def resolutions(self) -> list[tuple[float, float]]:

@@ -1,6 +1,7 @@
 """Plans drawn: evaluations across, branches down, attention and MLP apart."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -65,9 +66,10 @@ def draw(cell: Cell) -> Markup:
     parts = []
     for kind, text in enumerate(("attn", "MLP")):
         top = kind * (panel + GAP)
+        place = f"translate({MARGIN} {top}) scale({number(WIDTH / len(rows), 4)} {HEIGHT})"
         for mark, name in PLAN_MARKS.items():
-            data = _path([row[kind::2] for row in rows], mark, top)
-            parts += [element("path", d=data, class_=name)] if data else []
+            data = _path([row[kind::2] for row in rows], mark)
+            parts += [element("path", d=data, class_=name, transform=place)] if data else []
         parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
         parts.append(element("rect", x=MARGIN, y=top, width=WIDTH, height=panel, class_="frame"))
     title = f"Plan of {cell['method']}: {caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
@@ -77,12 +79,14 @@ def draw(cell: Cell) -> Markup:
     )  # fmt: skip
 
 
-def _path(columns: list[str], mark: str, top: int) -> str:
-    """Rectangles over unbroken runs of `mark` along the evaluations, as path data. columns[k][j]: evaluation, block."""
-    found = []
-    unit = WIDTH / len(columns)
-    for j in range(len(columns[0])):
-        for start, stop in runs("".join(column[j] for column in columns), mark):
-            x, width = number(MARGIN + unit * start), number(unit * (stop - start))
-            found.append(f"M{x} {top + HEIGHT * j}h{width}v{HEIGHT}h-{width}z")
+def _path(columns: list[str], mark: str) -> str:
+    """Rectangles over unbroken runs of `mark` down the blocks, as path data; evaluations that are alike are one.
+
+    columns[k][j]: evaluation, block; each is one unit wide and high.
+    """
+    found, x = [], 0
+    for column, alike in groupby(columns):
+        width = len(list(alike))
+        found += [f"M{x} {start}h{width}v{stop - start}h-{width}z" for start, stop in runs(column, mark)]
+        x += width
     return "".join(found)

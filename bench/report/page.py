@@ -13,6 +13,7 @@ from bench.files import write_bytes
 from bench.report import heatmaps, provenance, published, samples, speed, tables
 from bench.report import plots as report_plots
 from bench.report.answer import answer
+from bench.report.column import records
 from bench.report.exports import FORMATS, exported
 from bench.report.format import MISSING, duration, family_name
 from bench.report.group import Group, groups_of
@@ -134,8 +135,7 @@ def legend(group: Group) -> list[Family]:
 
 def tip(group: Group, cell: Cell) -> dict[str, Any]:
     """What is shown when a point is pointed at: the setting's name, its verdict and its numbers."""
-    row = tables.frame([cell], group.analysis).iloc[0].copy()
-    row["claimed"] = group.claimed(cell)
+    (row,) = records(tables.table_of(group, [cell]))
     wanted = (group.heading, "Accuracy", "Latency, ms", "Speed-up", "vs fewer steps", "Branches computed", "Training")
     lines = [[c.heading, c.text(row)] for c in tables.columns(group) if c.heading in wanted]
     return {

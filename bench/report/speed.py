@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.column import Column, Row
+from bench.report.column import Column, Row, records
 from bench.report.format import MISSING, between, duration, figure, percent
 from bench.report.group import Group
 from bench.schema.cell import Cell, look_up
@@ -100,7 +100,7 @@ def batch_table(group: Group) -> SpeedTable | None:
 
 def _table(columns: Sequence[Column], table: pd.DataFrame, names: list[str]) -> SpeedTable:
     used = [column for column in columns if table[column.key].notna().any()]
-    texts = [[_text(column, row) for column in used] for _, row in table.iterrows()]
+    texts = [[_text(column, row) for column in used] for row in records(table)]
     return SpeedTable(used, list(zip(names, texts, strict=True)))
 
 

@@ -21,9 +21,9 @@ def _attribute(key: str, value: object) -> str:
     return f" {key}" if value is True else f' {key}="{escape(number(value) if isinstance(value, float) else value)}"'
 
 
-def number(value: float) -> str:
-    """A coordinate: at most 2 decimals, no trailing zeros."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def number(value: float, decimals: int = 2) -> str:
+    """A coordinate: at most that many decimals, no trailing zeros."""
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def path(points: Iterable[tuple[float, float]], closed: bool = False) -> str:

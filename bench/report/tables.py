@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report.column import Column, Row
+from bench.report.column import Column, Row, records
 from bench.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.report.group import Group
 from bench.report.published import short_columns
 from bench.report.quality import quality_columns
 from bench.report.speed import latency, measured_speedup, times
-from bench.results import frame
 from bench.schema.cell import Cell
 
 
@@ -54,11 +53,8 @@ def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
 
 
 def table_of(group: Group, cells: Sequence[Cell] | None = None) -> pd.DataFrame:
-    """Rows of `cells`, by default all of the group's; `claimed` says whether a speed-up may be claimed."""
-    cells = [*group.cells, *group.without_numbers] if cells is None else cells
-    table = frame(cells, group.analysis)
-    table["claimed"] = [group.claimed(cell) for cell in cells]
-    return table
+    """The rows of some of a group's cells, by default of all."""
+    return group.table if cells is None else group.table.iloc[[group.positions[cell["slug"]] for cell in cells]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ def page_rows(group: Group) -> tuple[list[Column], list[tuple[Cell, str, list[Sh
     cells = [*group.cells, *group.without_numbers]
     rows = [
         (cell, group.row_id(cell), [_shown(c, row) for c in used])
-        for cell, (_, row) in zip(cells, table.iterrows(), strict=True)
+        for cell, row in zip(cells, records(table), strict=True)
     ]
     return used, rows
 
@@ -122,7 +118,7 @@ def short_table(group: Group, cells: Sequence[Cell] | None = None) -> tuple[list
     used = [c for c in used_columns(group, table) if c.short]
     rows: list[list[str]] = []
     published = short_columns(cells)
-    for (_, row), *stated in zip(table.iterrows(), *published.values(), strict=True):
+    for row, *stated in zip(records(table), *published.values(), strict=True):
         note = f" ({row['reason']})" if row["status"] != "ok" and row["reason"] else ""
         rows.append([row["method"], *(c.text(row) + (note if c.key == "pareto" else "") for c in used), *stated])
     return ["Method", *(c.heading for c in used), *published], rows

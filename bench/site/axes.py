@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.report.axes import MEASURES
+from bench.report.column import Row
 from bench.report.group import Group
 from bench.schema.cell import Cell
 
@@ -63,12 +64,12 @@ def label(axis: Axis, group: Group) -> str:
     return f"{axis.label.format(distance=group.heading, reference=reference)}, {axis.better} is better"
 
 
-def values(axis: Axis, cells: list[Cell], table: pd.DataFrame) -> Values:
+def values(axis: Axis, cells: list[Cell], rows: list[Row]) -> Values:
     """For every cell [value] or [value, low, high], as shown to 6 digits; None where it has no value."""
-    return [_value(axis, cell, row) for cell, (_, row) in zip(cells, table.iterrows(), strict=True)]
+    return [_value(axis, cell, row) for cell, row in zip(cells, rows, strict=True)]
 
 
-def _value(axis: Axis, cell: Cell, row: pd.Series) -> list[float] | None:
+def _value(axis: Axis, cell: Cell, row: Row) -> list[float] | None:
     if pd.isna(row[axis.key]):
         return None
     found = [row[axis.key]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench import pareto
+from bench.report.column import records
 from bench.report.format import family_name
 from bench.report.group import Group
 from bench.report.markers import styles
@@ -23,7 +24,7 @@ def chart(group: Group) -> dict[str, Any] | None:
     costs, qualities = axes.used(axes.COSTS, table), axes.used(axes.QUALITIES, table)
     if not costs or not qualities:
         return None
-    looks = styles(group.families)
+    looks, rows = styles(group.families), records(table)
     return {
         "title": group.title,
         "x": [_axis(axis, group) for axis in costs],
@@ -38,7 +39,7 @@ def chart(group: Group) -> dict[str, Any] | None:
             for name in group.families
         ],
         "points": [_point(group, cell) for cell in group.cells],
-        "values": {axis.key: axes.values(axis, group.cells, table) for axis in (*costs, *qualities)},
+        "values": {axis.key: axes.values(axis, group.cells, rows) for axis in (*costs, *qualities)},
     }  # fmt: skip
 
 

@@ -22,16 +22,20 @@ from bench.site.runs import Run, machines_of
 
 @dataclass(frozen=True)
 class Part:
-    """A group, or some cells of one, as a page shows it. Verdicts are always those among the whole group."""
+    """A group, or some cells of one, as a page shows it. Verdicts are always those among the whole group.
+
+    What is costly to make is made once, by the part of the whole group, which all pages that show some of it share.
+    """
 
     run: Run
     group: Group
     cells: list[Cell]
+    whole: Part | None = None
 
     @cached_property
     def table(self) -> tuple[list[Any], list[Any]]:
         """Columns, and (cell, row id, shown) of the part's cells."""
-        columns, rows = tables.page_rows(self.group)
+        columns, rows = self.whole.table if self.whole else tables.page_rows(self.group)
         wanted = {cell["slug"] for cell in self.cells}
         return columns, [row for row in rows if row[0]["slug"] in wanted]
 
@@ -50,11 +54,13 @@ class Part:
 
     @cached_property
     def chart(self) -> dict[str, Any] | None:
-        return chart(self.group)
+        return self.whole.chart if self.whole else chart(self.group)
 
-    @property
+    @cached_property
     def picture(self) -> Any:
         """The plot for readers without scripts, drawn as in the report; None where there is none."""
+        if self.whole:
+            return self.whole.picture
         measures = measures_of(self.group)
         return ParetoPlot(self.group, measures[0]).svg() if measures else None
 
@@ -64,33 +70,35 @@ class Part:
         name = f"figures/{plain(f'{self.run.page} {self.group.model}')}-{self.group.index}"
         return {form: f"{name}.{form}" for form in STAMPS} if measures_of(self.group) else {}
 
-    @property
+    @cached_property
     def conditions(self) -> str:
-        return speed.conditions(self.group)
+        return self.whole.conditions if self.whole else speed.conditions(self.group)
 
     @cached_property
     def answer(self) -> Any:
-        return answer(self.group)
+        return self.whole.answer if self.whole else answer(self.group)
 
     @cached_property
     def published(self) -> report_published.Shown:
         """What others published of the part's cells, and of their methods."""
-        whole = len(self.cells) == len(self.group.cells) + len(self.group.without_numbers)
-        return report_published.lines(self.group, None if whole else self.cells)
+        all_of_it = len(self.cells) == len(self.group.cells) + len(self.group.without_numbers)
+        return report_published.lines(self.group, None if all_of_it else self.cells)
 
-    @property
+    @cached_property
     def heat_maps(self) -> list[heatmaps.HeatMap]:
         return [heatmaps.heat_map(cell) for cell in self.cells if heatmaps.has_plan(cell)]
 
-    @property
+    @cached_property
     def routers(self) -> list[routers.Picture]:
         """Of the cells whose router is at hand."""
         return routers.pictures(self.cells)
 
-    @property
+    @cached_property
     def strips(self) -> list[samples.Strip]:
+        if not self.whole:
+            return samples.strips(self.group, self.run.results.directory)
         names = {cell["method"] for cell in self.cells}
-        return [s for s in samples.strips(self.group, self.run.results.directory) if s.name in names]
+        return [strip for strip in self.whole.strips if strip.name in names]
 
 
 def some_of(parts: Iterable[Part], belongs: Any) -> Iterator[Part]:
@@ -98,4 +106,4 @@ def some_of(parts: Iterable[Part], belongs: Any) -> Iterator[Part]:
     for part in parts:
         cells = [cell for cell in part.cells if belongs(cell)]
         if cells:
-            yield Part(part.run, part.group, cells)
+            yield Part(part.run, part.group, cells, part)

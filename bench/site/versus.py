@@ -19,7 +19,7 @@ from bench.comparison.change import Z95
 from bench.comparison.compare import log_error
 from bench.quality.difference import METRICS
 from bench.quality.jackknife import quantile
-from bench.report.column import Column
+from bench.report.column import Column, Row, records
 from bench.report.format import between, family_name, figure, signed
 from bench.report.group import Group
 from bench.report.tables import table_of, used_columns
@@ -56,7 +56,7 @@ def data(group: Group) -> Values:
         "lines": [_line(column) for column in lines],
         "cells": [
             _side(cell, row, lines, spread) | {"plan": rows.of(cell)}
-            for cell, (_, row) in zip(group.cells, table.iterrows(), strict=True)
+            for cell, row in zip(group.cells, records(table), strict=True)
         ],
         "plan_rows": rows.distinct,
         "chosen": [cell["slug"] for cell in usual_pair(group)],
@@ -72,7 +72,7 @@ def _line(column: Column) -> Values:
     }  # fmt: skip
 
 
-def _side(cell: Cell, row: pd.Series, lines: Sequence[Column], spread: float) -> Values:
+def _side(cell: Cell, row: Row, lines: Sequence[Column], spread: float) -> Values:
     """One cell: texts as the results table shows them, and numbers to 9 digits to calculate with."""
     latency = look_up(cell, "timing.latency_ms")
     return {

@@ -1,0 +1,78 @@
+"""What keeps the site fast with thousands of cells: work that grows with the cells, not with pairs of them or pages."""
+
+from collections import Counter
+
+import cell_factory as factory
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import pareto
+from bench.report import heatmaps, tables
+from bench.site import parts, write_site
+
+
+def points_of(counts, rng):
+    """Points with that many replicates each, some without any error known."""
+    return [
+        pareto.Point(("m", str(i)), ("ddim",), bool(i % 2), rng.normal(), abs(rng.normal()) / 2,
+                     3 + 0.3 * rng.normal(size=1 + count), float(i % 3) / 9)
+        for i, count in enumerate(counts)
+    ]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([0, 2, 16, 32]), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+def test_signs_at_once_are_those_of_the_differences_one_by_one(counts, seed):
+    point, *others = points_of([16, *counts], np.random.default_rng(seed))
+    one_by_one = [pareto.fd_difference(point, [(1.0, other)]).sign for other in others]
+    assert pareto.distance_signs(point, others) == one_by_one
+    assert pareto.latency_signs(point, others) == [pareto.latency_difference(point, o).sign for o in others]
+
+
+def settings(count):
+    """Cells of one pool: some of the sampler alone, the others cached."""
+    uncached = [factory.cell(steps=n, fd=2 + 30 / n) for n in (50, 20, 10)]
+    cached = [factory.cell(cache="fora", interval=2, setting=i, fd=3 + i / 50, ms=200 + i) for i in range(count)]
+    return [*uncached, *cached]
+
+
+def counted(call, counts):
+    def counting(*args):
+        counts[call.__name__] += 1
+        return call(*args)
+
+    return counting
+
+
+def test_differences_are_taken_against_the_curve_not_between_all_pairs(monkeypatch):
+    calls = Counter()
+    monkeypatch.setattr(pareto, "paired_difference", counted(pareto.paired_difference, calls))
+    pareto.analyse(settings(60))
+    assert 60 <= calls["paired_difference"] <= 2 * 60
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often what is costly was made."""
+    counts = Counter()
+    for module, call in ((tables, tables.page_rows), (parts, parts.chart), (heatmaps, heatmaps.draw)):
+        monkeypatch.setattr(module, call.__name__, counted(call, counts))
+    return counts
+
+
+def test_every_table_chart_and_plan_is_made_once_whatever_pages_show_it(tmp_path, calls):
+    cells = factory.suite_of("dit-mnist") + factory.suite_of("uvit-mnist")
+    write_site([factory.write(tmp_path / "run", cells)], tmp_path / "out")
+    plans = sum(cell["status"] == "ok" and cell["cache"] is not None for cell in cells)
+    assert calls == {"page_rows": 2, "chart": 2, "draw": plans}
+
+
+def test_pages_grow_with_their_rows(tmp_path):
+    sizes = []
+    for count in (40, 80):
+        out = tmp_path / f"out-{count}"
+        write_site([factory.write(tmp_path / str(count), settings(count))], out)
+        sizes.append(sum(path.stat().st_size for path in out.rglob("*.html")))
+    assert sizes[1] < 2 * sizes[0]
+    assert (sizes[1] - sizes[0]) / 40 < 14_000  # bytes of a cell on all its pages together
