@@ -29,7 +29,8 @@ def planned(name):
 
 
 def lines_of(cells, fetch):
-    with patch("methods.routing.official.fetch", fetch):
+    where = "methods.routing.official"
+    with patch(f"{where}.fetch", fetch), patch.dict(f"{where}._unreachable", clear=True):  # nothing asked for before
         lines = dry_run.plan_suite(list(cells), device_rates.read("h200", "bfloat16"))
     return {line.method: line for line in lines}
 
@@ -180,6 +181,13 @@ def test_the_rate_is_that_of_finished_cells():
 def test_without_a_rate_the_time_is_unknown():
     (cell, *_) = suite.load("smoke").cells
     assert "time unknown until the first cell is done" in cost_of([(cell, 10)]).sentence()
+
+
+def test_speed_alone_has_no_images_to_pay_for():
+    (cell, *_) = suite.load("gpu-latency").cells
+    sentence = cost_of([(cell, 10), (cell, None)]).sentence(1e9)
+    assert sentence.startswith("Cost of 1 cells: speed alone, no images")
+    assert sentence.endswith("; 1 more without a plan")
 
 
 def test_a_device_has_a_rate_of_each_dtype():

@@ -50,7 +50,7 @@ def test_only_the_original_weights_are_called_fid(weights, monkeypatch):
     other = extractors.build("adm", weights=weights)
     assert (other.is_fid, other.name) == (False, f"inception-{digest[:8]}-adm")
     assert digest[:16] in other.fingerprint
-    monkeypatch.setattr(inception, "OFFICIAL", digest)
+    monkeypatch.setattr(inception, "INCEPTION_SHA256", digest)
     known = extractors.build("clean", weights=weights)
     assert (known.is_fid, known.name) == (True, "clean")
 

@@ -125,6 +125,19 @@ def test_there_are_four_and_the_others_are_named(served, tmp_path):
         make_plan(named("dit-xl-2"), methods.build("ddim", steps=50), methods.build("l2c", router="official"))
 
 
+def test_a_process_asks_once_for_what_is_not_there_and_takes_it_when_it_is(served, tmp_path):
+    router = PUBLISHED[0]
+    content = served.content.pop(f"/{router.path}")
+    for _ in range(3):
+        assert methods.build("l2c", router="official").files(router.model, sampler_of(router)) == []
+    with pytest.raises(InputError, match="HTTP 404"):
+        router.file()
+    assert len(served.requests) == 1
+    (tmp_path / "cache" / "l2c-DDIM50_router.pt").write_bytes(content)  # by hand
+    assert router.file().read_bytes() == content
+    assert len(served.requests) == 1
+
+
 def test_a_plan_makes_the_round_trip_through_a_schedule_file(tmp_path):
     model, sampler = named("dit-mnist"), methods.build("ddim", steps=20)
     plan = make_plan(model, sampler, methods.build("l2c", l1=1e-4))

@@ -14,8 +14,8 @@ from bench.cost.mac_conventions import CONVENTIONS
 from bench.protocol import Protocol
 from bench.published import Published, Source, is_setting_of
 from bench.report import published as report_published
-from bench.report.format import INCEPTION_SHA256
 from bench.report.page import write_report
+from bench.schema.cell import INCEPTION_SHA256
 from models.errors import InputError
 
 ROWS = published.load()
@@ -74,7 +74,7 @@ def test_units_are_those_of_the_conventions():
 
 def own_cell(sampler="ddim", steps=50, cache=None, *, fid=2.31, samples=50_000, **params):
     made = factory.cell("dit-xl-2", sampler, steps, cache, fd=fid, samples=samples, **params)
-    made["quality"] |= {"features": "adm", "weights_sha256": next(iter(INCEPTION_SHA256)), "sfd": 4.4}
+    made["quality"] |= {"features": "adm", "weights_sha256": INCEPTION_SHA256, "sfd": 4.4}
     made["work"]["macs_conventions"] = {"l2c": 5.7e12, "smoothcache": 1.9e14}
     return made
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from bench.cli import main
 from bench.ranking import ranked
 from bench.report.exports import FORMATS, exported
-from bench.report.format import INCEPTION_SHA256
 from bench.report.group import groups_of
 from bench.report.markup import latex_table, latex_text, markdown_table, markdown_text
 from bench.report.page import write_report
 from bench.results import COLUMNS, CONTRACT_COLUMNS, read_results
+from bench.schema.cell import INCEPTION_SHA256
 from bench.site import write_site
 
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "small-full"
@@ -158,7 +158,7 @@ def test_out_is_what_would_be_printed_and_the_same_everywhere(tmp_path, capsys):
 
 def published_cell(**other):
     made = factory.cell("dit-xl-2", samples=50_000)
-    made["quality"] |= {"features": "adm", "weights_sha256": next(iter(INCEPTION_SHA256))}
+    made["quality"] |= {"features": "adm", "weights_sha256": INCEPTION_SHA256}
     return made | other
 
 

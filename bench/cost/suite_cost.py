@@ -30,6 +30,9 @@ class Cost:
 
     def sentence(self, macs_per_s: float | None = None, measured: bool = False) -> str:
         """One line for people; without a rate the time is unknown."""
+        rest = f"; {self.unplanned} more without a plan" if self.unplanned else ""
+        if self.cells and not self.images:
+            return f"Cost of {self.cells} cells: speed alone, no images; timing has the protocol's limits{rest}"
         time = "time unknown until the first cell is done"
         if macs_per_s:
             hours = self.hours(macs_per_s)
@@ -40,7 +43,6 @@ class Cost:
             )
         disk = f"{scaled(self.disk_bytes)}B of latents and features"
         work = f"{self.images:,} images, {scaled(self.macs)}MAC, {time}, {disk}"
-        rest = f"; {self.unplanned} more without a plan" if self.unplanned else ""
         return f"Cost of {self.cells} cells: {work}{rest}"
 
 

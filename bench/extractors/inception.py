@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from bench.environment import cores
 from bench.extractors.extractor import Extractor, exact_float32
 from bench.quality.fidelity_library import library
+from bench.schema.cell import INCEPTION_SHA256
 from models.checkpoint import load_tensors, read_tensors, sha256
 from models.errors import InputError
 from models.fetch import fetch
 
-OFFICIAL = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # SHA-256 of torch-fidelity's file
 SIZE = 299
 SPATIAL_LAYER, SPATIAL_CHANNELS = "Mixed_6d", 7
 MICRO_BATCH = 64  # images at a time in the network: about 1 GB of activations
@@ -58,7 +58,7 @@ class Inception(Extractor):
         self.name, self.is_fid = self.describe(self.fingerprint)
 
     @classmethod
-    def fingerprint_of(cls, weights_sha256: str = OFFICIAL) -> str:
+    def fingerprint_of(cls, weights_sha256: str = INCEPTION_SHA256) -> str:
         """The fingerprint with weights of this SHA-256: what published statistics have with the original ones."""
         versions = [f"{package}-{version(package)}" for package in cls.packages]
         return ":".join([cls.resizer, f"inception-{weights_sha256[:16]}", *versions])
@@ -67,7 +67,7 @@ class Inception(Extractor):
     def describe(cls, fingerprint: str) -> tuple[str, bool]:
         """("adm", True) for the original weights, ("inception-<hash>-adm", False) for others."""
         weights = fingerprint.split(":")[1]
-        if weights == f"inception-{OFFICIAL[:16]}":
+        if weights == f"inception-{INCEPTION_SHA256[:16]}":
             return cls.resizer, True
         return f"{weights[: len('inception-') + 8]}-{cls.resizer}", False
 
@@ -142,7 +142,7 @@ def official_weights() -> Path:
     """torch-fidelity's published file, downloaded once and checked. Raises InputError that says what else would do."""
     url = library("torch_fidelity.feature_extractor_inceptionv3", "URL_INCEPTION_V3")
     try:
-        return fetch(url, sha256=OFFICIAL)
+        return fetch(url, sha256=INCEPTION_SHA256)
     except InputError as error:
         ways = "give a local copy as the extractor's weights, or use 'efficientnet-lite0', which needs no download"
         raise InputError(f"{error}; {ways}") from error

@@ -15,8 +15,9 @@ from pathlib import Path
 from torch import Tensor
 
 from bench.extractors import Extractor
-from bench.features.feature_set import FeatureCollector, FeatureSet, ImagesDigest
+from bench.features.feature_set import FeatureCollector, FeatureSet
 from bench.files import OutputError
+from bench.images.digest import SetDigest
 from bench.images.source import ImageSource
 from bench.progress import duration
 from models.errors import InputError
@@ -29,7 +30,7 @@ def features_of(source: ImageSource, extractor: Extractor, batch: int = BATCH, k
     """Features of a source's images: kept ones, or extracted and kept. Raises InputError as reading images does."""
     if not keep:
         return extract(source, extractor, batch)
-    digest = ImagesDigest(source.count)
+    digest = SetDigest(source.count)
     for images in with_progress(source, batch, "reading"):
         digest.update(images)
     kept = load_kept(extractor.fingerprint, digest.hexdigest())

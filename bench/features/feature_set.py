@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.numpy import save as serialize
 from torch import Tensor
 
 from bench.files import write_bytes
+from bench.images.digest import SetDigest
 from models.errors import InputError, first_line
 
 FORMAT = "ditbench-features-1"
@@ -82,12 +82,12 @@ class FeatureSet:
 class FeatureCollector:
     """Features of `count` images that arrive in batches: what is held is features, never images.
 
-    The images' SHA-256 is that of `images_sha256` for the whole set, whatever the batches.
+    The images' SHA-256 is that of bench.images.digest for the whole set, whatever the batches.
     """
 
     def __init__(self, extractor: Extractor, count: int) -> None:
         self.extractor, self.count = extractor, count
-        self.digest = ImagesDigest(count)
+        self.digest = SetDigest(count)
         self.parts: dict[str, list[Tensor]] = {}
 
     def add(self, images: Tensor) -> None:
@@ -131,36 +131,6 @@ def extract_features(extractor: Extractor, images: Tensor, batch: int = 256) -> 
     for part in images.split(batch):
         collector.add(part)
     return collector.finish()
-
-
-class ImagesDigest:
-    """SHA-256 of the shape and the bytes of `count` uint8 images that arrive in batches [B,C,H,W]."""
-
-    def __init__(self, count: int) -> None:
-        self.count, self.seen = count, 0
-        self.shape: list[int] = []
-        self._hash = hashlib.sha256()
-
-    def update(self, images: Tensor) -> None:
-        if not self.seen:
-            self.shape = list(images.shape[1:])
-            self._hash.update(repr([self.count, *self.shape]).encode())
-        if list(images.shape[1:]) != self.shape:
-            raise InputError(f"images of shape {list(images.shape[1:])} after images of shape {self.shape}")
-        self.seen += len(images)
-        self._hash.update(images.cpu().contiguous().numpy().data)
-
-    def hexdigest(self) -> str:
-        if self.seen != self.count:
-            raise InputError(f"expected {self.count} images, got {self.seen}")
-        return self._hash.hexdigest()
-
-
-def images_sha256(images: Tensor) -> str:
-    """SHA-256 of the shape and the bytes of uint8 images [N,C,H,W]."""
-    digest = ImagesDigest(len(images))
-    digest.update(images)
-    return digest.hexdigest()
 
 
 def read_safetensors(path: str | Path, form: str, names: Iterable[str]) -> tuple[dict[str, Tensor], dict[str, str]]:

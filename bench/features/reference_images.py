@@ -11,8 +11,9 @@ from torch import Tensor
 
 from bench.extractors import Extractor
 from bench.features.extraction import BATCH, with_progress
-from bench.features.feature_set import ImagesDigest, extract_rows
+from bench.features.feature_set import extract_rows
 from bench.features.reference import LAYERS, Reference
+from bench.images.digest import SetDigest
 from bench.images.source import ImageSource
 from bench.quality.frechet import Moments
 from models.errors import InputError
@@ -67,7 +68,7 @@ def reference_of(
 
     Raises InputError as reading images does, for features that are not finite, and below two images.
     """
-    digest, features = ImagesDigest(source.count), list[Tensor]()
+    digest, features = SetDigest(source.count), list[Tensor]()
     running: dict[str, RunningMoments] = {}
     for images in with_progress(source, batch, f"{extractor.name} features"):
         rows = extract_rows(extractor, images)

@@ -4,11 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.schema.cell import Cell, look_up
+from bench.schema.cell import INCEPTION_SHA256, Cell, look_up
 
 MISSING = "–"
-# Weights of the Inception network that FID is defined with (torch-fidelity's pt_inception-2015-12-05).
-INCEPTION_SHA256 = frozenset({"6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"})
 
 
 def figure(value: Any, digits: int = 3) -> str:
@@ -61,7 +59,7 @@ def duration(seconds: Any) -> str:
 
 def distance_name(cell: Cell) -> str:
     """FID only where the features come from the real Inception weights, by their SHA-256; FD otherwise."""
-    return "FID" if look_up(cell, "quality.weights_sha256") in INCEPTION_SHA256 else "FD"
+    return "FID" if look_up(cell, "quality.weights_sha256") == INCEPTION_SHA256 else "FD"
 
 
 def distance_heading(cell: Cell) -> str:

@@ -10,6 +10,8 @@ from bench.schema.upgrade import upgraded
 from models.errors import InputError
 
 SCHEMA = 1
+# `quality.weights_sha256` of the Inception network that FID is defined with: torch-fidelity's pt_inception-2015-12-05.
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 STATUSES = ("ok", "failed", "timeout", "oom", "unsupported")
 MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only an ok cell has
 PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset"}

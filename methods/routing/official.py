@@ -9,9 +9,10 @@ from typing import Any
 from methods.method import Sampler
 from methods.routing.file import Router, read_router
 from models.errors import InputError
-from models.fetch import fetch
+from models.fetch import cache_directory, fetch
 
 NAME = "official"  # what `router` is then
+_unreachable: dict[Path, str] = {}  # where a router would lie -> why this process could not fetch it
 BASE = "https://raw.githubusercontent.com/horseee/learning-to-cache/d6cc7817842e1353b8d902af263bab030b8478da"
 
 
@@ -30,8 +31,18 @@ class OfficialRouter:
         return f"{self.model} with {self.sampler} {settings}"
 
     def file(self) -> Path:
-        """The router's file, fetched if need be. Raises InputError with one line."""
-        return fetch(f"{BASE}/{self.path}", name=f"l2c-{self.path.rsplit('/', 1)[-1]}")
+        """The router's file, fetched if need be. Raises InputError with one line.
+
+        Keys, plans and cells of a suite all ask for it; a process asks the network once, and again once it is there.
+        """
+        target = cache_directory() / f"l2c-{self.path.rsplit('/', 1)[-1]}"
+        if target in _unreachable and not target.exists():
+            raise InputError(_unreachable[target])
+        try:
+            return fetch(f"{BASE}/{self.path}", name=target.name)
+        except InputError as error:
+            _unreachable[target] = str(error)
+            raise
 
     def read(self) -> Router:
         router = read_router(self.file())
