@@ -60,7 +60,13 @@ def latex_table(heading: Texts, rows: Sequence[Texts], caption: str, label: str,
 
 
 def _row(texts: Texts) -> str:
-    return " & ".join(map(latex_text, texts)) + r" \\"
+    return " & ".join(map(_stacked, texts)) + r" \\"
+
+
+def _stacked(text: str) -> str:
+    """What is separated by semicolons, such as several sources' numbers, one under another: a narrower column."""
+    stacked = r"\\".join(latex_text(part) for part in text.split("; "))
+    return rf"\shortstack[r]{{{stacked}}}" if "; " in text else stacked
 
 
 def _notes(notes: Texts) -> list[str]:
