@@ -93,7 +93,6 @@ def test_the_pieces_that_only_a_gpu_takes(name, cache, monkeypatch):
     """Results in memory of their own, a row of modulations for every image, all step noise drawn beforehand."""
     model = MODELS[name]
     expected = prepared(model, "ddpm", cache)(*inputs(model))
-    monkeypatch.setattr(kernels.Scratch, "__call__", lambda self, *shape: None)
     monkeypatch.setattr(kernels, "on_cpu", lambda tensor: False)
     monkeypatch.setattr(dit, "on_cpu", lambda tensor: False)
     run = prepared(model, "ddpm", cache)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, silu
+from torch.nn.functional import silu
 
-from bench.compiled.kernels import AttentionLayer, MlpLayer, Scratch, images_per_tile, on_cpu
+from bench.compiled.kernels import AttentionLayer, MlpLayer, Product, Workspace, images_per_tile, on_cpu, workspace
 from bench.compiled.network import Combination
-from bench.compiled.regional import fused_sum
+from bench.compiled.regional import fused_sum, weights
 from models.dit import DiT
 
 EPS = 1e-6  # of the layer norms
@@ -26,7 +26,8 @@ class DiTNetwork:
         self.channels = C if variances or not model.learn_sigma else C // 2
         final = model.final_layer.linear
         rows = torch.arange(p * p * C, device=final.weight.device).view(p * p, C)[:, : self.channels].flatten()
-        self.final_weight, self.final_bias = final.weight[rows], final.bias[rows]
+        self.final = Product(final.weight[rows], final.bias[rows])
+        self.modulations = [Product(*weights(layer)) for layer in model.modulated()]
         patches = model.x_embedder.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = (model.pos_embed + patches.bias).to(patches.weight.dtype)[0]  # [T,D]
@@ -37,7 +38,8 @@ class DiTNetwork:
 
     def begin(self, labels: Tensor, images: int) -> None:
         model = self.model
-        self.images, self.scratch = images, Scratch(self.positions)
+        self.images, shape = images, (len(labels), len(self.positions), model.width)
+        self.work = workspace(self.positions, shape, self.layers[0].heads, model.mlp_width)
         self.distinct, self.which = distinct(labels, images)
         row_bytes = len(self.distinct) * 6 * model.num_blocks * model.width * self.positions.element_size()
         self.together = max(1, TABLE_BYTES // row_bytes)  # evaluations
@@ -45,20 +47,21 @@ class DiTNetwork:
     def end(self) -> None:
         self.table = self.final_table = self.which = self.distinct = torch.empty(0)
         self.chunks: tuple[Tensor, ...] = ()
-        self.images, self.together = 0, 1
+        self.images, self.together, self.work = 0, 1, None
 
     def modulate(self, k: int) -> None:
         """Make the modulations of the evaluations that begin at k, for every distinct label: [E,U,2L,3,D]."""
         model = self.model
-        *blocks, final = model.modulated()
         t = model.t_embedder(self.t[k : k + self.together]).unsqueeze(1)
         c = silu(t + model.y_embedder(self.distinct))  # [E,U,D]
-        table = c.new_empty(*c.shape[:2], model.num_blocks, 6 * model.width)
+        rows, shape = c.flatten(0, 1), c.shape[:2]
+        table = c.new_empty(len(rows), model.num_blocks, 6 * model.width)
+        *blocks, final = self.modulations
         for block, layer in enumerate(blocks):
-            table[:, :, block] = layer(c)
-        self.table = table.view(*c.shape[:2], model.num_branches, 3, model.width)  # shift, scale, gate
+            layer(rows, table[:, block])
+        self.table = table.view(*shape, model.num_branches, 3, model.width)  # shift, scale, gate
         self.table[:, :, :, 1] += 1
-        self.final_table = final(c).view(*c.shape[:2], 2, model.width)
+        self.final_table = final(rows).view(*shape, 2, model.width)
         self.final_table[:, :, 1] += 1
 
     def embed(self, k: int, x: Tensor) -> Tensor:
@@ -70,9 +73,11 @@ class DiTNetwork:
         self.final_shift, self.final_scale = self.final_table[row].index_select(0, self.which).unsqueeze(2).unbind(1)
         p, g, D = self.model.patch_size, self.model.grid, self.model.width
         patches = x.to(self.positions.dtype).view(len(x), -1, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
-        h = patches.reshape(len(x), g * g, -1) @ self.patch_weight
-        h += self.positions
-        return h if len(self.which) == len(x) else h.repeat(2, 1, 1).view(-1, g * g, D)
+        tokens = patches.reshape(len(x), g * g, -1) @ self.patch_weight
+        h = tokens.new_empty(len(self.which), g * g, D)
+        for half in h.split(len(x)):
+            torch.add(tokens, self.positions, out=half)
+        return h
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
         return h
@@ -81,7 +86,7 @@ class DiTNetwork:
         shift, scale, layer = self.chunks[3 * index], self.chunks[3 * index + 1], self.layers[index]
         if self.fuse:
             return layer.fused(h, shift, scale, EPS)
-        return layer(modulated_norm(h, shift, scale, self.unit), self.scratch, out)
+        return layer(modulated_norm(h, shift, scale, self.unit), self.work, out)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         gate = self.chunks[3 * index + 2]
@@ -103,10 +108,10 @@ class DiTNetwork:
     def unembed(self, h: Tensor) -> Tensor:
         p, g, C = self.model.patch_size, self.model.grid, self.channels
         x = modulated_norm(h, self.final_shift, self.final_scale, self.unit)
-        patches = torch.nn.functional.linear(x, self.final_weight, self.final_bias).view(-1, g, g, p, p, C)
+        patches = self.final(x.view(-1, x.shape[-1])).view(-1, g, g, p, p, C)
         return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
 
-    scratch: Scratch
+    work: Workspace | None
     final_shift: Tensor
     final_scale: Tensor
 
@@ -127,7 +132,7 @@ def modulated_norm(h: Tensor, shift: Tensor, scale: Tensor, unit: tuple[Tensor, 
 
     `unit`, ones and zeros [D], are its parameters: torch's kernel for a norm without any takes twice as long.
     """
-    normed = layer_norm(h, h.shape[-1:], *unit, EPS)
+    normed = torch.layer_norm(h, (h.shape[-1],), *unit, EPS)
     return torch.addcmul(shift, normed, scale, out=normed)
 
 

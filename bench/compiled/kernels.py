@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from bench.compiled.regional import attention_branch, mlp_branch, regional, weights
@@ -22,21 +22,39 @@ def on_cpu(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-class Scratch:
-    """Buffers of one trajectory, by name; made when first asked for. On a GPU the allocator does this better."""
+class Workspace:
+    """Buffers of one trajectory on a CPU for what lives inside a branch, and all views of them, made once.
 
-    def __init__(self, like: Tensor) -> None:
-        self.like, self.reuses = like, on_cpu(like)
-        self.buffers: dict[str, Tensor] = {}
+    On a GPU there is none: every result gets memory of its own, which the allocator reuses.
+    """
+
+    def __init__(self, like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int) -> None:
+        """For tokens of `shape` [N,T,D] and `hidden` features inside the MLP."""
+        N, T, D = shape
+        rows, row_bytes = N * T, hidden * like.element_size()
+        self.shape = rows, D
+        self.out = like.new_empty(shape)  # of branches whose output is not kept
+        self.qkv = like.new_empty(rows, 3 * D)
+        self.heads = split_heads(self.qkv, N, heads)
+        self.chunk = -(-rows // -(-rows * row_bytes // HIDDEN_BYTES))  # rows, in equal parts
+        self.hidden = like.new_empty(self.chunk, hidden)
+        tile = max(1, TILE_BYTES * torch.get_num_threads() // row_bytes)
+        gate = like.new_empty(min(tile, self.chunk), hidden)
+        self.tiles = [(part, gate[: len(part)]) for part in self.hidden.split(tile)]
         self.first, self.one = like.new_full((), FIRST), like.new_ones(())  # as numbers they would cost a kernel each
 
-    def __call__(self, name: str, rows: int, width: int) -> Tensor | None:
-        """A buffer [rows,width] of whatever values, or None where every result gets memory of its own."""
-        if not self.reuses:
-            return None
-        if name not in self.buffers:  # a name is always asked for with one shape
-            self.buffers[name] = self.like.new_empty(rows, width)
-        return self.buffers[name]
+    def activate_(self, approximate: str) -> None:
+        """GELU of the hidden tokens in place; by tanh in tiles that stay in cache."""
+        if approximate == "none":
+            torch.ops.aten.gelu_(self.hidden)  # exact: one fast pass already
+            return
+        for part, gate in self.tiles:
+            torch.addcmul(self.first, part, part, value=THIRD, out=gate)
+            part.div_(gate.mul_(part).exp2_().add_(self.one))
+
+
+def workspace(like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int) -> Workspace | None:
+    return Workspace(like, shape, heads, hidden) if on_cpu(like) else None
 
 
 def by_input(weight: Tensor) -> Tensor:
@@ -47,8 +65,8 @@ def by_input(weight: Tensor) -> Tensor:
 class Product:
     """A linear layer's weights, ready to be applied to rows: attribute look-ups and transposition done once."""
 
-    def __init__(self, layer: nn.Linear) -> None:
-        self.weight, self.bias, self.width = by_input(layer.weight), layer.bias, layer.out_features
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = by_input(weight), bias
 
     def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         """rows [R,in] -> [R,out], in `out` where given."""
@@ -59,62 +77,64 @@ class Product:
 
 class AttentionLayer:
     def __init__(self, layer: Attention) -> None:
-        self.qkv, self.proj, self.heads = Product(layer.qkv), Product(layer.proj), layer.num_heads
         self.weights = (*weights(layer.qkv), *weights(layer.proj))
+        self.qkv, self.proj, self.heads = Product(*weights(layer.qkv)), Product(*weights(layer.proj)), layer.num_heads
 
     def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
         """The layer of h's norm, by a function that torch has compiled."""
         return regional(attention_branch)(h, shift, scale, eps, *self.weights, self.heads)
 
-    def __call__(self, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
+    def __call__(self, x: Tensor, work: Workspace | None, out: Tensor | None) -> Tensor:
         """x [N,T,D] -> [N,T,D]."""
-        N, T, D = x.shape
-        qkv = self.qkv(x.view(-1, D), scratch("qkv", N * T, 3 * D))
-        q, k, v = qkv.view(N, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)  # each [N,H,T,D/H]
-        mixed = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, D)
-        into = scratch("branch", N * T, D) if out is None else out.view(-1, D)
-        return self.proj(mixed, into).view(N, T, D)
+        if work is None:
+            rows = x.view(-1, x.shape[-1])
+            mixed = mix(split_heads(self.qkv(rows), len(x), self.heads)).reshape(rows.shape)
+            return self.proj(mixed, None if out is None else out.view(rows.shape)).view(x.shape)
+        out = work.out if out is None else out
+        self.qkv(x.view(work.shape), work.qkv)
+        self.proj(mix(work.heads).reshape(work.shape), out.view(work.shape))
+        return out
 
 
 class MlpLayer:
     def __init__(self, layer: Mlp) -> None:
-        self.fc1, self.fc2, self.approximate = Product(layer.fc1), Product(layer.fc2), layer.act.approximate
         self.weights = (*weights(layer.fc1), *weights(layer.fc2))
+        self.fc1, self.fc2 = Product(*weights(layer.fc1)), Product(*weights(layer.fc2))
+        self.approximate = layer.act.approximate
 
     def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
         """The layer of h's norm, by a function that torch has compiled."""
         return regional(mlp_branch)(h, shift, scale, eps, *self.weights, self.approximate)
 
-    def __call__(self, x: Tensor, scratch: Scratch, out: Tensor | None) -> Tensor:
+    def __call__(self, x: Tensor, work: Workspace | None, out: Tensor | None) -> Tensor:
         """x [N,T,D] -> [N,T,D], on a CPU in chunks of rows."""
-        rows = x.view(-1, x.shape[-1])
-        into = scratch("branch", *rows.shape) if out is None else out.view(rows.shape)
-        if into is None or not scratch.reuses:
-            return self.fc2(gelu(self.fc1(rows), approximate=self.approximate), into).view(x.shape)
-        chunk = min(len(rows), max(1, HIDDEN_BYTES // (self.fc1.width * x.element_size())))
-        hidden = scratch("hidden", chunk, self.fc1.width)
-        for part, place in zip(parts(rows, chunk), parts(into, chunk), strict=True):
-            activated = self.fc1(part, hidden[: len(part)])  # type: ignore[index]
-            activate_(activated, self.approximate, scratch)
-            self.fc2(activated, place)
-        return into.view(x.shape)
+        if work is None:
+            rows = x.view(-1, x.shape[-1])
+            hidden = gelu(self.fc1(rows), approximate=self.approximate)
+            return self.fc2(hidden, None if out is None else out.view(rows.shape)).view(x.shape)
+        out = work.out if out is None else out
+        for rows, place in zip(parts(x, work), parts(out, work), strict=True):
+            hidden = work.hidden if rows.shape[0] == work.chunk else work.hidden[: len(rows)]
+            self.fc1(rows, hidden)
+            work.activate_(self.approximate)
+            self.fc2(hidden, place)
+        return out
 
 
-def activate_(x: Tensor, approximate: str, scratch: Scratch) -> None:
-    """GELU of x [rows,width] in place, by tiles that stay in cache."""
-    if approximate == "none":
-        x.copy_(gelu(x))  # exact: one fast pass already
-        return
-    tile = max(1, TILE_BYTES * torch.get_num_threads() // (x.shape[1] * x.element_size()))
-    buffer = scratch("gelu", tile, x.shape[1])
-    for part in parts(x, tile):
-        gate = torch.addcmul(scratch.first, part, part, value=THIRD, out=buffer[: len(part)])  # type: ignore[index]
-        part.div_(gate.mul_(part).exp2_().add_(scratch.one))
+def split_heads(qkv: Tensor, images: int, heads: int) -> tuple[Tensor, ...]:
+    """qkv [N T, 3 D] -> q, k, v, each [N,H,T,D/H]."""
+    return qkv.view(images, -1, 3, heads, qkv.shape[1] // (3 * heads)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def parts(x: Tensor, rows: int) -> Sequence[Tensor]:
-    """x in pieces of `rows`; itself where it is one, since splitting takes as long as a small kernel."""
-    return (x,) if x.shape[0] <= rows else x.split(rows)
+def mix(heads: tuple[Tensor, ...]) -> Tensor:
+    """Attention of q, k, v, each [N,H,T,D/H] -> [N,T,H,D/H]."""
+    return scaled_dot_product_attention(*heads).transpose(1, 2)
+
+
+def parts(x: Tensor, work: Workspace) -> Sequence[Tensor]:
+    """The rows of x in chunks; undivided where they are one, since splitting takes as long as a small kernel."""
+    rows = x.view(work.shape)
+    return (rows,) if work.chunk == work.shape[0] else rows.split(work.chunk)
 
 
 def images_per_tile(h: Tensor) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.compiled.kernels import AttentionLayer, MlpLayer, Product, Scratch, images_per_tile
+from bench.compiled.kernels import AttentionLayer, MlpLayer, Product, Workspace, images_per_tile, workspace
 from bench.compiled.network import Combination
+from bench.compiled.regional import weights
 from models.denoiser import timestep_embedding
 from models.uvit import UViT
 
@@ -19,7 +20,7 @@ class UViTNetwork:
     def __init__(self, model: UViT, timesteps: Sequence[float], fuse: bool) -> None:
         self.model, self.fuse = model, fuse
         self.blocks = [model.block(b) for b in range(model.num_blocks)]
-        self.joins = [b.skip_linear and Product(b.skip_linear) for b in self.blocks]
+        self.joins = [b.skip_linear and Product(*weights(b.skip_linear)) for b in self.blocks]
         self.norms = [norm for b in self.blocks for norm in (b.norm1, b.norm2)]  # by branch
         self.layers = [layer for b in self.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
         patches = model.patch_embed.proj
@@ -31,7 +32,9 @@ class UViTNetwork:
     def begin(self, labels: Tensor, images: int) -> None:
         """Time and label tokens of every evaluation: [E,1,D] and [N,1,D], their positions added."""
         model = self.model
-        self.scratch, self.count = Scratch(self.positions), len(labels)
+        self.count = len(labels)
+        shape = self.count, model.extras + len(self.positions), model.width
+        self.work = workspace(self.positions, shape, self.layers[0].heads, model.mlp_width)
         time = model.time_embed(timestep_embedding(self.t, model.width).to(self.positions.dtype))
         self.time = (time + model.pos_embed[0, model.extras - 1]).unsqueeze(1)
         if model.num_classes > 0:
@@ -39,7 +42,7 @@ class UViTNetwork:
 
     def end(self) -> None:
         self.time = self.label = torch.empty(0)
-        self.count = 0
+        self.count, self.work = 0, None
 
     def embed(self, k: int, x: Tensor) -> Tensor:
         p, g, extras = self.model.patch_size, self.model.grid, self.model.extras
@@ -66,7 +69,7 @@ class UViTNetwork:
         norm, layer = self.norms[index], self.layers[index]
         if self.fuse:
             return layer.fused(h, norm.bias, norm.weight, norm.eps)
-        return layer(norm(h), self.scratch, out)
+        return layer(norm(h), self.work, out)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         return h + out if keep else h.add_(out)
@@ -87,4 +90,4 @@ class UViTNetwork:
         patches = model.decoder_pred(model.norm(h)[:, model.extras :]).view(-1, g, g, p, p, C)
         return model.final_layer(patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p))
 
-    scratch: Scratch
+    work: Workspace | None
