@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from bench.files import write_bytes
 from bench.published_columns import PUBLISHED_COLUMNS, published_columns
 from bench.schema.cell import Cell, look_up, read_cell, read_json
+from bench.schema.clipping import clipped
 from models.errors import InputError
 
 # Where each column comes from in the cell. None: filled in below or by the Pareto analysis.
@@ -79,10 +80,19 @@ class Results:
 
 
 def read_results(directory: Path | str) -> Results:
-    """Every cell under `directory`/cells, in the suite's order. Raises InputError if there is none.
+    """Every cell under `directory`/cells, in the suite's order, long texts cut. Raises InputError if there is none.
 
     A file that cannot be trusted becomes an entry of `unreadable`; none of its numbers is used.
     """
+    whole = read_whole(directory)
+    return replace(
+        whole, cells=[clipped(cell) for cell in whole.cells], suite=clipped(whole.suite),
+        unreadable=[clipped(line) for line in whole.unreadable],
+    )  # fmt: skip
+
+
+def read_whole(directory: Path | str) -> Results:
+    """`read_results` with every text in full, however long."""
     directory = Path(directory)
     if not directory.is_dir():
         raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")

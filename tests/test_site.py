@@ -10,8 +10,9 @@ import cell_factory as factory
 import pytest
 
 from bench.cli import main
+from bench.schema.clipping import clipped
 from bench.site import write_site
-from bench.site.names import Names, clipped, plain
+from bench.site.names import Names, plain
 from models.errors import InputError
 
 HOSTILE = "=1+1</script><script>alert(1)</script>'\"&\x07 ../../etc/passwd <img src=x onerror=alert(2)>"
@@ -354,4 +355,9 @@ def test_names_of_pages():
     assert plain("扩散") == plain("") == "page"
     assert plain("CON") == "page-con"
     assert len(plain("x" * 10_000)) == 60
-    assert clipped({"a": ["b" * 1000, 1]}) == {"a": ["b" * 399 + "…", 1]}
+
+
+def test_text_is_cut_where_it_is_read_and_plans_are_not():
+    assert clipped({"a": ["b" * 1000, 1], "plan": {"rows": ["#" * 999]}}) == {
+        "a": ["b" * 399 + "…", 1], "plan": {"rows": ["#" * 999]}
+    }  # fmt: skip

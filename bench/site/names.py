@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
-LONGEST_NAME, LONGEST_TEXT = 60, 400  # characters of a page's name, of any text on a page
+LONGEST_NAME = 60  # characters of a page's name
 
 
 class Names:
@@ -36,14 +35,3 @@ def plain(text: str) -> str:
 
 
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))})
-
-
-def clipped(value: Any) -> Any:
-    """`value`, a piece of JSON, with every text in it at most LONGEST_TEXT characters long."""
-    if isinstance(value, str):
-        return value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…"
-    if isinstance(value, dict):
-        return {clipped(key): item if key == "plan" else clipped(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [clipped(item) for item in value]
-    return value

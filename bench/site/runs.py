@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.ranking import ranked
 from bench.report.group import Analysis, Group, groups_of
 from bench.results import Results, read_results
 from bench.schema.cell import Cell, look_up
-from bench.site.names import Names, clipped
+from bench.site.names import Names
 from models.errors import InputError
 
 
@@ -51,10 +51,6 @@ def read_runs(directories: Sequence[Path | str]) -> list[Run]:
     runs: list[Run] = []
     for i, directory in enumerate(directories):
         results = read_results(directory)
-        results = replace(
-            results, cells=[clipped(c) for c in results.cells], suite=clipped(results.suite),
-            unreadable=[clipped(line) for line in results.unreadable],
-        )  # fmt: skip
         name = Path(directory).resolve().name or "run"
         page = names.of(name if all(name != run.name for run in runs) else f"{name} {i + 1}")
         runs.append(Run(results, ranked(results.cells), name, page))

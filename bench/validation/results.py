@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bench.results import Results, one_line, read_results
+from bench.results import Results, one_line, read_whole
 from bench.schema.cell import Cell, look_up
 from bench.validation.numbers import number_problems
 from bench.validation.text import text_problems
@@ -25,7 +25,7 @@ def check(directories: Sequence[Path]) -> list[str]:
     found: list[str] = []
     claims: dict[tuple[str, ...], str] = {}
     for directory in directories:
-        results = read_results(directory)
+        results = read_whole(directory)
         found += [f"{directory}/{line}" for line in results.unreadable]
         for cell in results.cells:
             where = f"{directory}/cells/{cell['model']}/{cell['slug']}.json"

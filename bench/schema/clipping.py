@@ -1,0 +1,18 @@
+"""Results never say more than a page can show: a text of ten megabytes is cut where it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONGEST_TEXT = 400  # characters
+
+
+def clipped(value: Any) -> Any:
+    """`value`, a piece of JSON, with every text in it at most LONGEST_TEXT characters long; plans stay as they are."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…"
+    if isinstance(value, dict):
+        return {clipped(key): item if key == "plan" else clipped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clipped(item) for item in value]
+    return value
