@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO, TypeVar
 
 BAR = 20  # characters
+T = TypeVar("T")
 
 
 class Progress:
@@ -72,6 +73,23 @@ class Progress:
         if self.moving:
             self.stream.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
             self.stream.flush()
+
+
+def counted(items: Iterable[T], total: int, what: str, size: Callable[[T], int] = lambda _: 1) -> Iterator[T]:
+    """The items, together of size `total`; on stderr a moving line, outside a terminal one a minute, with an ETA."""
+    moving, started = sys.stderr.isatty(), time.monotonic()
+    done, said = 0, started
+    for item in items:
+        yield item
+        done += size(item)
+        now = time.monotonic()
+        if now - said < (0.5 if moving else 60):
+            continue
+        said, left = now, (now - started) * (total - done) / done
+        line = f"{what} {done:,}/{total:,}, about {duration(left)} left"
+        print(f"\r\033[K{line}" if moving else line, end="" if moving else "\n", file=sys.stderr, flush=True)
+    if moving and said > started:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

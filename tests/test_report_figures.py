@@ -9,6 +9,7 @@ from PIL import Image
 from test_report import HOSTILE
 
 from bench.cli import main
+from bench.progress import counted
 from bench.report.figures import COLUMN, FULL, STAMPS, write_figures
 from bench.report.plan_figure import ACROSS
 from bench.site import write_site
@@ -88,3 +89,12 @@ def test_the_site_links_the_plot_of_every_group_in_three_formats(tmp_path):
     links = re.findall(r'href="\.\./(figures/[^"]+)" download', page)
     assert [link.rpartition(".")[2] for link in links] == list(STAMPS)
     assert all((tmp_path / "out" / link).stat().st_size > 1000 for link in links)
+
+
+def test_a_long_drawing_says_how_far_it_is_and_how_long_it_takes(capsys, monkeypatch):
+    clock = iter(range(0, 1000, 61))
+    monkeypatch.setattr("bench.progress.time.monotonic", lambda: float(next(clock)))
+    assert list(counted("abc", 3, "figures")) == ["a", "b", "c"]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "figures 1/3, about 2 min 2 s left"
+    assert said[-1].startswith("figures 3/3")

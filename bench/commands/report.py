@@ -24,9 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     if args.figures:
-        from bench.report.figures import write_figures
-
-        print(*write_figures(args.directory, args.figures, args.figure_format or "pdf"), sep="\n")
+        draw_figures(args)
     elif args.format:
         show_table(args)
     else:
@@ -51,6 +49,16 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError(f"report: --{given.replace('_', '-')} needs --{wanted}")
     if args.figures is not None and args.out is not None:
         raise InputError("report: --figures names the figures' folder; --out is for the page or a table")
+
+
+def draw_figures(args: argparse.Namespace) -> None:
+    """The figures' paths on standard output, how far it is on stderr."""
+    from bench.progress import counted
+    from bench.report.figures import write_figures
+
+    form = args.figure_format or "pdf"
+    paths = write_figures(args.directory, args.figures, form, lambda names: counted(names, len(names), "figures"))
+    print(*paths, sep="\n")
 
 
 def show_table(args: argparse.Namespace) -> None:

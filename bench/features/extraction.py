@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from bench.features.feature_set import FeatureCollector, FeatureSet
 from bench.files import OutputError
 from bench.images.digest import SetDigest
 from bench.images.source import ImageSource
-from bench.progress import duration
+from bench.progress import counted
 from models.errors import InputError
 from models.fetch import cache_directory
 
@@ -66,17 +65,5 @@ def kept_file(fingerprint: str, images_sha256: str) -> Path:
 
 
 def with_progress(source: ImageSource, batch: int, what: str) -> Iterator[Tensor]:
-    """The source's batches; on stderr a moving line in a terminal, elsewhere a line a minute, with the time left."""
-    moving, started = sys.stderr.isatty(), time.monotonic()
-    done, said = 0, started
-    for images in source.batches(batch):
-        yield images
-        done += len(images)
-        now = time.monotonic()
-        if now - said < (0.5 if moving else 60):
-            continue
-        said, left = now, (now - started) * (source.count - done) / done
-        line = f"{source.name}: {what} {done:,}/{source.count:,}, about {duration(left)} left"
-        print(f"\r\033[K{line}" if moving else line, end="" if moving else "\n", file=sys.stderr, flush=True)
-    if moving and said > started:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    """The source's batches, with their progress on stderr."""
+    return counted(source.batches(batch), source.count, f"{source.name}: {what}", len)

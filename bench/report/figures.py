@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,38 +37,45 @@ STAMPS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_figures(directory: Path | str, out: Path | str, form: str = "pdf") -> list[Path]:
+def write_figures(
+    directory: Path | str, out: Path | str, form: str = "pdf", watch: Callable[[list[str]], Iterable[str]] = iter
+) -> list[Path]:
     """Write every plot in both widths and every plan of a result directory below `out`; returns the files' paths.
 
-    `form` is one of STAMPS. Nothing is written before everything has been drawn. Raises InputError where there is
-    nothing to draw, or a file cannot be written.
+    `form` is one of STAMPS; `watch` passes the files' names on, one as each is drawn. Nothing is written before
+    everything has been drawn. Raises InputError where there is nothing to draw, or a file cannot be written.
     """
-    drawn = dict(figures(read_results(directory), form))
-    if not drawn:
+    drawings = dict(figures(read_results(directory), form))
+    if not drawings:
         raise InputError(f"{directory}: nothing to draw (no two cells with a quality and a latency, and no plan)")
-    for name, content in drawn.items():
-        write_bytes(Path(out) / name, content)
-    return [Path(out) / name for name in drawn]
+    drawn = {Path(out) / name: drawings[name]() for name in watch(list(drawings))}
+    for path, content in drawn.items():
+        write_bytes(path, content)
+    return list(drawn)
 
 
-def figures(results: Results, form: str) -> Iterator[tuple[str, bytes]]:
-    """(file name, content) of every plot, `-wide` over the whole width of a page, and of the plans."""
+def figures(results: Results, form: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """(file name, what draws it) of every plot, `-wide` over the whole width of a page, and of the plans."""
     for group in groups_of(results, ranked(results.cells)):
         stem = group.model if not group.number else f"{group.model}-{group.number + 1}"
         for i, measure in enumerate(measures_of(group)):
             name = f"pareto-{stem}" if not i else f"pareto-{stem}-{measure.key.replace('_', '-')}"
-            yield f"{name}.{form}", pareto(group, measure, COLUMN, [form])[form]
-            yield f"{name}-wide.{form}", pareto(group, measure, FULL, [form])[form]
+            yield f"{name}.{form}", partial(_pareto, group, measure, COLUMN, form)
+            yield f"{name}-wide.{form}", partial(_pareto, group, measure, FULL, form)
         planned = [cell for cell in group.cells if has_plan(cell)]
         for start in range(0, len(planned), ACROSS * DOWN):
             page = f"-{start // (ACROSS * DOWN) + 1}" if len(planned) > ACROSS * DOWN else ""
-            yield f"plans-{stem}{page}.{form}", _plans(planned[start : start + ACROSS * DOWN], form)
+            yield f"plans-{stem}{page}.{form}", partial(_plans, planned[start : start + ACROSS * DOWN], form)
 
 
 def pareto(group: Group, measure: Measure, size: Size, forms: Iterable[str] = tuple(STAMPS)) -> dict[str, bytes]:
     """One plot as files, by format; `size` in inches."""
     with matplotlib.rc_context(STYLE):
         return _saved(pareto_figure(group, measure, size), forms)
+
+
+def _pareto(group: Group, measure: Measure, size: Size, form: str) -> bytes:
+    return pareto(group, measure, size, [form])[form]
 
 
 def _plans(cells: Sequence[Cell], form: str) -> bytes:
