@@ -129,6 +129,7 @@
     return figure;
   }
 
+  root.querySelector("[data-view]").hidden = false;
   const selects = all("[data-side]", root);
   const families = [...new Set(data.cells.map((cell) => cell.family))];
   selects.forEach((select) => {
