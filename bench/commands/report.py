@@ -36,12 +36,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Raise InputError for a format that does not exist, and for options that would say nothing."""
-    from bench.report.exports import FORMATS
-    from bench.report.figures import STAMPS
-
     if args.format is not None:
+        from bench.report.exports import FORMATS
+
         expect_one_of("--format", args.format, FORMATS)
     if args.figure_format is not None:
+        from bench.report.figures import STAMPS
+
         expect_one_of("--figure-format", args.figure_format, STAMPS)
     for given, wanted in (("only", "format"), ("figure_format", "figures")):
         if getattr(args, given) is not None and getattr(args, wanted) is None:
