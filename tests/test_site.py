@@ -186,6 +186,13 @@ def test_one_number_per_method_stands_on_index_and_run(site):
         assert re.search(r"\d× \[[\d.…]+, [\d.…]+\]: DDIM-\d+ \+ L2C", text), name
 
 
+def test_a_method_is_compared_with_fewer_steps_first(site):
+    links = pages(site)["method/fora.html"].links
+    found = [link for link in links if link.startswith("../versus/first-dit-mnist.html#?a=")]
+    assert len(found) == 1
+    assert re.search(r"a=ddim-\d+%2Bfora-interval-\d&b=ddim-\d+$", found[0])
+
+
 def real(name):
     return json.loads((RESULTS / "cells" / f"{name}.json").read_text())
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from bench.report import heatmaps, samples, speed, tables
 from bench.report import published as report_published
@@ -14,7 +15,7 @@ from bench.report.figures import STAMPS
 from bench.report.group import Group
 from bench.report.plots import ParetoPlot, measures_of
 from bench.schema.cell import Cell
-from bench.site import routers
+from bench.site import routers, versus
 from bench.site.chart import chart
 from bench.site.names import plain
 from bench.site.runs import Run, machines_of
@@ -43,6 +44,12 @@ class Part:
     def anchor(self) -> str:
         """Unique on a page of several runs."""
         return f"{self.run.page}-{self.group.anchor}"
+
+    @property
+    def pair(self) -> str:
+        """The address's part that chooses two settings, the first of them the part's."""
+        a, b = versus.usual_pair(self.group, self.cells)
+        return "#?" + urlencode({"a": a["slug"], "b": b["slug"]})
 
     @property
     def machine(self) -> str:

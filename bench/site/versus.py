@@ -117,11 +117,16 @@ class PlanRows:
         return self._numbers[row]
 
 
-def usual_pair(group: Group) -> tuple[Cell, Cell]:
-    """What a reader sees first: the best cache setting against fewer steps, and fewer steps at its latency."""
-    compared = [c for c in group.cells if "fd_gap" in group.verdict(c)]
+def usual_pair(group: Group, cells: Sequence[Cell] | None = None) -> tuple[Cell, Cell]:
+    """What a reader sees first: the best cache setting against fewer steps, and fewer steps at its latency.
+
+    With `cells`, some of the group's, the first is one of them.
+    """
+    own = group.cells if cells is None else [cell for cell in cells if cell["slug"] in group.by_slug]
+    compared = [cell for cell in own if "fd_gap" in group.verdict(cell)]
     if not compared:
-        return group.cells[0], group.cells[1]
+        first = (own or group.cells)[0]
+        return first, next(cell for cell in group.cells if cell is not first)
     best = min(compared, key=lambda c: group.verdict(c)["fd_gap"])
     points = group.points
     curve = pareto.fewer_steps(points.values(), points[best["slug"]].family)
