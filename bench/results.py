@@ -54,6 +54,8 @@ _EXTRA: dict[str, str | None] = {
     "weights_mb": "memory.weights_mb", "cache_measured_mb": "memory.cache_measured_mb",
     "interfered_rounds": "timing.interfered_rounds", "throttled_rounds": "timing.throttled_rounds", "warnings": None,
 }  # fmt: skip
+_SUITE = {"suite": str, "title": str, "description": str, "sha256": str, "protocol": dict, "settings": dict,
+          "reference": dict, "cells": list}  # fmt: skip
 CONTRACT_COLUMNS = tuple(_CONTRACT)
 COLUMNS = (*_CONTRACT, *_EXTRA, *PUBLISHED_COLUMNS)
 _INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
@@ -115,17 +117,22 @@ def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list
     """suite.json and its list of cells; both empty, with a note in `unreadable`, where it is absent or damaged."""
     try:
         suite = read_json(path)
-        listed = [(str(model), str(slug)) for model, slug in suite.get("cells") or []]
-        if not isinstance(suite.get("reference") or {}, dict):
-            raise TypeError("reference must be an object")
+        return suite, _listed(path, suite)
     except InputError as error:
         if path.exists():
             unreadable.append(str(error).removeprefix(f"{path.parent}{os.sep}"))
         return {}, []
-    except (TypeError, ValueError) as error:
-        unreadable.append(f"{path.name}: cells must be a list of [model, method] ({error})")
-        return {}, []
-    return suite, listed
+
+
+def _listed(path: Path, suite: dict[str, Any]) -> list[tuple[str, str]]:
+    """The suite's (model, slug). Raises InputError where anything that pages read has another type."""
+    for key, kind in _SUITE.items():
+        if not isinstance(suite.get(key), kind | None):
+            raise InputError(f"{path}: {key} must be a {kind.__name__}, found {type(suite[key]).__name__}")
+    listed = suite.get("cells") or []
+    if not all(isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in listed):
+        raise InputError(f"{path}: cells must be a list of [model, method]")
+    return [(model, slug) for model, slug in listed]
 
 
 def frame(cells: Iterable[Cell], analysis: dict[tuple[str, str], dict[str, Any]] | None = None) -> pd.DataFrame:

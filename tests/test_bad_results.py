@@ -114,6 +114,20 @@ def test_damaged_cells_are_left_out_by_name_and_never_green(tmp_path, capsys, co
         assert_harmless(shown)
 
 
+@pytest.mark.parametrize(
+    "record", ['{"title": ["x"]}', '{"suite": 5}', '{"settings": 3}', '{"protocol": [1]}', '{"cells": 7}', "[]", "{",
+               '{"cells": [["../x"]]}', '{"cells": [[1, "a"]]}', '{"reference": ["ddim-50"]}', '{"description": NaN}'],
+)  # fmt: skip
+def test_a_damaged_suite_record_is_left_out_by_name(tmp_path, capsys, record):
+    bad = factory.write(tmp_path / "bad", [factory.cell() | {"finished": "2026-01-02T00:00:00Z"}])
+    (bad / "suite.json").write_text(record)
+    assert call("report", bad, tmp_path, capsys)[0] == 0
+    assert "suite.json: " in (bad / "report.html").read_text("utf-8")
+    code, out, _ = call("check-results", bad, tmp_path, capsys)
+    assert code == 1
+    assert "bad/suite.json: " in out
+
+
 def strange_cells():
     """For every strange text a cell that is ok and one that is not, both full of it."""
     cells = [factory.cell(), factory.cell(steps=20)]
