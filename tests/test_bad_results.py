@@ -94,6 +94,7 @@ DAMAGED = {
     "binary": ("\udc80\udcff", "not a readable JSON file"),
     "another cell's name": (changed(slug="ddim-10"), "named after it"),
     "numbers of a failure": (changed(status="failed", reason=HTML), "but it has"),
+    "replicates that are none": (changed(quality={"is": 1.0, "is_jackknife": [{}]}), "must hold numbers only"),
     "a text for a number": (changed(quality={"fd": HTML}), "must be a number"),
 }
 

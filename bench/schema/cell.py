@@ -20,6 +20,8 @@ Cell = dict[str, Any]
 MOST_EXACT = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
 
 _NUMBER = (int, float)
+# lists of numbers, one a group of samples
+VALUES = (*(f"{name}_jackknife" for name in ("fd", "sfd", "is", "kid", "accuracy")), "accuracy_groups")
 # dotted path -> (types, required in an ok cell); everything may be null unless it is required
 FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "key": ((str,), True),
@@ -57,8 +59,7 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "quality.omitted": ((dict,), False),
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),
-    "quality.fd_jackknife": ((list,), False),
-    "quality.accuracy_groups": ((list,), False),
+    **{f"quality.{name}": ((list,), False) for name in VALUES},
     "fingerprint": ((dict,), False),
     "fingerprint.latents": ((list,), False),
     "fingerprint.tokens": ((list,), False),
@@ -177,7 +178,7 @@ def _number_problem(cell: Cell) -> str | None:
             value = look_up(cell, f"{part}.{name}")
             if value is not None and not _is(value, _NUMBER):
                 return f"{part}.{name} must be a number, found {_shown(value)}"
-    for name in ("fd_jackknife", "accuracy_groups"):
+    for name in VALUES:
         if any(not _is(v, _NUMBER) for v in look_up(cell, f"quality.{name}") or ()):
             return f"quality.{name} must hold numbers only"
     return timing_problem(cell.get("timing") or {})
