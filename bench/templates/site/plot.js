@@ -3,6 +3,7 @@
   const { all, choose, chosen, listen, goTo } = ditbench;
   const LIGHT = ["#1b1f24", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800"];
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const decoded = (text) => { try { return decodeURIComponent(text); } catch { return text; } }; // addresses get cut
   const figure = (value) => Number(value.toPrecision(4)).toLocaleString("en");
   const short = (text) => (text.length > 70 ? `${text.slice(0, 69)}…` : text);
   const colors = (print) => {
@@ -45,10 +46,17 @@
       const axes = this.data[name];
       return axes.find((axis) => axis.key === chosen(this.key(name))) ?? axes[0];
     }
+    /** Draw again where this plot's part of the address changed: a table that is sorted costs no drawing. */
+    refresh() {
+      const state = ["x", "y", "off"].map((name) => chosen(this.key(name))).join(" ");
+      if (state === this.state) return;
+      this.state = state;
+      this.update();
+    }
     /** Read the address, then draw. */
     update(print = false) {
       this.selects.forEach((select) => { select.value = this.axis(select.dataset.axis).key; });
-      const off = new Set(chosen(this.key("off")).split(",").map(decodeURIComponent));
+      const off = new Set(chosen(this.key("off")).split(",").map(decoded));
       this.boxes.forEach((box) => { box.checked = !off.has(box.value); });
       this.draw(off, print);
     }
@@ -128,7 +136,7 @@
 
   if (!window.Plotly) return;
   const charts = all("[data-chart]").map((root, i) => new Chart(root, i));
-  listen(() => charts.forEach((chart) => chart.update()));
+  listen(() => charts.forEach((chart) => chart.refresh()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach((chart) => chart.update()));
   window.addEventListener("beforeprint", () => charts.forEach((chart) => chart.update(true)));
   window.addEventListener("afterprint", () => charts.forEach((chart) => chart.update()));

@@ -1,7 +1,7 @@
 // Tables: sort by a heading's button, filter by words and verdict; rows without a value stay at the end either way.
 (() => {
   const { all, choose, chosen, listen } = ditbench;
-  const SOME = 200; // rows of a long table that are shown until somebody asks for all
+  const SOME = 100; // rows of a long table that are shown until somebody asks for all
   const filter = document.querySelector("[data-filter]"), verdict = document.querySelector("[data-verdict-filter]");
   const count = document.querySelector("[data-count]");
   if (!filter) return;
@@ -24,7 +24,7 @@
       this.key = `sort${number || ""}`;
       this.more = table.closest(".scroll").nextElementSibling?.querySelector("[data-more]");
       this.showAll = this.rows.length <= 1.5 * SOME;
-      this.order = null;
+      this.keys = []; // of every column that was sorted by
       this.heads.forEach((head, column) => this.prepare(head, column));
       this.more?.addEventListener("click", () => { this.showAll = true; apply(); });
     }
@@ -47,7 +47,7 @@
       });
       const order = this.rows.map((_, i) => i);
       if (column < 0) return order;
-      const keys = this.rows.map((row) => keyOf(row, column)), sign = direction === "asc" ? 1 : -1;
+      const keys = this.keys[column] ??= this.rows.map((row) => keyOf(row, column)), sign = direction === "asc" ? 1 : -1;
       return order.sort((i, j) => {
         if (keys[i] === null || keys[j] === null) return (keys[i] === null) - (keys[j] === null) || i - j;
         return sign * compare(keys[i], keys[j]) || i - j;
@@ -55,6 +55,13 @@
     }
     /** Only rows that are shown are in the document, so that a long table sorts at once. Returns how many match. */
     apply(words) {
+      const state = [chosen(this.key), ...words, "", verdict.value, this.showAll].join(" ");
+      if (state === this.state) return this.found; // another table of the page was sorted
+      this.state = state;
+      this.found = this.arrange(words);
+      return this.found;
+    }
+    arrange(words) {
       const found = this.sorted().filter((i) => words.every((word) => this.texts[i].includes(word))
         && (!verdict.value || this.rows[i].dataset.verdict === verdict.value));
       const shown = this.showAll ? found : found.slice(0, SOME);

@@ -1,0 +1,93 @@
+"""How soon a page of the site answers a reader: real clicks and keys in Chromium, timed by the page's own clock."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.timing.statistics import median_interval
+
+ROUNDS = 21
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--window-size=1280,900",
+    "--force-prefers-reduced-motion",
+)  # a page that glides to a heading cannot be clicked on meanwhile
+# From the event's own time stamp to the second frame after it: the first frame shows what the event changed, and by
+# the second the browser has laid it out and painted it.
+LISTEN = """
+const [kind] = arguments;
+window.answered = null;
+window.addEventListener(kind, (event) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => { window.answered = performance.now() - event.timeStamp; }));
+}, { capture: true, once: true });
+"""
+BACKSPACE = "\ue003"  # as WebDriver names it
+ROWS = "return document.querySelectorAll('[data-results] tbody tr').length"
+HEAD = "[data-results] thead th:nth-child(4) button"
+
+
+def response(page: Path, rounds: int = ROUNDS) -> dict[str, Any] | None:
+    """Milliseconds of loading, sorting and filtering, each with its interval; None without selenium or Chromium."""
+    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+        return None
+    try:
+        import selenium.webdriver  # noqa: F401
+    except ImportError:
+        return None
+    with tempfile.TemporaryDirectory() as profile, browser(profile) as driver:
+        driver.get(page.as_uri())
+        loaded = driver.execute_script("return performance.getEntriesByType('navigation')[0].domComplete")
+        more = driver.find_elements("css selector", "[data-more]:not([hidden])")
+        some = driver.execute_script(ROWS)
+        sort, words = _sort(driver, rounds), _filter(driver, rounds)
+        for button in more:
+            driver.execute_script("arguments[0].click()", button)
+        return {
+            "page": page.name, "rounds": rounds, "load_ms": loaded, "rows": some, "sort_ms": sort, "filter_ms": words,
+            "all_rows": driver.execute_script(ROWS), "sort_all_ms": _sort(driver, rounds),
+        }  # fmt: skip
+
+
+def _sort(driver: Any, rounds: int) -> dict[str, float]:
+    head = driver.find_element("css selector", HEAD)
+    return median_interval([_answer(driver, "click", head.click) for _ in range(rounds)])
+
+
+def _filter(driver: Any, rounds: int) -> dict[str, float]:
+    field = driver.find_element("css selector", "[data-filter]")
+    keys = [*"fora", *[BACKSPACE] * 4]
+    return median_interval([_answer(driver, "input", partial(field.send_keys, k)) for _ in range(rounds) for k in keys])
+
+
+def _answer(driver: Any, kind: str, act: Any) -> float:
+    """Milliseconds from the event that `act` causes until what it changed has been painted."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    driver.execute_script(LISTEN, kind)
+    act()
+    return float(WebDriverWait(driver, 20, 0.02).until(lambda d: d.execute_script("return window.answered")))
+
+
+@contextlib.contextmanager
+def browser(profile: str) -> Iterator[Any]:
+    """Headless Chromium with a profile of its own."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()

@@ -1,0 +1,119 @@
+"""The site at 2,000 cells: what building it costs by stage, how large its pages are, how soon a page answers a reader.
+
+`python -m bench.benchmarks.site_scale [OUT]` writes results/benchmarks/site_scale.json. The cells are synthetic: those
+of results/small-full again and again with other settings, and latencies and distances moved at random. One run has 400
+settings of each model to rank against each other; three more are of five pairs of models, each on a machine of its own.
+With selenium and Chromium, the longest page is sorted and filtered by real clicks and keys: the time is that from the
+event to the second animation frame after it, by which everything that it changed has been drawn.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.benchmarks.page_response import response
+from bench.environment import environment
+from bench.files import write_json
+from bench.ranking import ranked
+from bench.results import read_results
+from bench.schema.cell import Cell
+from bench.site import write_site
+
+SOURCE = Path("results/small-full")
+OUT = Path("results/benchmarks/site_scale.json")
+SWEEP, MACHINES, PAIRS = 10, 3, 5  # copies in the one large run; runs on other machines, and copies in each
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Build the site below `folder` once and measure it."""
+    directories = list(write_runs(folder / "runs"))
+    seconds: dict[str, float] = {}
+    results = timed(seconds, "read", lambda: [read_results(directory) for directory in directories])
+    timed(seconds, "rank", lambda: [ranked(read.cells) for read in results])
+    index = timed(seconds, "whole site", lambda: write_site(directories, folder / "site"))
+    return {
+        "benchmark": "site_scale",
+        "cells": sum(len(read.cells) for read in results),
+        "process_seconds": seconds,
+        "bytes": sizes(folder / "site"),
+        "response": response(index.parent / "suite" / "sweep.html"),
+        "environment": environment(),
+    }
+
+
+def timed(seconds: dict[str, float], stage: str, call: Callable[[], Any]) -> Any:
+    """What `call` returns; its processor time is noted."""
+    started = time.process_time()
+    value = call()
+    seconds[stage] = time.process_time() - started
+    print(f"{stage}: {seconds[stage]:.1f} s", file=sys.stderr, flush=True)
+    return value
+
+
+def sizes(site: Path) -> dict[str, Any]:
+    """Bytes of all files, of each kind of page together, and of the largest page of each kind."""
+    pages: dict[str, list[int]] = {}
+    for path in sorted(site.rglob("*.html")):
+        pages.setdefault(path.relative_to(site).parts[0].removesuffix(".html"), []).append(path.stat().st_size)
+    kinds = {kind: {"pages": len(own), "together": sum(own), "largest": max(own)} for kind, own in pages.items()}
+    return {"all": sum(p.stat().st_size for p in site.rglob("*") if p.is_file()), **kinds}
+
+
+def write_runs(folder: Path) -> Iterator[Path]:
+    """The result directories of the synthetic cells, one after another."""
+    cells = read_results(SOURCE).cells
+    rng = np.random.default_rng(0)
+    yield _write(folder / "sweep", [varied(cell, i, rng) for i in range(SWEEP) for cell in cells])
+    for machine in range(MACHINES):
+        made = [varied(cell, 0, rng) for _ in range(PAIRS) for cell in cells]
+        for i, cell in enumerate(made):
+            cell["model"] += f"-{i // len(cells) + 1}"
+            cell["environment"]["cpu"] = f"Synthetic CPU {machine + 1}"
+        yield _write(folder / f"machine-{machine + 1}", made)
+
+
+def varied(cell: Cell, setting: int, rng: np.random.Generator) -> Cell:
+    """A copy as if of another setting, with latency and distance moved by some per cent; its replicates move along."""
+    made = copy.deepcopy(cell)
+    made["slug"] += f"+setting-{setting}"
+    made["method"] += f", setting {setting}"
+    made["finished"] = (FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))).isoformat()
+    part = made["cache"] or made["sampler"]
+    part["params"] = part["params"] | {"setting": setting}
+    faster, worse = (math.exp(0.1 * rng.normal()) for _ in range(2))
+    latency, quality = made["timing"]["latency_ms"], made["quality"]
+    for end in latency:
+        latency[end] *= faster
+    for key in ("fd", "fd_corrected"):
+        quality[key] *= worse
+    quality["fd_jackknife"] = [value * worse + 0.002 * rng.normal() for value in quality["fd_jackknife"]]
+    return made
+
+
+def _write(directory: Path, cells: list[Cell]) -> Path:
+    for cell in cells:
+        write_json(directory / "cells" / cell["model"] / f"{cell['slug']}.json", cell)
+    listed = [[cell["model"], cell["slug"]] for cell in cells]
+    title = f"Synthetic cells, {directory.name}"
+    write_json(directory / "suite.json", {"suite": directory.name, "title": title, "cells": listed})
+    return directory
+
+
+def main(arguments: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(Path(arguments[0]) if arguments else OUT, run(Path(folder)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
