@@ -93,11 +93,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="gates at the same time (default: 1)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one duel, as for ditbench gate (default: 2)")
     args = parser.parse_args()
-    found = {name: trial(name, args) for name in PLANTED}
     settings = {"times": args.times, "jobs": args.jobs, "seconds": args.seconds}
-    finished = datetime.now(UTC).isoformat()
-    write_json(args.out, {"environment": environment(), "finished": finished, **settings, "checkouts": found})
-    for name, result in found.items():
+    found: dict[str, Any] = {}
+    for name in PLANTED:
+        found[name] = result = trial(name, args)
+        finished = datetime.now(UTC).isoformat()
+        write_json(args.out, {"environment": environment(), "finished": finished, **settings, "checkouts": found})
         print(f"{name}: open {result['open']} of {result['times']}; closed by {result['closed_by']}")
 
 
