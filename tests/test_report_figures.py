@@ -84,7 +84,7 @@ def test_figures_of_nothing_are_bad_input(tmp_path):
 
 
 def test_the_site_links_the_plot_of_every_group_in_three_formats(tmp_path):
-    write_site([factory.write(tmp_path / "run", few())], tmp_path / "out")
+    write_site([factory.write(tmp_path / "run", few())], tmp_path / "out", figures=True)
     page = (tmp_path / "out/suite/run.html").read_text()
     links = re.findall(r'href="\.\./(figures/[^"]+)" download', page)
     assert [link.rpartition(".")[2] for link in links] == list(STAMPS)

@@ -42,6 +42,7 @@ def run(folder: Path) -> dict[str, Any]:
     results = timed(seconds, "read", lambda: [read_results(directory) for directory in directories])
     timed(seconds, "rank", lambda: [ranked(read.cells) for read in results])
     index = timed(seconds, "whole site", lambda: write_site(directories, folder / "site"))
+    timed(seconds, "whole site with figures", lambda: write_site(directories, folder / "figures", figures=True))
     return {
         "benchmark": "site_scale",
         "cells": sum(len(read.cells) for read in results),

@@ -16,14 +16,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", nargs=2, action="append", default=[], metavar=("BASE", "NEW"),
         help="two of the directories to compare, instead of consecutive runs of one suite; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--figures", action="store_true", help="every plot as PDF, SVG and PNG too; about a second each"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from bench.site import stale, write_site
 
     if args.check is None:
-        print(write_site(args.directories, args.out, args.compare))
+        print(write_site(args.directories, args.out, args.compare, args.figures))
         return 0
-    reason = stale(args.directories, args.check, args.compare)
+    reason = stale(args.directories, args.check, args.compare, args.figures)
     print(reason or f"{args.check}: up to date")
     return 1 if reason else 0

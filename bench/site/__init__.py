@@ -31,24 +31,25 @@ Files = dict[str, bytes]  # by their paths below the site's folder
 Chosen = Sequence[tuple[Path | str, Path | str]]
 
 
-def write_site(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = ()) -> Path:
+def write_site(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = (), figures: bool = False) -> Path:
     """Write the site of some result directories below `out`; returns its index.html. The same input, the same bytes.
 
-    `chosen` are pairs of directories to compare, instead of consecutive runs of one suite. Raises InputError where
+    `chosen` are pairs of directories to compare, instead of consecutive runs of one suite; `figures`: every plot for a
+    paper as well, which takes longer than all else. Raises InputError where
     there are no results, where two directories claim one cell, where `out` holds something else, or where a file
     cannot be written; nothing is written before everything has been read.
     """
     out = Path(out)
     runs = read_runs(directories)
     _check_target(out, runs)
-    files = build(runs, chosen)
+    files = build(runs, chosen, figures)
     _remove_others(out, set(files))
     for name, content in files.items():
         write_bytes(out / name, content)
     return out / "index.html"
 
 
-def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = ()) -> str | None:
+def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = (), figures: bool = False) -> str | None:
     """Why the site in `out` is not the one that these directories and this version make, in one line; None if it is.
 
     Raises InputError where `out` is no site. Writes nothing.
@@ -56,7 +57,7 @@ def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = (
     out = Path(out)
     if not (out / MARK).is_file():
         raise InputError(f"{out}: expected a site to check, as `ditbench site` writes it")
-    files = build(read_runs(directories), chosen)
+    files = build(read_runs(directories), chosen, figures)
     was, now = ((text.split(b"\n", 1)[0]) for text in ((out / MARK).read_bytes(), files[MARK]))
     if was != now:
         return f"{out}: stale: built from other results"
@@ -66,11 +67,12 @@ def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = (
     return None
 
 
-def build(runs: Sequence[Run], chosen: Chosen = ()) -> Files:
+def build(runs: Sequence[Run], chosen: Chosen = (), figures: bool = False) -> Files:
     """Every file of the site. The first line of the mark says what it was built from."""
     inputs = digest(runs)
-    site = Site(runs, pairs(runs, chosen))
-    files = dict([*_assets(), *_tables(runs), *_figures(site), *_texts(site, inputs)])
+    site = Site(runs, pairs(runs, chosen), figures)
+    drawn = _figures(site) if figures else ()
+    files = dict([*_assets(), *_tables(runs), *drawn, *_texts(site, inputs)])
     return {MARK: "\n".join([f"inputs {inputs}", *sorted(files)]).encode()} | files
 
 

@@ -26,7 +26,8 @@ KINDS: dict[str, Callable[[Cell], str]] = {
 class Site:
     """The runs, the pairs of them that are compared, and the names of all pages."""
 
-    def __init__(self, runs: Sequence[Run], pairs: Sequence[Pair] = ()) -> None:
+    def __init__(self, runs: Sequence[Run], pairs: Sequence[Pair] = (), figures: bool = False) -> None:
+        self.figures = figures  # whether plots for a paper are linked
         self.runs = runs
         self.parts = [Part(run, group, [*group.cells, *group.without_numbers]) for run in runs for group in run.groups]
         self.comparisons = [compare_page(*pair) for pair in pairs]
