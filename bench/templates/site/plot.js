@@ -119,7 +119,7 @@
     layout(x, y, xs, ys, look, print) {
       const narrow = this.canvas.clientWidth < 600;
       const scale = (axis, values) => ({
-        title: { text: escaped(short(axis.label)), font: { size: narrow ? 11 : 13 } }, gridcolor: look.grid, zeroline: false, automargin: true,
+        title: { text: escaped(short(axis.label)), font: { size: narrow || print ? 11 : 13 } }, gridcolor: look.grid, zeroline: false, automargin: true,
         linecolor: look.grid, type: values.length && Math.min(...values) > 0 && Math.max(...values) > 6 * Math.min(...values) ? "log" : "linear",
         ...(axis.key === "latency_ms" ? { type: "log" } : {}),
       });
