@@ -19,7 +19,7 @@ from bench.cli import main
 from bench.comparison.change import from_logs
 from bench.gate import baseline
 from bench.gate import text as gate_text
-from bench.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate
+from bench.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
 from bench.gate.duel import Duel, checkout
 from bench.gate.fight import duels
 from bench.measuring.fingerprint import fingerprint
@@ -171,6 +171,12 @@ def test_an_alarm_is_measured_again_and_the_longer_measurement_counts():
 
     assert confirmed(measure, 2.0).factor == 1.0
     assert asked == [2.0, 6.0]
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(0.01, PASS), (0.2, FAIL), (0.07, UNRESOLVED)])
+def test_of_three_looks_the_last_counts(last, verdict):
+    logs = iter([(0.2, 0.01), (0.07, 0.05), (last, 0.01)])
+    assert outcome(confirmed(lambda _: from_logs("latency", *next(logs)), 2.0))[0] == verdict
 
 
 def test_command_line_and_reviewable_baseline(tmp_path, capsys):

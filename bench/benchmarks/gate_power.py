@@ -117,7 +117,8 @@ def trial(name: str, args: argparse.Namespace) -> dict[str, Any]:
             gates = []
             for answer in as_completed(asked):
                 gates.append(json.loads(answer.result()))
-                print(f"{name} {len(gates)}/{args.times}: {'open' if gates[-1]['open'] else 'closed'}", file=sys.stderr)
+                state = "open" if gates[-1]["open"] else f"closed by {dict(closing(gates[-1:]))}"
+                print(f"{name} {len(gates)}/{args.times}: {state}", file=sys.stderr)
     return summary(gates)
 
 
@@ -133,13 +134,17 @@ def run(tree: Path, *arguments: str) -> str:
 
 def summary(gates: list[dict[str, Any]]) -> dict[str, Any]:
     """How often the gate was open, and which cells and checks closed it how often."""
-    closing = Counter(
+    return {"times": len(gates), "open": sum(gate["open"] for gate in gates), "closed_by": dict(closing(gates))}
+
+
+def closing(gates: list[dict[str, Any]]) -> Counter[str]:
+    """Which cells and checks closed the gates, and how often."""
+    return Counter(
         f"{finding['model']}/{finding['slug']} {finding['check']} {finding['verdict']}"
         for gate in gates
         for finding in gate["findings"]
         if finding["verdict"] != "pass"
     )
-    return {"times": len(gates), "open": sum(gate["open"] for gate in gates), "closed_by": dict(closing)}
 
 
 if __name__ == "__main__":

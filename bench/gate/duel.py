@@ -28,7 +28,7 @@ from bench.timing.statistics import ratio_interval
 from models.errors import InputError
 
 WORKER = Path(__file__).with_name("duel_worker.py")
-WARM_UP, FEWEST, MOST = 2, 8, 60  # rounds
+WARM_UP, FEWEST, MOST = 2, 8, 200  # rounds
 BASE, HEAD = "base", "head"
 Round = Mapping[str, Mapping[str, int]]  # nanoseconds by side and clock
 
