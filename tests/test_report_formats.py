@@ -87,7 +87,7 @@ def test_numbers_are_in_full_precision_and_absent_ones_null(capsys):
 def test_a_caption_says_how_it_was_measured(capsys):
     for form in ("markdown", "latex"):
         text = printed(capsys, COMMITTED, "--format", form, "--only", "model=dit-mnist,steps=50")
-        for fact in ("2,000 samples", "seeds from 0", "batches of 8", "AMD EPYC", "protocol 1", "commit ", "guidance"):
+        for fact in ("2,000 samples", "seeds from 0", "batches of 8", "AMD EPYC", "protocol ", "commit ", "guidance"):
             assert fact in text, fact
         assert "FD (digit-classifier features, n=2,000)" in text
         assert "uvit-mnist" not in text
