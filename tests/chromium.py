@@ -1,32 +1,35 @@
 """A real browser for the tests of pages: what it shows, what it asks for, what it complains about."""
 
+import contextlib
 import json
 import os
-import shutil
 
 import pytest
 
+from bench.benchmarks import page_response
+
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=1280,900",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    if not (CHROMIUM and DRIVER):
+    if not (page_response.CHROMIUM and page_response.DRIVER):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("chromium and chromedriver are needed for this test")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with page_response.browser(str(tmp_path_factory.mktemp("profile")), ("browser", "performance")) as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def opened(browser, address):
+    """The page freshly opened on a desktop in light mode; it asked for nothing but files, and complained of nothing."""
+    show(browser, 1280, "light")
+    browser.get("about:blank")
+    drain(browser)
+    browser.get(address)
+    yield browser
+    requests, complaints = drain(browser)
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 def show(browser, width, scheme):

@@ -2,7 +2,7 @@
 
 import cell_factory as factory
 import pytest
-from chromium import browser, drain, show  # noqa: F401 (a fixture)
+from chromium import browser, drain, opened, show  # noqa: F401 (a fixture)
 
 from bench.site import write_site
 
@@ -22,15 +22,8 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):  # noqa: F811
-    """The run's page, freshly opened on a desktop in light mode; afterwards nothing may have gone wrong."""
-    show(browser, 1280, "light")
-    browser.get("about:blank")
-    drain(browser)
-    browser.get(f"{address}/suite/run.html")
-    yield browser
-    requests, complaints = drain(browser)
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    with opened(browser, f"{address}/suite/run.html") as page:
+        yield page
 
 
 def js(page, expression):

@@ -5,7 +5,7 @@ import math
 
 import cell_factory as factory
 import pytest
-from chromium import browser, drain, show  # noqa: F401 (a fixture)
+from chromium import browser, drain, opened, show  # noqa: F401 (a fixture)
 
 from bench import pareto
 from bench.quality.jackknife import paired_difference
@@ -25,15 +25,8 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):  # noqa: F811
-    """The page, freshly opened on a desktop in light mode; afterwards nothing may have gone wrong."""
-    show(browser, 1280, "light")
-    browser.get("about:blank")
-    drain(browser)
-    browser.get(address)
-    yield browser
-    requests, complaints = drain(browser)
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    with opened(browser, address) as page:
+        yield page
 
 
 def js(page, expression, *arguments):

@@ -3,7 +3,6 @@
 Three checkouts of HEAD: unchanged; FORA 15 % slower, by waiting after each of its trajectories; FORA reusing one branch
 one evaluation too long. In each, the suite `regression` runs once (what it decides without a clock is the same every
 time), then the gate is asked again and again, with duels against HEAD. Writes results/benchmarks/gate_power.json.
-With --jobs gates are asked side by side, as on a machine that is busy.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,19 +88,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="gates for each checkout (default: 20)")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--jobs", type=int, default=1, help="gates at the same time (default: 1)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one duel, as for ditbench gate (default: 2)")
     args = parser.parse_args()
-    settings = {"times": args.times, "jobs": args.jobs, "seconds": args.seconds}
     found: dict[str, Any] = {}
     for name in PLANTED:
-        found[name] = result = trial(name, args)
+        found[name] = result = trial(name, args.times)
         finished = datetime.now(UTC).isoformat()
-        write_json(args.out, {"environment": environment(), "finished": finished, **settings, "checkouts": found})
+        write_json(args.out, {"environment": environment(), "finished": finished, "checkouts": found})
         print(f"{name}: open {result['open']} of {result['times']}; closed by {result['closed_by']}")
 
 
-def trial(name: str, args: argparse.Namespace) -> dict[str, Any]:
+def trial(name: str, times: int) -> dict[str, Any]:
     """One checkout: its run, and its gates."""
     with checkout("HEAD") as tree, tempfile.TemporaryDirectory() as folder:
         planted = PLANTED[name]
@@ -111,14 +106,11 @@ def trial(name: str, args: argparse.Namespace) -> dict[str, Any]:
             with (tree / file).open("a") as target:
                 target.write(source)
         run(tree, "run", "regression", "--out", folder)
-        command = ("gate", str(BASELINE), folder, "--base-ref", "HEAD", "--seconds", str(args.seconds), "--json")
-        with ThreadPoolExecutor(args.jobs) as pool:
-            asked = [pool.submit(run, tree, *command) for _ in range(args.times)]
-            gates = []
-            for answer in as_completed(asked):
-                gates.append(json.loads(answer.result()))
-                state = "open" if gates[-1]["open"] else f"closed by {dict(closing(gates[-1:]))}"
-                print(f"{name} {len(gates)}/{args.times}: {state}", file=sys.stderr)
+        gates = []
+        for n in range(times):
+            gates.append(json.loads(run(tree, "gate", str(BASELINE), folder, "--base-ref", "HEAD", "--json")))
+            state = "open" if gates[-1]["open"] else f"closed by {dict(closing(gates[-1:]))}"
+            print(f"{name} {n + 1}/{times}: {state}", file=sys.stderr)
     return summary(gates)
 
 

@@ -13,14 +13,14 @@ from typing import Any
 from bench.timing.statistics import median_interval
 
 ROUNDS = 21
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+# Without motion: a page that glides to a heading cannot be clicked on meanwhile.
 FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--window-size=1280,900",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=1280,900",
     "--force-prefers-reduced-motion",
-)  # a page that glides to a heading cannot be clicked on meanwhile
+)  # fmt: skip
 # From the event's own time stamp to the second frame after it: the first frame shows what the event changed, and by
 # the second the browser has laid it out and painted it.
 LISTEN = """
@@ -37,7 +37,7 @@ HEAD = "[data-results] thead th:nth-child(4) button"
 
 def response(page: Path, rounds: int = ROUNDS) -> dict[str, Any] | None:
     """Milliseconds of loading, sorting and filtering, each with its interval; None without selenium or Chromium."""
-    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+    if not (CHROMIUM and DRIVER):
         return None
     try:
         import selenium.webdriver  # noqa: F401
@@ -78,15 +78,16 @@ def _answer(driver: Any, kind: str, act: Any) -> float:
 
 
 @contextlib.contextmanager
-def browser(profile: str) -> Iterator[Any]:
-    """Headless Chromium with a profile of its own."""
+def browser(profile: str, logged: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Headless Chromium with a profile of its own, which keeps the logs named in `logged`."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
+    options.binary_location = str(CHROMIUM)
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    options.set_capability("goog:loggingPrefs", dict.fromkeys(logged, "ALL"))
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     try:
         yield driver
     finally:

@@ -1,8 +1,8 @@
 """Two settings side by side: what the page's script needs to compare any two cells of a group, and a table without it.
 
 Cells of a group share seeds, so a difference of two quality metrics is paired: the script takes it from the
-leave-one-group-out replicates as bench.quality.jackknife.paired_difference does,
-for whichever two settings a reader chooses.
+leave-one-group-out replicates as bench.quality.jackknife.paired_difference does, for whichever two settings a reader
+chooses.
 """
 
 from __future__ import annotations
@@ -167,4 +167,5 @@ def _against(group: Group, point: pareto.Point, base: pareto.Point) -> Against:
 def verdict(worse: int, slower: int) -> str:
     """In words what the signs of a difference in distance and in latency decide; 0 is not decided."""
     quality = {1: "worse", 0: "not distinguishable in quality", -1: "better"}[worse]
-    return f"{quality}, { ({1: 'slower', 0: 'as fast within error', -1: 'faster'}[slower]) }"
+    speed = {1: "slower", 0: "as fast within error", -1: "faster"}[slower]
+    return f"{quality}, {speed}"
