@@ -56,7 +56,8 @@ class Slowed:
 
 def prepare(model, sampler, plan, **options):
     trajectory = _prepare(model, sampler, plan, **options)
-    fora = any(len(row) == 1 and row[0].stop - row[0].start == plan.branches for row in plan.rows)
+    reused = [row for row in plan.rows if row]
+    fora = reused and all(len(row) == 1 and row[0].stop - row[0].start == plan.branches for row in reused)
     return Slowed(trajectory) if fora else trajectory
 """,
     ),
