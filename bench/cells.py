@@ -143,7 +143,8 @@ class Cell:
         identity = self.identity(settings)
         rules = {key: identity["protocol"][key] for key in ("seed", "sampling_batch")}
         device = settings.device.partition(":")[0]
-        return _sha256({**identity, "protocol": rules, "device": device, "judged_by": None})
+        version = protocol.SAMPLES_VERSION
+        return _sha256({**identity, "rules": version, "protocol": rules, "device": device, "judged_by": None})
 
     def summary(self) -> dict[str, Any]:
         """The columns that every result has, whatever became of the cell."""

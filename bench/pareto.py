@@ -2,8 +2,7 @@
 
 Quality is a Fréchet distance (lower is better). All methods share seeds and labels, so two cells are compared by the
 differences of their leave-one-group-out values (paired delete-group jackknife, Shao & Tu 1995, Sec. 2.3), in which
-what the samples have in common cancels. Latency is compared on the log scale; its uncertainty has two parts: the
-interval over a cell's own rounds, and how much the same baseline changed from cell to cell (`drift`).
+what the samples have in common cancels. Latency is compared on the log scale, paired as well (bench/latency.py).
 """
 
 import math
@@ -15,9 +14,12 @@ from typing import Any
 import numpy as np
 
 from bench.comparison.change import Z95
+from bench.latency import Latency, latencies, sampler_family
 from bench.quality.jackknife import paired_difference
 from bench.quality.jackknife import quantile as student
 from bench.schema.cell import Cell, look_up
+
+PAIRED = ("latency_paired_low", "latency_paired_ms", "latency_paired_high")
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,21 @@ class Point:
 def analyse(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
     """For every cell with a place on the plot: `pareto`, `fd_gap`, `fd_gap_low`, `fd_gap_high`, `vs_fewer_steps`.
 
-    Also `by`, the cells (by slug) that dominate it. Only cells of one pool (same model, protocol, features,
-    reference, samples, seeds, batch, device, dtype) are compared with each other.
+    Also `by`, the cells (by slug) that dominate it; and `latency_paired_ms`, `_low` and `_high` for every cell whose
+    latency is chained to the reference. Only cells of one pool (same model, protocol, features, reference, samples,
+    seeds, batch, device, dtype) are compared with each other.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for members in pools(cells).values():
+        for cell, latency in zip(timed := _timed(members), latencies(timed), strict=True):
+            if latency.paired:
+                found[cell["model"], cell["slug"]] |= dict(zip(PAIRED, latency.interval(), strict=True))
         points = place(members)
         for point in points:
             gap = gap_to_curve(point, points) if point.cached else None
             verdict, by = verdict_of(point, points, gap)
-            found[point.key] = {"pareto": verdict, "by": by} | _gap_columns(gap)
-    return found
+            found[point.key] |= {"pareto": verdict, "by": by} | _gap_columns(gap)
+    return dict(found)
 
 
 def _gap_columns(gap: Interval | None) -> dict[str, Any]:
@@ -88,48 +94,27 @@ def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
 
 def place(cells: Sequence[Cell]) -> list[Point]:
     """The points of one pool: cells that have both a Fréchet distance and a latency."""
-    timed = [c for c in cells if look_up(c, "timing.latency_ms") and look_up(c, "quality.fd") is not None]
-    spread = drift(timed)
-    return [_point(cell, spread) for cell in timed]
+    timed = _timed(cells)
+    found = zip(timed, latencies(timed), strict=True)
+    return [_point(cell, latency) for cell, latency in found if look_up(cell, "quality.fd") is not None]
 
 
-def _point(cell: Cell, spread: float) -> Point:
-    quality, latency = cell["quality"], cell["timing"]["latency_ms"]
+def _timed(cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if look_up(cell, "timing.latency_ms")]
+
+
+def _point(cell: Cell, latency: Latency) -> Point:
+    quality = cell["quality"]
     replicates = quality.get("fd_jackknife") or []
-    own = (math.log(latency["high"]) - math.log(latency["low"])) / (2 * Z95)
     return Point(
         key=(cell["model"], cell["slug"]),
         family=sampler_family(cell),
         cached=cell.get("cache") is not None,
-        log_latency=math.log(latency["median"]),
-        log_latency_se=math.hypot(own, spread),
+        log_latency=latency.log,
+        log_latency_se=latency.error,
         fd=np.array([quality["fd"], *replicates], dtype=float),
         fd_se=float(quality.get("fd_se") or 0.0),
     )
-
-
-def sampler_family(cell: Cell) -> tuple[Any, ...]:
-    """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
-    params = look_up(cell, "sampler.params") or {}
-    return (cell["sampler"]["name"], *sorted((k, str(v)) for k, v in params.items() if k != "steps"))
-
-
-def drift(cells: Iterable[Cell]) -> float:
-    """Standard deviation of log latency between cells that timed the same sampler; 0 if none did twice.
-
-    That is the baseline of cached cells, and the suite's reference in uncached ones.
-    """
-    groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    for cell in cells:
-        baseline = look_up(cell, "timing.baseline_ms.median")
-        if baseline:
-            groups[(*sampler_family(cell), look_up(cell, "sampler.steps"))].append(math.log(baseline))
-        reference = look_up(cell, "timing.reference_ms.median")
-        if reference:
-            groups["the suite's reference",].append(math.log(reference))
-    squares = sum(float(np.var(g)) * len(g) for g in groups.values())
-    freedom = sum(len(g) - 1 for g in groups.values())
-    return math.sqrt(squares / freedom) if freedom else 0.0
 
 
 def fewer_steps(points: Iterable[Point], family: tuple[Any, ...]) -> list[Point]:

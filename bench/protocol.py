@@ -7,7 +7,8 @@ from typing import Any
 
 from models.errors import InputError, expect_one_of
 
-VERSION = "2"  # part of every result; results of different versions are never compared
+VERSION = "3"  # part of every result; results of different versions are never compared
+SAMPLES_VERSION = "2"  # the last one that changed what a sample is: older samples need not be made again
 
 
 @dataclass(frozen=True)

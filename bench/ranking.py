@@ -32,7 +32,7 @@ def ranked(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
             found[point.key] |= _columns("speedup_equal", ratio)
         volumes = hypervolumes(members)
         for cell in members:
-            if (key := (cell["model"], cell["slug"])) in found:
+            if "pareto" in found.get(key := (cell["model"], cell["slug"]), ()):
                 found[key] |= _columns("hypervolume", volumes.get(family_name(cell)))
     return found
 

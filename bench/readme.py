@@ -75,7 +75,7 @@ def telling(group: Group) -> list[Cell]:
         if best is None or gap(group, cell) < gap(group, best):
             chosen[kind] = cell
     distinct = {cell["slug"]: cell for cell in chosen.values()}
-    return sorted(distinct.values(), key=lambda c: -c["timing"]["latency_ms"]["median"])
+    return sorted(distinct.values(), key=lambda cell: -group.latency(cell)[1])
 
 
 def gap(group: Group, cell: Cell) -> float:

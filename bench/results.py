@@ -31,6 +31,7 @@ _CONTRACT: dict[str, str | None] = {
     "dtype": "settings.dtype", "batch": "timing.batch",
 }  # fmt: skip
 _EXTRA: dict[str, str | None] = {
+    "latency_paired_ms": None, "latency_paired_low": None, "latency_paired_high": None,
     "fd_gap": None, "fd_gap_low": None, "fd_gap_high": None, "vs_fewer_steps": None,
     "speedup_equal": None, "speedup_equal_low": None, "speedup_equal_high": None,
     "hypervolume": None, "hypervolume_low": None, "hypervolume_high": None,
@@ -144,7 +145,7 @@ def frame(cells: Iterable[Cell], analysis: dict[tuple[str, str], dict[str, Any]]
             table[name] = table[name].where(table[name].notna(), "").astype(object)
         else:
             table[name] = pd.to_numeric(table[name]).astype("Int64" if name in _INTEGERS else "float64")
-    return table
+    return table.copy()  # in one piece again
 
 
 def row_of(cell: Cell) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from bench.comparison.change import from_logs
 from bench.gate import baseline
 from bench.gate import text as gate_text
 from bench.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
-from bench.gate.duel import Duel, checkout
+from bench.gate.duel import FEWEST, Duel, checkout
 from bench.gate.fight import duels
 from bench.measuring.fingerprint import fingerprint
 from bench.results import read_results
@@ -179,6 +179,19 @@ def test_of_three_looks_the_last_counts(last, verdict):
     assert outcome(confirmed(lambda _: from_logs("latency", *next(logs)), 2.0))[0] == verdict
 
 
+def test_a_slow_down_that_two_looks_find_certain_is_not_looked_at_for_longer():
+    asked = []
+    assert outcome(confirmed(lambda s: asked.append(s) or from_logs("latency", 0.2, 0.01), 2.0))[0] == FAIL
+    assert asked == [2.0, 6.0]
+
+
+def test_every_look_adds_to_the_rounds_before_it():
+    duel = Played(1.0, 1.0)
+    duel.look(0.0)
+    duel.look(0.0)
+    assert len(duel.rounds) == 2 * FEWEST
+
+
 def test_command_line_and_reviewable_baseline(tmp_path, capsys):
     new = cell_factory.write(tmp_path / "new", cells())
     base = tmp_path / "base"
@@ -237,9 +250,10 @@ def test_a_duel_times_both_sides_of_a_real_cell():
     cell = cell_factory.cell(steps=2, cache="fora", interval=2)
     cell["settings"]["batch"] = 1
     with Duel(REPOSITORY, REPOSITORY) as duel:
-        change = duel.run(cell, seconds=0.01)
+        duel.begin(cell)
+        change = duel.look(0.01)
         with pytest.raises(Unable, match=r"base cannot run it.*no-such"):
-            duel.run(cell | {"model": "no-such"}, seconds=0.01)
+            duel.begin(cell | {"model": "no-such"})
     assert 0 < change.low <= change.factor <= change.high < float("inf")
 
 
@@ -269,7 +283,7 @@ class Played(Duel):
     """A duel whose rounds are given: head's times over base's, by each clock."""
 
     def __init__(self, processor: float, wall: float) -> None:
-        self.sides = {}
+        self.sides, self.rounds = {}, []
         self.head = {"processor": processor, "wall": wall}
 
     def round(self) -> dict:
@@ -281,6 +295,6 @@ class Played(Duel):
     [(1.0, 1.05, "processor time"), (1.15, 1.15, "wall time"), (1.15, 1.0, "processor time"), (1.0, 1.2, "wall time")],
 )
 def test_a_duel_goes_by_processor_time_unless_the_head_certainly_waits(processor, wall, judged_by):
-    change = Played(processor, wall).run(cell_factory.cell(steps=2), seconds=0.0)
+    change = Played(processor, wall).look(0.0)
     assert change.measure == judged_by
     assert change.factor == pytest.approx(processor if judged_by == "processor time" else wall)

@@ -8,7 +8,7 @@ from cell_factory import cell, not_ok, suite_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import pareto
+from bench import latency, pareto
 
 
 def points(cells):
@@ -107,13 +107,59 @@ def test_below_the_fewer_steps_curve_is_dominated_even_where_no_single_cell_domi
     assert (found["pareto"], found["by"], found["vs_fewer_steps"]) == ("dominated", [], "worse")
 
 
-def test_drift_between_cells_makes_close_latencies_undecided():
+def chained(**kwargs):
+    """An uncached cell timed beside the suite's reference DDIM-50 (450 ms when the machine is at its usual pace)."""
+    made = cell(**kwargs)
+    ratio = 450.0 / made["timing"]["latency_ms"]["median"]
+    made["timing"]["reference_ms"] = {"median": 450.0, "low": 445.0, "high": 455.0}
+    made["timing"]["speedup_reference"] = {"median": ratio, "low": 0.99 * ratio, "high": 1.01 * ratio}
+    return made
+
+
+def slowed(made, factor):
+    """The cell as a machine at 1/factor of its pace would have timed it: ratios stay."""
+    for name in ("latency_ms", "baseline_ms", "reference_ms"):
+        if interval := made["timing"].get(name):
+            made["timing"][name] = {k: factor * v for k, v in interval.items()}
+    return made
+
+
+def test_the_machine_s_pace_cancels_in_latencies_that_are_chained_to_the_reference():
+    made = lambda: [cell(steps=50, ms=450.0), chained(steps=20, ms=180.0),  # noqa: E731
+                    cell(steps=20, cache="fora", interval=2, ms=100.0)]  # fmt: skip
+    steady, moving = made(), [slowed(c, factor) for c, factor in zip(made(), (1.0, 1.0, 1.3), strict=True)]
+    assert moving[2]["timing"]["latency_ms"]["median"] == pytest.approx(130.0)
+    for before, after in zip(latency.latencies(steady), latency.latencies(moving), strict=True):
+        assert before.paired
+        assert after.paired
+        assert after.log == pytest.approx(before.log)
+        assert after.error == pytest.approx(before.error)
+    found = pareto.analyse(moving)["dit-mnist", "ddim-20+fora-interval-2"]
+    assert found["latency_paired_ms"] == pytest.approx(100.0)
+    assert found["latency_paired_low"] < 100.0 < found["latency_paired_high"]
+
+
+def test_the_errors_of_a_chain_add_up_and_none_is_below_the_a_a_ratio_s():
+    cells = [cell(steps=50, ms=450.0), chained(steps=20, ms=180.0),
+             cell(steps=20, cache="fora", interval=2, ms=100.0)]  # fmt: skip
+    reference, uncached, cached = latency.latencies(cells)
+    one = math.log(1.01 / 0.99) / (2 * 1.959964)
+    assert (reference.error, uncached.error) == (0.0, pytest.approx(one))
+    assert cached.error == pytest.approx(math.sqrt(2) * one)
+    cells[2]["timing"]["resolution"] = {"median": 1.0, "low": 0.9, "high": 1.1}
+    assert latency.latencies(cells)[2].error == pytest.approx(math.hypot(one, math.log(1.1 / 0.9) / (2 * 1.959964)))
+
+
+def test_without_one_reference_latencies_are_the_cells_own_and_the_drift_counts():
     better = cell(cache="fora", interval=2, ms=200.0, fd=4.0)
     worse = cell(cache="fora", interval=3, ms=215.0, fd=6.0)
     assert pareto.analyse([better, worse])["dit-mnist", worse["slug"]]["pareto"] == "dominated"
     worse["timing"]["baseline_ms"] = {"median": 560.0, "low": 555.0, "high": 565.0}  # the machine was slower then
-    assert pareto.drift([better, worse]) == pytest.approx(abs(math.log(560 / 450)) / math.sqrt(2))
-    assert pareto.analyse([better, worse])["dit-mnist", worse["slug"]]["pareto"] == "undecided"
+    assert latency.drift([better, worse]) == pytest.approx(abs(math.log(560 / 450)) / math.sqrt(2))
+    found = pareto.analyse([better, worse])["dit-mnist", worse["slug"]]
+    assert found["pareto"] == "undecided"
+    assert "latency_paired_ms" not in found
+    assert not any(seen.paired for seen in latency.latencies([cell(steps=50), cell(steps=20, ms=180.0)]))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import cell_factory as factory
 import pytest
 from test_report import HOSTILE, Page
 
-from bench import pareto
+from bench import latency, pareto
 from bench.report.group import groups_of
 from bench.report.page import write_report
 from bench.report.speed import batch_table, conditions, speed_table, warned
@@ -103,5 +103,5 @@ def test_the_reference_s_own_changes_count_as_drift(tmp_path):
     steady, moving = [timed(steps=s) for s in (40, 20)], [timed(steps=s) for s in (40, 20)]
     for cell, ms in zip(steady + moving, (500.0, 500.0, 500.0, 550.0), strict=True):
         cell["timing"]["reference_ms"] = around(ms)
-    assert pareto.drift(steady) == 0
-    assert pareto.drift(moving) == pytest.approx(0.0674, abs=1e-3)  # log 1.1 / sqrt 2
+    assert latency.drift(steady) == 0
+    assert latency.drift(moving) == pytest.approx(0.0674, abs=1e-3)  # log 1.1 / sqrt 2

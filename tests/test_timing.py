@@ -132,7 +132,7 @@ def test_a_budget_without_rounds_is_refused():
         Budget(fewest=5, most=4)
 
 
-def test_warm_up_ends_when_the_last_timings_agree():
+def test_warm_up_ends_when_nothing_becomes_faster_any_more():
     machine = FakeMachine()
     compiling = itertools.chain([900, 300, 100, 10.2], itertools.repeat(10.0))
     timing = measure(machine, machine.call("m", compiling), machine.call("b", 20), Budget(5, 5, 60))
@@ -142,11 +142,18 @@ def test_warm_up_ends_when_the_last_timings_agree():
 
 def test_warm_up_is_bounded_in_rounds_and_in_time():
     machine = FakeMachine()
+    faster = lambda: itertools.chain((1e4 * 0.9**n for n in range(WARMUP_MOST)), itertools.repeat(1.0))  # noqa: E731
+    timing = measure(machine, machine.call("m", faster()), None, Budget(5, 5, 1e9))
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (WARMUP_MOST, False)
+    timing = measure(machine, machine.call("m", faster()), None, Budget(5, 5, 0.04))
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (2, False)
+
+
+def test_noise_is_no_warm_up():
+    machine = FakeMachine()
     restless = itertools.cycle([10.0, 20.0])
     timing = measure(machine, machine.call("m", restless), None, Budget(5, 5, 60))
-    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (WARMUP_MOST, False)
-    timing = measure(machine, machine.call("m", restless), None, Budget(5, 5, 0.04))
-    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (2, False)
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (2, True)
 
 
 def test_a_round_that_lost_the_processor_is_flagged_and_kept():

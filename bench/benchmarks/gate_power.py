@@ -2,7 +2,8 @@
 
 Three checkouts of HEAD: unchanged; FORA 15 % slower, by waiting after each of its trajectories; FORA reusing one branch
 one evaluation too long. In each, the suite `regression` runs once (what it decides without a clock is the same every
-time), then the gate is asked again and again, with duels against HEAD. Writes results/benchmarks/gate_power.json.
+time), then the gate is asked again and again: the first two with duels against HEAD, the third without, as its plan,
+latents and metrics must close the gate whatever the clock says. Writes results/benchmarks/gate_power.json.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "results" / "benchmarks" / "gate_power.json"
 BASELINE = ROOT / "results" / "regression"
 
+QUALITY = "one branch reused too long"
 # Appended to the file of that name in a checkout: (file, source).
 PLANTED: dict[str, tuple[str, str] | None] = {
     "unchanged": None,
@@ -61,7 +63,7 @@ def prepare(model, sampler, plan, **options):
     return Slowed(trajectory) if fora else trajectory
 """,
     ),
-    "one branch reused too long": (
+    QUALITY: (
         "methods/fora.py",
         """
 
@@ -107,9 +109,10 @@ def trial(name: str, times: int) -> dict[str, Any]:
             with (tree / file).open("a") as target:
                 target.write(source)
         run(tree, "run", "regression", "--out", folder)
+        duels = [] if name == QUALITY else ["--base-ref", "HEAD"]
         gates = []
         for n in range(times):
-            gates.append(json.loads(run(tree, "gate", str(BASELINE), folder, "--base-ref", "HEAD", "--json")))
+            gates.append(json.loads(run(tree, "gate", str(BASELINE), folder, *duels, "--json")))
             state = "open" if gates[-1]["open"] else f"closed by {dict(closing(gates[-1:]))}"
             print(f"{name} {n + 1}/{times}: {state}", file=sys.stderr)
     return summary(gates)

@@ -32,6 +32,11 @@ class Change:
     verdict: str = UNRESOLVED
 
 
+def log_error(interval: dict[str, float]) -> float:
+    """Standard error on the log scale that a 95 % interval stands for."""
+    return math.log(interval["high"] / interval["low"]) / (2 * Z95)
+
+
 def from_logs(measure: str, log_factor: float, standard_error: float) -> Change:
     """A change whose logarithm is normal, as that of latencies."""
     half = Z95 * standard_error

@@ -6,8 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench import pareto
-from bench.comparison.change import BETTER, LIMIT, SAME, WORSE, Z95, Change, combined, from_difference, from_logs, judge
+from bench import latency
+from bench.comparison.change import (
+    BETTER,
+    LIMIT,
+    SAME,
+    WORSE,
+    Change,
+    combined,
+    from_difference,
+    from_logs,
+    judge,
+    log_error,
+)
 from bench.quality.jackknife import paired_difference
 from bench.results import Results
 from bench.schema.cell import Cell, look_up
@@ -38,7 +49,7 @@ def compare(base: Results, new: Results, limit: float = LIMIT) -> list[Row]:
     """Rows in the order of `new`, what is gone last. A factor beyond `limit` counts when it is certain."""
     before, after = ({(c["model"], c["slug"]): c for c in results.cells} for results in (base, new))
     old = stale(base.cells) | stale(new.cells)
-    drifts = pareto.drift(base.cells), pareto.drift(new.cells)
+    drifts = latency.drift(base.cells), latency.drift(new.cells)
     rows = [row_of(before.get(name), cell, drifts, old.get(name)) for name, cell in after.items()]
     rows += [Row(*name, cell["method"], GONE) for name, cell in before.items() if name not in after]
     return judged(rows, limit)
@@ -93,11 +104,6 @@ def log_change(measure: str, base: Cell, new: Cell, path: str, drifts: tuple[flo
         errors.append(math.hypot(max(log_error(interval), log_error(resolution)), drift))
     log_factor = sign * math.log(intervals[1]["median"] / intervals[0]["median"])
     return from_logs(measure, log_factor, math.hypot(*errors))
-
-
-def log_error(interval: dict[str, float]) -> float:
-    """Standard error on the log scale that a 95 % interval stands for."""
-    return math.log(interval["high"] / interval["low"]) / (2 * Z95)
 
 
 def quality(base: Cell, new: Cell) -> list[Change]:

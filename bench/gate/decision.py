@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bench.comparison.change import Change, from_logs
-from bench.comparison.compare import SAME_MACHINE, alike, log_change, log_error, other_protocol
+from bench.comparison.change import Change, from_logs, log_error
+from bench.comparison.compare import SAME_MACHINE, alike, log_change, other_protocol
 from bench.gate.checks import FAIL, PASS, UNRESOLVED, Finding, Outcome, check_cell
 from bench.results import Results
 from bench.schema.cell import Cell, look_up
@@ -88,11 +88,14 @@ def outcome(change: Change) -> Outcome:
     return (PASS, "") if change.high <= SLOWER else (UNRESOLVED, f"too coarse: {text}")
 
 
-def confirmed(measure: Callable[[float], Change], seconds: float) -> Change:
-    """A change measured for `seconds`; while that does not open the gate, again for longer: the last look counts."""
-    change = measure(seconds)
-    for longer in LONGER_LOOKS:
-        if outcome(change)[0] == PASS:
+def confirmed(look: Callable[[float], Change], seconds: float) -> Change:
+    """The change after the last look: one of `seconds`, and longer ones until the gate may open or must stay closed.
+
+    A slow-down must be beyond the limit with its whole interval, and not at the first look, to be believed early.
+    """
+    change = look(seconds)
+    for n, longer in enumerate(LONGER_LOOKS):
+        if outcome(change)[0] == PASS or (n and change.low > SLOWER):
             break
-        change = measure(longer * seconds)
+        change = look(longer * seconds)
     return change

@@ -20,15 +20,14 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from bench.comparison.change import Change, from_logs
-from bench.comparison.compare import log_error
+from bench.comparison.change import Change, from_logs, log_error
 from bench.gate.decision import SLOWER, Unable
 from bench.schema.cell import Cell
 from bench.timing.statistics import ratio_interval
 from models.errors import InputError
 
 WORKER = Path(__file__).with_name("duel_worker.py")
-WARM_UP, FEWEST, MOST = 2, 8, 200  # rounds
+WARM_UP, FEWEST, MOST = 2, 8, 200  # rounds; the latter two of each look
 BASE, HEAD = "base", "head"
 Round = Mapping[str, Mapping[str, int]]  # nanoseconds by side and clock
 
@@ -70,6 +69,7 @@ class Duel:
     def __init__(self, base: Path, head: Path) -> None:
         self.sides: Mapping[str, Side] = {BASE: Side(BASE, base), HEAD: Side(HEAD, head)}
         self.rng = np.random.default_rng(0)
+        self.rounds: list[Round] = []
 
     def __enter__(self) -> Duel:
         return self
@@ -78,17 +78,20 @@ class Duel:
         for side in self.sides.values():
             side.close()
 
-    def run(self, cell: Cell, seconds: float) -> Change:
-        """Head's latency over base's for one cell's method, from rounds that take `seconds`. Raises Unable."""
+    def begin(self, cell: Cell) -> None:
+        """Make both sides ready for one cell's method. Raises Unable."""
         for side in self.sides.values():
             side.ask(do="prepare", **order(cell))
         for _ in range(WARM_UP):
             self.round()
-        rounds: list[Round] = []
-        start = time.monotonic()
-        while len(rounds) < FEWEST or (len(rounds) < MOST and time.monotonic() - start < seconds):
-            rounds.append(self.round())
-        processor, wall = (ratio(rounds, clock) for clock in ("processor", "wall"))
+        self.rounds = []
+
+    def look(self, seconds: float) -> Change:
+        """Head's latency over base's, from all rounds since `begin`: `seconds` more of them. Raises Unable."""
+        before, start = len(self.rounds), time.monotonic()
+        while (new := len(self.rounds) - before) < FEWEST or (new < MOST and time.monotonic() - start < seconds):
+            self.rounds.append(self.round())
+        processor, wall = (ratio(self.rounds, clock) for clock in ("processor", "wall"))
         return wall if wall.low > SLOWER else processor
 
     def round(self) -> Round:

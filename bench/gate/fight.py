@@ -1,4 +1,4 @@
-"""Duels of a commit's code against this checkout's, as the gate asks for them: one a cell, with a second look."""
+"""Duels of a commit's code against this checkout's: one a cell, with longer looks where it takes them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def duels_with(stack: contextlib.ExitStack, reference: str, seconds: float) -> D
 
     def fight(cell: Cell) -> Change:
         print(f"gate: timing {cell['model']}/{cell['slug']} against {reference}", file=sys.stderr)
-        return confirmed(lambda limit: duel.run(cell, limit), seconds)
+        duel.begin(cell)
+        return confirmed(duel.look, seconds)
 
     return fight

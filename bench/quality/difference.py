@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.quality.jackknife import Difference, paired_difference, quantile
+from bench.quality.jackknife import Estimate, paired_difference, quantile
 from models.errors import InputError
 
 METRICS = ("fd", "sfd", "is", "kid", "accuracy")  # those with a value without each group
@@ -18,7 +18,7 @@ SHARED = ("samples", "seed", "fingerprint", "reference_sha256", "jackknife_group
 Quality = Mapping[str, Any]
 
 
-def differences(a: Quality, b: Quality) -> dict[str, Difference]:
+def differences(a: Quality, b: Quality) -> dict[str, Estimate]:
     """a - b of every metric that both have, with its paired error; `low` and `high` hold it without its bias.
 
     `a` and `b` are what `quality.evaluate` gives, or a result's `quality`. What their seeds have in common cancels.

@@ -44,7 +44,7 @@ def jackknife_groups(samples: int, labels: NDArray[np.integer] | None = None, co
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic with its jackknife standard error and bias-corrected value, from `groups` replicates."""
+    """A statistic, or a difference of two, with its jackknife error and without its bias, from `groups` replicates."""
 
     value: float
     standard_error: float
@@ -84,36 +84,15 @@ def jackknife(value: float, replicates: Sequence[float] | Array, groups: Groups)
     return Estimate(value, variance**0.5, corrected, len(h))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Difference of two statistics on the same seeds, with its jackknife standard error from `groups` replicates.
-
-    `corrected` is without bias: two statistics' own biases cancel only in part.
-    """
-
-    value: float
-    corrected: float
-    standard_error: float
-    groups: int = GROUPS
-
-    @property
-    def low(self) -> float:
-        """Lower end of the 95 % interval of the bias-corrected difference."""
-        return self.corrected - quantile(self.groups) * self.standard_error
-
-    @property
-    def high(self) -> float:
-        return self.corrected + quantile(self.groups) * self.standard_error
-
-
 def paired_difference(
     jackknife_a: Sequence[float] | Array, jackknife_b: Sequence[float] | Array, values: tuple[float, float]
-) -> Difference:
+) -> Estimate:
     """Difference a - b from `values` on all samples and replicates [G] of two methods that share seeds and groups.
 
-    What the seeds have in common cancels in each replicate, so the error is smaller than that of two
-    independent runs. A point on a curve between methods has the same weighted mean of their values and replicates.
-    Group sizes are taken as equal: they differ by at most one sample. Raises InputError on unequal lengths.
+    `corrected` is without bias: two statistics' own biases cancel only in part. What the seeds have in common cancels
+    in each replicate, so the error is smaller than that of two independent runs. A point on a curve between methods
+    has the same weighted mean of their values and replicates. Group sizes are taken as equal: they differ by at most
+    one sample. Raises InputError on unequal lengths.
     """
     a, b = np.asarray(jackknife_a, dtype=np.float64), np.asarray(jackknife_b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
@@ -121,4 +100,4 @@ def paired_difference(
     gaps, value, count = a - b, values[0] - values[1], len(a)
     corrected = count * value - (count - 1) * float(gaps.mean())
     variance = (count - 1) / count * float(((gaps - gaps.mean()) ** 2).sum())
-    return Difference(value, corrected, variance**0.5, count)
+    return Estimate(value, variance**0.5, corrected, count)

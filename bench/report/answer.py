@@ -88,7 +88,7 @@ def _sentences(group: Group) -> list[str]:
     front, dominated, undecided = (_with_verdict(group, v) for v in ("front", "dominated", "undecided"))
     found = []
     if front:
-        shown = [f"{c['method']} ({_distance(group, c)} at {_ms(c)})" for c in front]
+        shown = [f"{c['method']} ({_distance(group, c)} at {_ms(group, c)})" for c in front]
         found.append(f"On the Pareto front, clear of every interval: {_join(shown)}.")
     else:
         found.append("No setting is on the Pareto front beyond doubt.")
@@ -102,7 +102,7 @@ def _sentences(group: Group) -> list[str]:
 
 def _with_verdict(group: Group, verdict: str) -> list[Cell]:
     cells = [c for c in group.cells if group.verdict(c).get("pareto") == verdict]
-    return sorted(cells, key=lambda c: c["timing"]["latency_ms"]["median"])
+    return sorted(cells, key=lambda c: group.latency(c)[1])
 
 
 def _worst(group: Group, dominated: list[Cell]) -> str:
@@ -174,7 +174,7 @@ def _best_lines(group: Group) -> list[BestLine]:
     if reference is None:
         return []
     found: list[BestLine] = []
-    start = math.log(reference["timing"]["latency_ms"]["median"])
+    start = math.log(group.latency(reference)[1])
     for speed in BUDGETS:
         choice = pareto.best_within(list(group.points.values()), start - math.log(speed))
         if choice is None:
@@ -182,7 +182,7 @@ def _best_lines(group: Group) -> list[BestLine]:
         best, ties = group.by_slug[choice[0].key[1]], [group.by_slug[p.key[1]]["method"] for p in choice[1]]
         found.append(
             BestLine(f"{figure(speed, 2).removesuffix('.0')}×", f"{figure(math.exp(start) / speed)} ms", best["method"],
-                     _distance(group, best), _ms(best), ties)
+                     _distance(group, best), _ms(group, best), ties)
         )  # fmt: skip
     return found
 
@@ -209,10 +209,13 @@ def _caveats(group: Group) -> list[str]:
         )
         found.append(f"{text}: {_join(inside)}." if inside else f"{text}; there is none such.")
     if group.drift > 0.005:
-        found.append(
-            f"The same baseline, timed again with other cells, changed by {percent(group.drift)} (standard deviation) "
-            "between cells; verdicts count that as uncertainty of every latency."
+        moved = f"The same baseline, timed again with other cells, changed by {percent(group.drift)} between cells"
+        then = (
+            "latencies, plots and verdicts stand on ratios to the reference within rounds, in which that cancels"
+            if group.is_paired
+            else "verdicts count that as uncertainty of every latency"
         )
+        found.append(f"{moved} (standard deviation); {then}.")
     found.append(
         f"Intervals are 95 % for each comparison, not for all of them together. {group.distance} differences are "
         "paired: every method has the same seeds and labels."
@@ -235,8 +238,8 @@ def _gap(group: Group, cell: Cell) -> str:
     return f"{signed(v['fd_gap'])} [{signed(v['fd_gap_low'])}, {signed(v['fd_gap_high'])}] {group.distance}"
 
 
-def _ms(cell: Cell) -> str:
-    return f"{figure(cell['timing']['latency_ms']['median'])} ms"
+def _ms(group: Group, cell: Cell) -> str:
+    return f"{figure(group.latency(cell)[1])} ms"
 
 
 def _range(values: list[float]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench import pareto
+from bench.latency import Latency, drift, latencies
 from bench.report.format import distance_heading, distance_name, family_name
 from bench.results import Results, frame
 from bench.schema.cell import Cell, look_up
@@ -60,6 +61,16 @@ class Group:
         return [cell for cell in self.cells if look_up(cell, "timing.latency_ms")]
 
     @cached_property
+    def latencies(self) -> dict[str, Latency]:
+        """Of all timed cells by slug: what verdicts, plots and sentences stand on."""
+        return dict(zip((cell["slug"] for cell in self.timed), latencies(self.timed), strict=True))
+
+    def latency(self, cell: Cell) -> tuple[float, float, float]:
+        """Low end, value and high end in ms: paired, or the cell's own where it is on no chain to the reference."""
+        found, own = self.latencies[cell["slug"]], cell["timing"]["latency_ms"]
+        return found.interval() if found.paired else (own["low"], own["median"], own["high"])
+
+    @cached_property
     def by_slug(self) -> dict[str, Cell]:
         """Cells that are ok by slug."""
         return {cell["slug"]: cell for cell in self.cells}
@@ -98,6 +109,11 @@ class Group:
         return frame(cells, self.analysis).assign(claimed=[self.claimed(cell) for cell in cells])
 
     @property
+    def is_paired(self) -> bool:
+        """Whether some latencies are chained to the reference."""
+        return any(latency.paired for latency in self.latencies.values())
+
+    @property
     def resolutions(self) -> list[tuple[float, float]]:
         """The A/A intervals of all cells, narrowest first."""
         found = [r for cell in self.cells if (r := look_up(cell, "timing.resolution"))]
@@ -106,7 +122,7 @@ class Group:
     @property
     def drift(self) -> float:
         """Relative change of the same baseline from cell to cell (standard deviation)."""
-        return math.expm1(pareto.drift(self.cells))
+        return math.expm1(drift(self.cells))
 
     def claimed(self, cell: Cell) -> bool:
         """Whether the cell's speed-up is one that its own clock can see (docs/protocol.md, "Resolution")."""

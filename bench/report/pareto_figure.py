@@ -35,8 +35,9 @@ def pareto_figure(group: Group, measure: Measure, size: tuple[float, float]) -> 
     for i, name in enumerate(group.families):
         cells = [cell for cell in placed if family_name(cell) == name]
         if cells:
-            _family(axes, measure, name, sorted(cells, key=_latency), looks[name])
-            _steps(axes, measure, cells, below=bool(i % 2))
+            ordered = sorted(cells, key=lambda cell: group.latency(cell)[1])
+            _family(axes, group, measure, ordered, looks[name])
+            _steps(axes, group, measure, cells, below=bool(i % 2))
     _ring_front(axes, group, measure, placed)
     _scales(axes, [measure.value(cell) or 0.0 for cell in placed])
     _texts(axes, group, measure, placed, size)
@@ -67,23 +68,25 @@ def _width(labels: Sequence[str], columns: int, font: float) -> float:
     return sum(font * (CHARACTER * length + 3.5) for length in longest)
 
 
-def _family(axes: Axes, measure: Measure, name: str, cells: list[Cell], style: Style) -> None:
+def _family(axes: Axes, group: Group, measure: Measure, cells: list[Cell], style: Style) -> None:
     """Markers with 95 % intervals; uncached cells joined to the fewer-steps curve and labelled with their steps."""
     marker, uncached = MARKERS[style.shape], cells[0].get("cache") is None
-    x, y = [_latency(cell) for cell in cells], [measure.value(cell) or 0.0 for cell in cells]
+    name, latencies = family_name(cells[0]), [group.latency(cell) for cell in cells]
+    x, y = [value for _, value, _ in latencies], [measure.value(cell) or 0.0 for cell in cells]
+    xerr = _spread(x, [(low, high) for low, _, high in latencies])
     axes.errorbar(
-        x, y, xerr=_spread(x, map(_latency_ends, cells)), yerr=_spread(y, map(measure.ends, cells)), fmt=marker,
+        x, y, xerr=xerr, yerr=_spread(y, map(measure.ends, cells)), fmt=marker,
         color=OKABE_ITO[style.color], label=shown(name), ms=5 if marker == "*" else 3.6, elinewidth=0.6,
         lw=1.2 if uncached else 0, ls="-" if uncached else "none", zorder=3 if uncached else 2,
         markeredgecolor="black", markeredgewidth=0.3,
     )  # fmt: skip
 
 
-def _steps(axes: Axes, measure: Measure, cells: list[Cell], below: bool) -> None:
+def _steps(axes: Axes, group: Group, measure: Measure, cells: list[Cell], below: bool) -> None:
     """The step counts of uncached cells, of every other family below its curve."""
     for cell in cells:
         if cell.get("cache") is None:
-            place, text = (_latency(cell), measure.value(cell) or 0.0), str(cell["sampler"].get("steps") or "")
+            place, text = (group.latency(cell)[1], measure.value(cell) or 0.0), str(cell["sampler"].get("steps") or "")
             axes.annotate(text, place, (1, -9) if below else (2, 3), textcoords="offset points", fontsize=6)
 
 
@@ -99,7 +102,7 @@ def _spread(values: list[float], ends: Iterable[tuple[float, float] | None]) -> 
 def _ring_front(axes: Axes, group: Group, measure: Measure, placed: list[Cell]) -> None:
     front = [cell for cell in placed if group.verdict(cell).get("pareto") == "front"]
     ring: dict[str, Any] = {"s": 55, "facecolors": "none", "edgecolors": "black", "linewidths": 0.8, "zorder": 4}
-    places = [_latency(cell) for cell in front], [measure.value(cell) or 0.0 for cell in front]
+    places = [group.latency(cell)[1] for cell in front], [measure.value(cell) or 0.0 for cell in front]
     axes.scatter(*places, label=_ring_label(group), **ring)
 
 
@@ -133,12 +136,3 @@ def shown(text: str, longest: int = LONGEST) -> str:
     line = one_line(text)
     line = line if len(line) <= longest else line[: longest - 1] + "…"
     return f" {line}" if line.startswith("_") else line
-
-
-def _latency(cell: Cell) -> float:
-    return cell["timing"]["latency_ms"]["median"]
-
-
-def _latency_ends(cell: Cell) -> tuple[float, float]:
-    latency = cell["timing"]["latency_ms"]
-    return latency["low"], latency["high"]

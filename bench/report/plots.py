@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from markupsafe import Markup
 
-from bench import pareto
+from bench.latency import sampler_family
 from bench.report.axes import BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
 from bench.report.format import family_name, figure, setting_name
 from bench.report.group import Group
@@ -34,7 +34,7 @@ class ParetoPlot:
         self.group, self.measure = group, measure
         self.cells = [cell for cell in group.timed if measure.value(cell) is not None]
         self.styles = styles(group.families)
-        latencies = [v for cell in self.cells for v in _latency(cell)]
+        latencies = [v for cell in self.cells for v in group.latency(cell)]
         self.x = scale(latencies, LEFT, WIDTH - RIGHT, log=True)
         values = [v for cell in self.cells for v in self._spread(cell)]
         self.y = scale(values, HEIGHT - BOTTOM, TOP)
@@ -44,9 +44,12 @@ class ParetoPlot:
         ends = [end for end in self.measure.ends(cell) or () if value and end > 0.3 * value]
         return [v for v in (value, *ends) if v is not None]
 
+    def _latency(self, cell: Cell) -> float:
+        return self.group.latency(cell)[1]
+
     def place(self, cell: Cell) -> tuple[float, float]:
         """Coordinates of a cell's marker."""
-        return self.x(_latency(cell)[1]), self.y(self.measure.value(cell) or 0.0)
+        return self.x(self._latency(cell)), self.y(self.measure.value(cell) or 0.0)
 
     def svg(self) -> Markup:
         """The plot as an SVG element."""
@@ -87,8 +90,8 @@ class ParetoPlot:
     def _curves(self) -> list[Markup]:
         """The fewer-steps curves: always drawn, one for each sampler."""
         lines = []
-        for members in self._by(lambda cell: None if cell.get("cache") else pareto.sampler_family(cell)).values():
-            ordered = sorted(members, key=lambda cell: _latency(cell)[1])
+        for members in self._by(lambda cell: None if cell.get("cache") else sampler_family(cell)).values():
+            ordered = sorted(members, key=self._latency)
             color = self.styles[family_name(members[0])].color
             lines.append(self._line([self.place(c) for c in ordered], f"curve c{color}", family_name(members[0])))
         return lines
@@ -98,7 +101,7 @@ class ParetoPlot:
         lines = []
         for members in self._by(_sweep_key(self.cells)).values():
             if len(members) > 1:
-                ordered = sorted(members, key=lambda cell: _latency(cell)[1])
+                ordered = sorted(members, key=self._latency)
                 name = family_name(members[0])
                 lines.append(self._line([self.place(c) for c in ordered], f"sweep c{self.styles[name].color}", name))
         return lines
@@ -118,7 +121,7 @@ class ParetoPlot:
         sign = 1 if self.measure.better == "lower" else -1
         stairs: list[tuple[float, float]] = []
         best = math.inf
-        for cell in sorted(self.cells, key=lambda cell: _latency(cell)[1]):
+        for cell in sorted(self.cells, key=self._latency):
             value = sign * (self.measure.value(cell) or 0.0)
             if value < best:
                 best = value
@@ -135,7 +138,7 @@ class ParetoPlot:
         same_base = reference is None or cell["sampler"] == reference["sampler"] or cell.get("cache") is None
         halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict == "front" else []
         text = (
-            f"{cell['method']}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(_latency(cell)[1])} ms"
+            f"{cell['method']}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(self._latency(cell))} ms"
         )
         return element(
             "g",
@@ -148,7 +151,7 @@ class ParetoPlot:
         )  # fmt: skip
 
     def _error_bars(self, cell: Cell, x: float, y: float) -> list[Markup]:
-        low, _, high = _latency(cell)
+        low, _, high = self.group.latency(cell)
         bars = [[(self.x(low), y), (self.x(high), y)]]
         ends = self.measure.ends(cell)
         if ends:
@@ -173,11 +176,6 @@ class ParetoPlot:
         ]
 
 
-def _latency(cell: Cell) -> tuple[float, float, float]:
-    latency = cell["timing"]["latency_ms"]
-    return latency["low"], latency["median"], latency["high"]
-
-
 def _short(value: float) -> str:
     text = f"{value:.4g}"
     return text.replace("-", "−")
@@ -196,6 +194,6 @@ def _sweep_key(cells: list[Cell]):  # type: ignore[no-untyped-def]
         name, params = cell["cache"]["name"], look_up(cell, "cache.params") or {}
         swept = max(params, key=lambda k: len(values[name, k]), default="")
         fixed = tuple(sorted((k, str(v)) for k, v in params.items() if k != swept))
-        return name, pareto.sampler_family(cell), cell["sampler"].get("steps"), fixed
+        return name, sampler_family(cell), cell["sampler"].get("steps"), fixed
 
     return key_of

@@ -39,9 +39,9 @@ def strips(group: Group, directory: Path) -> list[Strip]:
 
 
 def _strip(cell: Cell, group: Group, path: Path) -> Strip:
-    quality, latency = cell.get("quality") or {}, look_up(cell, "timing.latency_ms.median")
+    quality, timed = cell.get("quality") or {}, look_up(cell, "timing.latency_ms")
     known = [f"{group.distance} {plus_minus(quality['fd'], quality.get('fd_se'))}"] if quality.get("fd") else []
-    caption = ", ".join([*known, *([f"{figure(latency)} ms"] if latency else [])])
+    caption = ", ".join([*known, *([f"{figure(group.latency(cell)[1])} ms"] if timed else [])])
     if not path.is_file():
         return Strip(cell["method"], caption, None, "no samples stored for this cell")
     try:

@@ -38,6 +38,14 @@ def latency(row: Row) -> str:
     return f"{figure(row['latency_ms'])} {between(row['latency_ci_low'], row['latency_ci_high'])}".strip()
 
 
+def paired_latency(row: Row) -> str:
+    """The latency that verdicts stand on; the cell's own where there is none."""
+    if pd.isna(row["latency_paired_ms"]):
+        return latency(row)
+    low, high = row["latency_paired_low"], row["latency_paired_high"]
+    return f"{figure(row['latency_paired_ms'])} {between(low, high) if low < high else '(reference)'}"
+
+
 IDEALS = [
     Column("Speed-up", "measured, against the same sampler and steps uncached", measured_speedup, "speedup"),
     Column("Roofline-ideal", "what it would be if computing went at the baseline's rate and reused tensors were "
@@ -48,7 +56,8 @@ IDEALS = [
 GEMM = Column("Of GEMM rate", "MACs that were made, a second, of those of a large matrix product in the same run; "
               "saved work counts zero", lambda r: percent(r["gemm_fraction"]), "gemm_fraction")  # fmt: skip
 THROUGHPUT = Column("Images/s", "batch / median latency", lambda r: figure(r["throughput"]), "throughput")
-LATENCY = Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms")
+LATENCY = Column("Latency, ms", "one batch's whole trajectory, by the cell's own clock: median and 95 % interval",
+                 latency, "latency_ms")  # fmt: skip
 
 COST = [
     LATENCY,

@@ -10,8 +10,13 @@ from bench.report.format import MISSING, duration, figure, percent, plus_minus, 
 from bench.report.group import Group
 from bench.report.published import short_columns
 from bench.report.quality import quality_columns
-from bench.report.speed import latency, measured_speedup, times
+from bench.report.speed import latency, measured_speedup, paired_latency, times
 from bench.schema.cell import Cell
+
+LATENCY = Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms", True)
+PAIRED = Column("Latency, ms", "one batch's whole trajectory: its ratio to the reference within rounds, times that "
+                "one's median, with 95 % interval; each cell's own times stand under cost", paired_latency,
+                "latency_paired_ms", True)  # fmt: skip
 
 
 def columns(group: Group) -> list[Column]:
@@ -21,7 +26,7 @@ def columns(group: Group) -> list[Column]:
         Column("Verdict", "front, dominated or undecided within the 95 % intervals", _verdict, "pareto", True),
         Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
                lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
-        Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms", True),
+        PAIRED if group.is_paired else LATENCY,
         Column("Speed-up", "measured, against the same sampler and steps uncached: median of paired ratios",
                measured_speedup, "speedup", True),
         Column("vs fewer steps", f"bias-corrected {d} minus that of fewer steps at equal measured latency",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import pareto
+from bench.latency import sampler_family
 from bench.report.column import records
 from bench.report.format import family_name
 from bench.report.group import Group
@@ -57,7 +57,7 @@ def _point(group: Group, cell: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": cell["method"],
         "family": group.families.index(family_name(cell)),
-        "curve": "/".join(map(str, pareto.sampler_family(cell))) if uncached else None,
+        "curve": "/".join(map(str, sampler_family(cell))) if uncached else None,
         "steps": look_up(cell, "sampler.steps") if uncached else None,
         "verdict": group.verdict(cell).get("pareto", ""),
         "row": group.row_id(cell),

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench import pareto
 from bench.comparison.change import Z95
-from bench.comparison.compare import log_error
+from bench.latency import Latency
 from bench.quality.difference import METRICS
 from bench.quality.jackknife import quantile
 from bench.report.column import Column, Row, records
@@ -48,14 +48,13 @@ def data(group: Group) -> Values:
     table = table_of(group, group.cells)
     lines, rows = columns(group, table), PlanRows()
     counts = {len(look_up(c, f"quality.{m}_jackknife") or ()) for c in group.cells for m in METRICS}
-    spread = pareto.drift(group.timed)
     return {
         "distance": group.distance,
         "z": Z95,
         "quantiles": {str(n): quantile(n) for n in sorted(counts) if n > 1},
         "lines": [_line(column) for column in lines],
         "cells": [
-            _side(cell, row, lines, spread) | {"plan": rows.of(cell)}
+            _side(cell, row, lines, group.latencies.get(cell["slug"])) | {"plan": rows.of(cell)}
             for cell, row in zip(group.cells, records(table), strict=True)
         ],
         "plan_rows": rows.distinct,
@@ -67,14 +66,13 @@ def _line(column: Column) -> Values:
     kind = "paired" if column.key in METRICS else "ratio" if column.key in RATIOS else ""
     return {
         "key": column.key, "heading": column.heading, "meaning": column.meaning,
-        "kind": "latency" if column.key == "latency_ms" else kind,
+        "kind": "latency" if column.key in ("latency_ms", "latency_paired_ms") else kind,
         "higher": column.key in HIGHER, "percent": column.key == "accuracy",
     }  # fmt: skip
 
 
-def _side(cell: Cell, row: Row, lines: Sequence[Column], spread: float) -> Values:
+def _side(cell: Cell, row: Row, lines: Sequence[Column], latency: Latency | None) -> Values:
     """One cell: texts as the results table shows them, and numbers to 9 digits to calculate with."""
-    latency = look_up(cell, "timing.latency_ms")
     return {
         "slug": cell["slug"],
         "name": cell["method"],
@@ -82,7 +80,7 @@ def _side(cell: Cell, row: Row, lines: Sequence[Column], spread: float) -> Value
         "texts": [column.text(row) for column in lines],
         "numbers": {key: _short(row[key]) for key in RATIOS if pd.notna(row[key])},
         "metrics": {name: metric for name in METRICS if (metric := _metric(cell, name))},
-        "latency": latency and [_short(math.log(latency["median"])), _short(math.hypot(log_error(latency), spread))],
+        "latency": latency and [_short(latency.log), _short(latency.error)],
     }
 
 

@@ -15,7 +15,7 @@ from bench.timing.stopwatch import Clock, Lap, Stopwatch, quiet_interpreter, sto
 from bench.timing.telemetry import Recorder
 
 WARMUP_MOST = 10  # rounds
-WARMUP_AGREEMENT = 0.05  # the last two timings of every call differ by at most this fraction
+WARMUP_GAIN = 0.05  # a call that became faster by more than this fraction is still warming up
 WARMUP_SHARE = 0.25  # of `seconds`: past it, two rounds of warm-up are enough
 
 METHOD, BASELINE, REPEAT, REFERENCE = "method", "baseline", "baseline_again", "reference"
@@ -78,7 +78,7 @@ def measure_pair(
 
 
 def _warm_up(calls: dict[str, Call], watch: Stopwatch, seconds: float) -> dict[str, Any]:
-    """Run the calls until each one's last two timings agree; bounded in rounds and in time."""
+    """Run the calls until none of them becomes faster any more; bounded in rounds and in time."""
     timings: list[list[int]] = []
     distinct = [calls[name] for name in (METHOD, BASELINE, REFERENCE) if name in calls]
     stable = False
@@ -87,12 +87,16 @@ def _warm_up(calls: dict[str, Call], watch: Stopwatch, seconds: float) -> dict[s
         if len(timings) >= 2 and spent > WARMUP_SHARE * seconds * 1e9:
             break
         timings.append([watch.time(call).wall_ns for call in distinct])
-        stable = len(timings) >= 2 and _agree(timings[-2], timings[-1])
+        stable = len(timings) >= 2 and _settled(timings)
     return {"warmup_rounds": len(timings), "warmup_stable": stable}
 
 
-def _agree(earlier: list[int], later: list[int]) -> bool:
-    return all(abs(a - b) <= WARMUP_AGREEMENT * min(a, b) for a, b in zip(earlier, later, strict=True))
+def _settled(timings: list[list[int]]) -> bool:
+    """Whether no call's last time is far below its best before: noise goes both ways, warming up only down."""
+    *earlier, last = timings
+    return all(
+        ns >= (1 - WARMUP_GAIN) * min(before) for ns, before in zip(last, zip(*earlier, strict=True), strict=True)
+    )
 
 
 def _run_round(

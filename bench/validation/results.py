@@ -12,7 +12,7 @@ from bench.schema.cell import Cell, look_up
 from bench.validation.numbers import number_problems
 from bench.validation.text import text_problems
 
-PROTOCOLS = ("1", "2")  # that results may have; only equal ones are compared
+PROTOCOLS = ("1", "2", "3")  # that results may have; only equal ones are compared
 LARGEST = 8_000_000  # bytes of a cell's file
 ENVIRONMENT = ("python", "torch", "numpy", "cpu", "cores", "os")
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
