@@ -1,7 +1,8 @@
 // Tables: sort by a heading's button, filter by words and verdict; rows without a value stay at the end either way.
 (() => {
   const { all, choose, chosen, listen } = ditbench;
-  const SOME = 100; // rows of a long table that are shown until somebody asks for all
+  const SOME = 40; // rows of a long table that are shown until somebody asks for all
+  const LATER = 100; // ms until the others follow where all are shown: what is in view is painted first
   const filter = document.querySelector("[data-filter]"), verdict = document.querySelector("[data-verdict-filter]");
   const count = document.querySelector("[data-count]");
   if (!filter) return;
@@ -17,16 +18,19 @@
 
   class Table {
     constructor(table, number) {
+      this.scroller = table.closest(".scroll");
       this.body = table.tBodies[0];
       this.rows = [...this.body.rows];
       this.texts = this.rows.map((row) => row.cells[0].textContent.toLowerCase());
       this.heads = all("thead th", table);
       this.key = `sort${number || ""}`;
-      this.more = table.closest(".scroll").nextElementSibling?.querySelector("[data-more]");
-      this.showAll = this.rows.length <= 1.5 * SOME;
+      this.more = this.scroller.nextElementSibling?.querySelector("[data-more]");
+      this.long = this.rows.length > 1.5 * SOME;
+      this.showAll = !this.long;
+      this.later = [];
       this.keys = []; // of every column that was sorted by
       this.heads.forEach((head, column) => this.prepare(head, column));
-      this.more?.addEventListener("click", () => { this.showAll = true; apply(); });
+      this.more?.addEventListener("click", () => { this.showAll = true; apply(); this.complete(); });
     }
     prepare(head, column) {
       const button = document.createElement("button");
@@ -62,15 +66,30 @@
       return this.found;
     }
     arrange(words) {
+      const height = this.long && this.showAll ? this.scroller.offsetHeight : 0;
       const found = this.sorted().filter((i) => words.every((word) => this.texts[i].includes(word))
         && (!verdict.value || this.rows[i].dataset.verdict === verdict.value));
       const shown = this.showAll ? found : found.slice(0, SOME);
-      this.body.replaceChildren(...shown.map((i) => this.rows[i]));
+      this.place(shown.map((i) => this.rows[i]), height);
       if (this.more) {
         this.more.hidden = shown.length === found.length;
         this.more.textContent = `Show all ${found.length} rows`;
       }
       return found.length;
+    }
+    /** The first rows at once, the others soon; meanwhile the page keeps its height, so that nothing jumps. */
+    place(rows, height) {
+      clearTimeout(this.timer);
+      const now = this.long ? rows.slice(0, SOME) : rows;
+      this.later = rows.slice(now.length);
+      this.body.replaceChildren(...now);
+      this.scroller.style.minHeight = this.later.length ? `${height}px` : "";
+      this.timer = setTimeout(() => this.complete(), LATER);
+    }
+    complete() {
+      this.body.append(...this.later);
+      this.later = [];
+      this.scroller.style.minHeight = "";
     }
   }
 
@@ -78,7 +97,8 @@
   function apply() {
     const words = filter.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
     const found = tables.reduce((sum, table) => sum + table.apply(words), 0);
-    count.textContent = `${found} of ${tables.reduce((sum, table) => sum + table.rows.length, 0)} rows`;
+    const said = `${found} of ${tables.reduce((sum, table) => sum + table.rows.length, 0)} rows`;
+    if (count.textContent !== said) count.textContent = said; // a screen reader says it only where it changed
   }
   filter.addEventListener("input", () => choose({ q: filter.value }, true));
   verdict.addEventListener("change", () => choose({ verdict: verdict.value }));
@@ -98,6 +118,7 @@
       table.showAll = true;
       choose({ q: null, verdict: null });
       apply();
+      table.complete();
     }
     all(".flash").forEach((other) => other.classList.remove("flash"));
     row.classList.add("flash");
@@ -106,5 +127,6 @@
   window.addEventListener("beforeprint", () => {
     tables.forEach((table) => { table.showAll = true; });
     apply();
+    tables.forEach((table) => table.complete());
   });
 })();
