@@ -24,7 +24,13 @@ class Axis:
 
 
 COSTS = (
-    Axis("latency_paired_ms", "Latency of one batch, paired, ms", "lower", "latency_paired_low", "latency_paired_high"),
+    Axis(
+        "latency_paired_ms",
+        "Latency of one batch, ms, paired with {reference}",
+        "lower",
+        "latency_paired_low",
+        "latency_paired_high",
+    ),
     Axis("latency_ms", "Measured latency of one batch, ms", "lower", "latency_ci_low", "latency_ci_high"),
     Axis("speedup", "Measured speed-up over the same steps uncached", "higher", "speedup_ci_low", "speedup_ci_high"),
     Axis("throughput", "Throughput, images/s", "higher"),
