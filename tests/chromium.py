@@ -1,14 +1,23 @@
 """A real browser for the tests of pages: what it shows, what it asks for, what it complains about."""
 
 import contextlib
+import importlib.util
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from bench.benchmarks import page_response
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE = """
+const [rules, done] = arguments;
+const said = (rule) => `${rule.id}: ${rule.nodes.map((node) => node.html.slice(0, 150)).join(" | ")}`;
+axe.run({ runOnly: rules }).then((found) => done(found.violations.map(said)), (error) => done([String(error)]));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +56,20 @@ def drain(browser):
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
     return [url for url in sent if url != "about:blank"], [entry["message"] for entry in browser.get_log("browser")]
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """What axe-core, as a package of the test extra ships it, finds wrong on a page: (browser, path) to a list."""
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None:
+        pytest.skip("axe-playwright-python, which ships axe-core, is not installed")
+    script = Path(found.submodule_search_locations[0], "axe.min.js").read_text("utf-8")
+
+    def violations(browser, path):
+        browser.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # axe is no script of the page
+        browser.get(path.as_uri())
+        browser.execute_script(script)
+        return browser.execute_async_script(AXE, RULES)
+
+    return violations

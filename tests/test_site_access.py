@@ -1,21 +1,12 @@
 """The site for every reader: axe-core finds nothing, keys and the mouse reach everything, paper shows all of it."""
 
-import importlib.util
-from pathlib import Path
-
 import cell_factory as factory
 import pytest
-from chromium import browser, drain, show  # noqa: F401 (a fixture)
+from chromium import axe, browser, drain, show  # noqa: F401 (fixtures)
 
 from bench.site import write_site
 
 ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-AXE = """
-const [rules, done] = arguments;
-const said = (rule) => `${rule.id}: ${rule.nodes.map((node) => node.html.slice(0, 150)).join(" | ")}`;
-axe.run({ runOnly: rules }).then((found) => done(found.violations.map(said)), (error) => done([String(error)]));
-"""
 ENTER = "\ue007"  # as WebDriver names it
 FOCUS = "const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)]"
 
@@ -38,25 +29,11 @@ def page(browser, site):  # noqa: F811
     return browser
 
 
-@pytest.fixture(scope="module")
-def axe():
-    """The script of axe-core, as a package of the test extra ships it."""
-    found = importlib.util.find_spec("axe_playwright_python")
-    if found is None:
-        pytest.skip("axe-playwright-python, which ships axe-core, is not installed")
-    return Path(found.submodule_search_locations[0], "axe.min.js").read_text("utf-8")
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_nothing_on_any_kind_of_page(browser, site, axe, width, scheme):  # noqa: F811
     show(browser, width, scheme)
-    browser.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # axe is no script of the page
     kinds = {path.relative_to(site).parts[0]: path for path in sorted(site.rglob("*.html"))}
-    found = {}
-    for kind, path in kinds.items():
-        browser.get(path.as_uri())
-        browser.execute_script(axe)
-        found[kind] = browser.execute_async_script(AXE, RULES)
+    found = {kind: axe(browser, path) for kind, path in kinds.items()}
     assert len(found) >= 6
     assert found == {kind: [] for kind in kinds}
 

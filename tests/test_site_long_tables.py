@@ -8,7 +8,7 @@ from chromium import browser, opened  # noqa: F401 (a fixture)
 
 from bench.site import write_site
 
-SETTINGS, SOME = 90, 40
+SETTINGS, SOME = 90, 30
 KEYS = "return [...document.querySelectorAll('[data-results] tbody tr')].map(r => Number(r.cells[3].dataset.key))"
 
 

@@ -1,7 +1,7 @@
 // Tables: sort by a heading's button, filter by words and verdict; rows without a value stay at the end either way.
 (() => {
   const { all, choose, chosen, listen } = ditbench;
-  const SOME = 40; // rows of a long table that are shown until somebody asks for all
+  const SOME = 30; // rows of a long table that are shown until somebody asks for all
   const LATER = 100; // ms until the others follow where all are shown: what is in view is painted first
   const filter = document.querySelector("[data-filter]"), verdict = document.querySelector("[data-verdict-filter]");
   const count = document.querySelector("[data-count]");
