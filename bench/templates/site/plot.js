@@ -5,6 +5,11 @@
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const decoded = (text) => { try { return decodeURIComponent(text); } catch { return text; } }; // addresses get cut
   const figure = (value) => Number(value.toPrecision(4)).toLocaleString("en");
+  /** A title in lines of at most `width` characters, broken at commas where that is enough. */
+  const lines = (text, width) => text.split(/(?<=,) /).reduce((made, part) => {
+    const last = made.at(-1);
+    return last && last.length + part.length < width ? [...made.slice(0, -1), `${last} ${part}`] : [...made, part];
+  }, []).map(escaped).join("<br>");
   const short = (text) => (text.length > 70 ? `${text.slice(0, 69)}…` : text);
   const colors = (print) => {
     const style = getComputedStyle(document.documentElement), of = (name) => style.getPropertyValue(name).trim();
@@ -119,7 +124,7 @@
     layout(x, y, xs, ys, look, print) {
       const narrow = this.canvas.clientWidth < 600;
       const scale = (axis, values) => ({
-        title: { text: escaped(short(axis.label)), font: { size: narrow || print ? 11 : 13 } }, gridcolor: look.grid, zeroline: false, automargin: true,
+        title: { text: narrow ? lines(short(axis.label), 34) : escaped(short(axis.label)), font: { size: narrow || print ? 11 : 13 } }, gridcolor: look.grid, zeroline: false, automargin: true,
         linecolor: look.grid, type: values.length && Math.min(...values) > 0 && Math.max(...values) > 6 * Math.min(...values) ? "log" : "linear",
         ...(axis.key.startsWith("latency_") && axis.key.endsWith("_ms") ? { type: "log" } : {}),
       });
@@ -129,7 +134,7 @@
         plot_bgcolor: look.page, margin: { l: 60, r: 16, t: 12, b: 56 }, hovermode: "closest", uirevision: `${x.key} ${y.key}`,
         xaxis: log(scale(x, xs)), yaxis: log(scale(y, ys)), ...(print ? { width: 700, height: 440 } : {}), autosize: !print,
         hoverlabel: { bgcolor: look.page, bordercolor: look.text, font: { color: look.text }, align: "left" },
-        legend: { orientation: "h", y: narrow ? -0.25 : -0.16, yanchor: "top", itemclick: false, itemdoubleclick: false },
+        legend: { orientation: "h", y: narrow ? -0.3 : -0.16, yanchor: "top", itemclick: false, itemdoubleclick: false },
       };
     }
   }
