@@ -127,9 +127,12 @@ def slower(cell: dict, factor: float) -> None:
     cell["timing"]["gemm_fraction"] /= factor
 
 
-@pytest.mark.parametrize("slug", ["ddim-20", "ddim-10", "ddim-20+fora-interval-3"])
-def test_a_slow_down_closes_the_gate_and_a_small_one_does_not(tmp_path, slug):
-    assert closed_by(judged(tmp_path, cells(), moved(slug, lambda c: slower(c, 1.15)))) == [(slug, "speed", FAIL)]
+@pytest.mark.parametrize(
+    ("slug", "verdict"), [("ddim-20", UNRESOLVED), ("ddim-10", FAIL), ("ddim-20+fora-interval-3", FAIL)]
+)
+def test_a_slow_down_closes_the_gate_and_a_small_one_does_not(tmp_path, slug, verdict):
+    """What only the machine's ceiling can judge is no failure: another load would look the same."""
+    assert closed_by(judged(tmp_path, cells(), moved(slug, lambda c: slower(c, 1.15)))) == [(slug, "speed", verdict)]
     assert closed_by(judged(tmp_path / "small", cells(), moved(slug, lambda c: slower(c, 1.02)))) == []
     assert closed_by(judged(tmp_path / "faster", cells(), moved(slug, lambda c: slower(c, 0.9)))) == []
 

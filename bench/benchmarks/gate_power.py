@@ -90,13 +90,14 @@ _method.plan = _late
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="gates for each checkout (default: 20)")
+    parser.add_argument("--only", choices=list(PLANTED), help="one checkout; the file's other results stay")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    found: dict[str, Any] = {}
-    for name in PLANTED:
-        found[name] = result = trial(name, args.times)
-        finished = datetime.now(UTC).isoformat()
-        write_json(args.out, {"environment": environment(), "finished": finished, "checkouts": found})
+    found: dict[str, Any] = json.loads(args.out.read_text())["checkouts"] if args.only and args.out.is_file() else {}
+    for name in [args.only] if args.only else PLANTED:
+        result = trial(name, args.times)
+        found[name] = {**result, "environment": environment(), "finished": datetime.now(UTC).isoformat()}
+        write_json(args.out, {"command": "python -m bench.benchmarks.gate_power", "checkouts": found})
         print(f"{name}: open {result['open']} of {result['times']}; closed by {result['closed_by']}")
 
 
