@@ -114,6 +114,12 @@ class Group:
         return any(latency.paired for latency in self.latencies.values())
 
     @property
+    def latency_title(self) -> str:
+        """What an axis of latencies shows."""
+        title = f"Measured latency of one batch of {look_up(self.timed[0], 'timing.batch') or '?'} images, ms"
+        return f"{title}, paired with {self.reference['method']}" if self.is_paired and self.reference else title
+
+    @property
     def resolutions(self) -> list[tuple[float, float]]:
         """The A/A intervals of all cells, narrowest first."""
         found = [r for cell in self.cells if (r := look_up(cell, "timing.resolution"))]

@@ -121,8 +121,7 @@ def _scales(axes: Axes, values: list[float]) -> None:
 def _texts(axes: Axes, group: Group, measure: Measure, placed: list[Cell], size: tuple[float, float]) -> None:
     samples = look_up(placed[0], "quality.samples")
     count = "" if measure.key == "fd" or samples is None else f", n={samples:,}"  # the distance's own name has it
-    batch = look_up(placed[0], "timing.batch") or "?"
-    axes.set_xlabel(f"Measured latency of one batch of {batch} images, ms")
+    axes.set_xlabel(shown(group.latency_title, 2 * LONGEST))
     label = shown(label_of(measure, group), 2 * LONGEST).replace(" is better", "\u00a0is\u00a0better") + count
     axes.set_ylabel(textwrap.fill(label, int(0.72 * 72 * size[1] / (CHARACTER * 7))))
     axes.set_title(shown(group.title, 2 * LONGEST), loc="left", fontweight="bold")

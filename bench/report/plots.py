@@ -77,8 +77,7 @@ class ParetoPlot:
             y = self.y(tick)
             parts.append(element("path", d=path([(LEFT, y), (WIDTH - RIGHT, y)]), class_="gridline"))
             parts.append(element("text", _short(tick), x=LEFT - 8, y=y + 4, class_="tick end"))
-        batch = look_up(self.cells[0], "timing.batch") or "?"
-        under = f"Measured latency of one batch of {batch} images, ms{' (log scale)' if self.x.log else ''}"
+        under = self.group.latency_title + (" (log scale)" if self.x.log else "")
         beside = label_of(self.measure, self.group) + (" (log scale)" if self.y.log else "")
         middle = (TOP + HEIGHT - BOTTOM) / 2
         parts.append(element("text", under, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 12, class_="axis middle"))

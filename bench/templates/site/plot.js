@@ -126,7 +126,7 @@
       const scale = (axis, values) => ({
         title: { text: narrow ? lines(short(axis.label), 34) : escaped(short(axis.label)), font: { size: narrow || print ? 11 : 13 } }, gridcolor: look.grid, zeroline: false, automargin: true,
         linecolor: look.grid, type: values.length && Math.min(...values) > 0 && Math.max(...values) > 6 * Math.min(...values) ? "log" : "linear",
-        ...(axis.key.startsWith("latency_") && axis.key.endsWith("_ms") ? { type: "log" } : {}),
+        ...(["latency_paired_ms", "latency_ms"].includes(axis.key) ? { type: "log" } : {}),
       });
       const log = (axis) => (axis.type === "log" ? { ...axis, dtick: "D2", tickformat: ",.6~g" } : axis);
       return {
