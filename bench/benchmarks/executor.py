@@ -20,6 +20,7 @@ import torch
 import methods
 from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.interleaved import Times, interleave
+from bench.benchmarks.products import Products
 from bench.benchmarks.published_loop import PublishedLoop
 from bench.compiled import Execution, prepare
 from bench.cost.plan_cost import plan_macs
@@ -100,11 +101,16 @@ def measure(setting: Setting, cached: bool, quick: bool) -> dict[str, Any]:
                 model, sampler, plan, batch=setting.batch, guidance_scale=SCALE, guidance_channels=CHANNELS,
                 options=Execution(path),
             )  # fmt: skip
+        if cached:
+            runs[f"products {name}"] = Products(model, plan, labels)
     contestants = {name: partial(run, noise, labels) for name, run in runs.items()}
     error = difference(contestants["published uncached"](), contestants["compiled uncached"]())
     with quiet_interpreter(1):
         times = interleave(contestants, 3 if quick else setting.rounds)
     result = {"setting": vars(setting), "relative_difference": error, **ratios(times, chosen)}
+    if cached:
+        result["published_over_products"] = {n: ratio(times, f"published {n}", f"products {n}") for n in chosen}
+        result["products_over_compiled"] = {n: ratio(times, f"products {n}", f"compiled {n}") for n in chosen}
     result["cached"] = {n: cached_result(n, model, chosen, times, runs, setting) for n in chosen if n != "uncached"}
     return result
 
@@ -148,15 +154,17 @@ def cached_result(
 
 def table(results: dict[str, list[dict[str, Any]]]) -> str:
     """Markdown: one row a setting."""
-    head = ["setting", "published / compiled", "target", "FORA N=3", "L2C half", "plain / compiled", "realised / ideal"]
+    head = ["setting", "published / compiled", "target", "FORA N=3", "L2C half", "plain / compiled", "realised / ideal",
+            "published / products (uncached, FORA, L2C)"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for r in (r for part in results.values() for r in part):
         over, cached = r["published_over_compiled"], r["cached"]
         share = ", ".join(f"{n} {text(c['realised_over_ideal'])}" for n, c in cached.items())
         cells = [text(over[n]) if n in over else "" for n in ("uncached", "fora", "l2c")]
+        floors = ", ".join(text(floor) for floor in r.get("published_over_products", {}).values())
         target = r["setting"]["target"]
         row = [r["setting"]["name"], cells[0], f"≥ {target:g}" if target else "", *cells[1:],
-               text(r["plain_over_compiled"]), share]  # fmt: skip
+               text(r["plain_over_compiled"]), share, floors]  # fmt: skip
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
