@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
 from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.compiled.regional import attention_branch, mlp_branch, regional, weights
 from models.denoiser import Attention, Mlp
@@ -57,9 +59,22 @@ def workspace(like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int
     return Workspace(like, shape, heads, hidden) if on_cpu(like) else None
 
 
+_stored: MutableMapping[Tensor, ReferenceType[Tensor]] = WeakIdKeyDictionary()  # of weights, while a trajectory lives
+
+
 def by_input(weight: Tensor) -> Tensor:
-    """Weights [out,in] as [in,out]; stored in that order on a CPU, where products of few rows gain 3 to 8 %."""
-    return weight.t().contiguous() if on_cpu(weight) and weight.nbytes <= STORED_BYTES else weight.t()
+    """Weights [out,in] as [in,out]; stored in that order on a CPU, where products of few rows gain 3 to 8 %.
+
+    Trajectories of one model share the copy; weights that were changed since get another.
+    """
+    if not on_cpu(weight) or weight.nbytes > STORED_BYTES:
+        return weight.t()
+    known = _stored.get(weight)
+    copy = None if known is None else known()
+    if copy is None or copy.dtype != weight.dtype or not torch.equal(copy, weight.t()):
+        copy = weight.detach().t().contiguous()
+        _stored[weight] = ref(copy)
+    return copy
 
 
 class Product:
