@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import importlib
 import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -81,10 +83,21 @@ def load(verb: str) -> ModuleType:
     return importlib.import_module(f"bench.commands.{verb.replace('-', '_')}")
 
 
+def stated_help(verb: str) -> str:
+    """HELP of a command's file, read without running it: that would load torch, for seconds."""
+    source = (Path(commands.__path__[0]) / f"{verb.replace('-', '_')}.py").read_text("utf-8")
+    (text,) = (
+        ast.literal_eval(statement.value)
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "HELP"
+    )
+    return text
+
+
 def print_help() -> None:
     print(f"{USAGE}\n\nBenchmark of caching and sampling methods for diffusion transformers.\n")
     for verb in verbs():
-        print(f"  {verb:<14}{load(verb).HELP}")
+        print(f"  {verb:<14}{stated_help(verb)}")
     print("\nExit codes: 0 done, 1 a cell failed, 2 bad usage or input, 130 interrupted.")
 
 

@@ -7,12 +7,15 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from models.denoiser import Denoiser
 from models.errors import InputError, expect_one_of
 from models.spec import ModelSpec, build_empty, build_random
+
+if TYPE_CHECKING:  # loading torch takes two seconds, which a command that only reads results should not
+    import torch
+
+    from models.denoiser import Denoiser
 
 __all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "plugin_file", "register", "spec"]
 
@@ -76,17 +79,19 @@ def build(
     *,
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
 ) -> Denoiser:
-    """A denoiser in eval mode, without gradients.
+    """A denoiser in eval mode, without gradients; in float32 unless another `dtype` is given.
 
     `weights` is a path (original, diffusers' or our layout), "official" or "official:LAYOUT" (fetched once), "random",
     or None for the shipped weights of a small model. Raises InputError for an unknown name and for weights that are
     absent, damaged or of another shape. On the meta device there is structure alone, at no cost.
     """
+    import torch
+
     from models.official import weights_file
 
-    chosen = spec(name)
+    chosen, dtype = spec(name), dtype or torch.float32
     path = weights_file(chosen, weights)
     if torch.device(device).type == "meta":
         model = build_empty(chosen)
@@ -114,3 +119,11 @@ def _loaded(chosen: ModelSpec, path: Path, device: str | torch.device, dtype: to
 
 def _shapes(name: str) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in build_empty(spec(name)).state_dict().items()}
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Denoiser":
+        raise AttributeError(f"module 'models' has no attribute '{name}'")
+    from models.denoiser import Denoiser
+
+    return Denoiser

@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from models.denoiser import Denoiser
 from models.errors import InputError
 from models.official import Official
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from models.autoencoders import Autoencoder
+    from models.denoiser import Denoiser
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -64,6 +64,8 @@ class ModelSpec:
 
 def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:
     """The architecture with random weights that depend on the seed alone; the global generator is left as it was."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return spec.architecture(**spec.config)
@@ -71,5 +73,9 @@ def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:
 
 def build_empty(spec: ModelSpec) -> Denoiser:
     """The architecture on the meta device: shapes and structure alone, nothing is allocated or initialised."""
-    with torch.device("meta"):
+    import torch
+
+    from models.structure import Uninitialised
+
+    with torch.device("meta"), Uninitialised():
         return spec.architecture(**spec.config)
