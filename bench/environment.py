@@ -35,11 +35,12 @@ def _fixed() -> dict[str, Any]:
         "torch": version("torch"),
         "numpy": version("numpy"),
         "cpu": _cpu(),
+        "cpu_model": _cpu_model(),
         "cores": cores(),
         "memory_gb": _memory_gb(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "ditbench": version("ditbench"),
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -101,14 +102,24 @@ def version(package: str) -> str | None:
 
 
 def _cpu() -> str:
+    return dict(_cpuinfo()).get("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_model() -> str | None:
+    """Family, model and stepping, which a virtual machine's processor name hides; last digits follow them."""
+    found = {key: value for key, value in _cpuinfo() if key in ("cpu family", "model", "stepping")}
+    guest = any(key == "flags" and "hypervisor" in value.split() for key, value in _cpuinfo())
+    said = [f"{key.removeprefix('cpu ')} {value}" for key, value in found.items()]
+    return ", ".join([*said, *(["virtual machine"] if guest else [])]) or None
+
+
+def _cpuinfo() -> list[tuple[str, str]]:
+    """What /proc/cpuinfo says of the first processor; nothing where there is no such file."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+        return []
+    return [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in first.splitlines())]
 
 
 def _memory_gb() -> float | None:
@@ -118,7 +129,8 @@ def _memory_gb() -> float | None:
         return None
 
 
-def _commit() -> str | None:
+@cache
+def commit() -> str | None:
     """The checkout's commit, with "+" where files differ from it; None for an installed package."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():

@@ -100,6 +100,8 @@ def test_numbers_of_a_cached_cell(finished):
     assert cell["quality"]["latent_error"] == cell["quality"]["latent_error_reference"]
     assert cells["ddim-3"]["quality"]["latent_error"] is None, "an uncached cell is its own baseline"
     assert cells["ddim-3"]["quality"]["latent_error_reference"] > 0
+    commits = [cell["environment"]["commit"]] if cell["environment"]["commit"] else []
+    assert all(c["quality"]["sampled_by"] == commits for c in cells.values() if c["quality"])
 
 
 def test_exact_setting_has_identical_samples(finished):

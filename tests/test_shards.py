@@ -44,6 +44,14 @@ def test_a_shard_comes_back(shards):
     assert [path.name for path in shards.directory.iterdir()] == ["00000008.safetensors"]
 
 
+def test_a_shard_says_which_code_sampled_it(shards):
+    assert shards.commit(INDICES) is None
+    shards.write(INDICES, {"latents": torch.ones(4, 2)}, "0123456789ab+")
+    assert shards.commit(INDICES) == "0123456789ab+"
+    assert torch.equal(shards.read(INDICES)["latents"], torch.ones(4, 2))
+    assert shards.commit(range(4)) is None
+
+
 def test_another_key_or_range_is_not_there(shards):
     assert Shards(shards.directory, "other").read(INDICES) is None
     assert shards.read(range(8, 11)) is None, "the last shard of a smaller run"

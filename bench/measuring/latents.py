@@ -11,6 +11,7 @@ from torch import Tensor
 import models
 from bench.cells import Cell, Settings
 from bench.compiled import Run, prepare
+from bench.environment import commit
 from bench.measuring.shards import Shards, pieces
 from bench.sampling import balanced_labels, make_plan, seeded_noise
 from bench.timing.quiet_lock import QuietLock
@@ -45,7 +46,7 @@ class Latents:
                 batches.append(self.sample(batch))
             self.advance(self.cell, batch.stop)
         latents = torch.cat(batches)
-        self.shards.write(indices, {"latents": latents})
+        self.shards.write(indices, {"latents": latents}, commit())
         return latents
 
     def sample(self, indices: range) -> Tensor:

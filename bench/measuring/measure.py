@@ -110,7 +110,7 @@ def sample_and_compare(task: Task, model: Denoiser, lock: QuietLock, reporter: R
     stream.finish()
     reporter.phase("metrics", SAMPLING_SHARE)
     with lock.sampling():
-        return cell_quality.measure_quality(stream)
+        return cell_quality.measure_quality(stream) | {"sampled_by": stream.commits()}
 
 
 def fill_share(task: Task, reporter: Reporter) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Shards:
         """The tensors [len(indices),...] of a range; None where the shard is absent, damaged or of another key."""
         try:
             with safe_open(self.path(indices), framework="pt") as file:
-                key, _, sha256 = (file.metadata() or {}).get(LABEL, "").partition(" ")
+                key, sha256, _ = _label(file)
                 if key != self.key:
                     return None
                 tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
@@ -56,16 +56,31 @@ class Shards:
         whole = all(len(tensor) == len(indices) for tensor in tensors.values())
         return tensors if whole and sha256 == digest(tensors) else None
 
-    def write(self, indices: range, tensors: dict[str, Tensor]) -> None:
-        """Write a range's tensors, whole or not at all. Raises OutputError."""
+    def commit(self, indices: range) -> str | None:
+        """Of the code that sampled this range; None where the shard is absent or does not say."""
+        try:
+            with safe_open(self.path(indices), framework="pt") as file:
+                return _label(file)[2] or None
+        except (OSError, SafetensorError):
+            return None
+
+    def write(self, indices: range, tensors: dict[str, Tensor], commit: str | None = None) -> None:
+        """Write a range's tensors, whole or not at all; `commit`: of the code that sampled. Raises OutputError."""
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        label = {LABEL: f"{self.key} {digest(contiguous)}"}
+        label = {LABEL: " ".join(filter(None, (self.key, digest(contiguous), commit)))}
         write_bytes(self.path(indices), save(contiguous, metadata=label))
 
     def discard(self) -> None:
         """Remove all shards of this kind, whatever their key."""
         for path in self.directory.glob("*.safetensors"):
             path.unlink(missing_ok=True)
+
+
+def _label(file: Any) -> tuple[str, str, str]:
+    """Key, SHA-256 and commit of an open shard, each "" where it is not stated."""
+    words: list[str] = (file.metadata() or {}).get(LABEL, "").split(" ")
+    key, sha256, commit, *_ = [*words, "", "", ""]
+    return key, sha256, commit
 
 
 def digest(tensors: dict[str, Tensor]) -> str:

@@ -61,12 +61,18 @@ class Stream:
         """Make what is missing of these shards. Raises OutputError, and whatever sampling raises."""
         for indices in wanted:
             if self.shards.read(indices) is None or not (self.kept is None or self.kept.has(indices)):
-                self.shards.write(indices, self._rows(indices))
+                rows = self._rows(indices)
+                self.shards.write(indices, rows, self.own.shards.commit(indices))
 
     def finish(self) -> None:
         """Every shard is there: put the kept images together."""
         if self.kept is not None:
             self.kept.finish(self.ranges)
+
+    def commits(self) -> list[str]:
+        """Of the code that sampled, each once: executors differ in last digits. Empty where a shard does not say."""
+        found = {self.shards.commit(indices) for indices in self.ranges}
+        return [] if None in found else sorted(str(commit) for commit in found)
 
     def rows(self) -> Iterator[dict[str, Tensor]]:
         """The tensors of every shard in order, made where they are missing."""

@@ -59,6 +59,7 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "quality.omitted": ((dict,), False),
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),
+    "quality.sampled_by": ((list,), False),
     **{f"quality.{name}": ((list,), False) for name in VALUES},
     "fingerprint": ((dict,), False),
     "fingerprint.latents": ((list,), False),
