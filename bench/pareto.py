@@ -1,4 +1,4 @@
-"""Which methods are worth using: front, dominated, or undecided within the uncertainty of the measurements.
+"""Which methods are worth using: front, dominated, undecided within the uncertainty of the measurements, or unmatched.
 
 Quality is a Fréchet distance (lower is better). All methods share seeds and labels, so two cells are compared by the
 differences of their leave-one-group-out values (paired delete-group jackknife, Shao & Tu 1995, Sec. 2.3), in which
@@ -19,6 +19,7 @@ from bench.quality.jackknife import paired_difference
 from bench.quality.jackknife import quantile as student
 from bench.schema.cell import Cell, look_up
 
+VERDICTS = ("front", "unmatched", "undecided", "dominated")  # the best news first
 PAIRED = ("latency_paired_low", "latency_paired_ms", "latency_paired_high")
 
 
@@ -196,16 +197,19 @@ def latency_signs(point: Point, others: Sequence[Point]) -> list[int]:
 
 
 def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> tuple[str, list[str]]:
-    """('front' | 'dominated' | 'undecided', slugs of the cells that certainly dominate it).
+    """(one of VERDICTS, slugs of the cells that certainly dominate it).
 
     Dominated: some cell is better and faster with both intervals clear of 0, or fewer steps of the same sampler are
-    better at equal latency. Front: every other cell, and that curve, is worse or slower with an interval clear of 0.
+    better at equal latency. Unmatched: cached, and no uncached cell was measured as fast, so that nothing says what
+    fewer steps would do there. Front: every other cell, and that curve, is worse or slower with an interval clear of 0.
     """
     others = [p for p in points if p.key != point.key]
     signs = list(zip(others, distance_signs(point, others), latency_signs(point, others), strict=True))
     by = [p.key[1] for p, worse, slower in signs if worse > 0 and slower > 0]
     if by or (gap is not None and gap.sign > 0):
         return "dominated", by
+    if point.cached and not any(p.log_latency <= point.log_latency for p in others if not p.cached):
+        return "unmatched", by
     clear = all(worse < 0 or slower < 0 for _, worse, slower in signs)
     return ("front" if clear and (gap is None or gap.sign < 0) else "undecided"), by
 

@@ -1,7 +1,7 @@
 """The README's results section, from committed results: `python -m bench.readme` rewrites it and its figures.
 
-The short table shows, for every model, the front, the uncached samplers that nothing dominates and, for every cache
-method at every step count, the setting that does best against fewer steps. The report has all cells.
+The short table shows, for every model, what is on the front or unmatched, the uncached samplers that nothing dominates
+and, for every cache method at every step count, the setting that does best against fewer steps. The report has all.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def model_section(group: Group) -> str:
     return (
         f"### {group.model}\n\n{measured(group.cells)} Rerun: `ditbench run {group.cells[0]['suite']}`.\n\n"
         f"![Quality against latency on {group.model}]({figure})\n\n"
-        f"Of {len(group.cells)} cells: the front, uncached samplers that nothing dominates and, for every cache\n"
-        "method at every step count, the setting that does best against fewer steps. The report shows all.\n\n"
+        f"Of {len(group.cells)} cells: what is on the front or unmatched, uncached samplers that nothing dominates\n"
+        "and, for every cache method at every step count, the setting that does best against fewer steps. The report\n"
+        "shows all.\n\n"
         f"{markdown_table(*short_table(group, telling(group)))}\n"
     )
 
@@ -65,8 +66,8 @@ def telling(group: Group) -> list[Cell]:
     """The cells of the short table, slowest first."""
     chosen: dict[tuple, Cell] = {}
     for cell in group.timed:
-        verdict = group.verdict(cell)
-        if verdict.get("pareto") == "front" or (cell.get("cache") is None and verdict.get("pareto") != "dominated"):
+        verdict = group.verdict(cell).get("pareto")
+        if verdict in ("front", "unmatched") or (cell.get("cache") is None and verdict != "dominated"):
             chosen[(cell["slug"],)] = cell
         if cell.get("cache") is None:
             continue

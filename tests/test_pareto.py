@@ -107,6 +107,19 @@ def test_below_the_fewer_steps_curve_is_dominated_even_where_no_single_cell_domi
     assert (found["pareto"], found["by"], found["vs_fewer_steps"]) == ("dominated", [], "worse")
 
 
+def test_a_cached_cell_faster_than_every_uncached_one_is_unmatched_and_never_on_the_front():
+    curve = [cell(steps=50, ms=450.0, fd=3.0), cell(steps=8, ms=128.0, fd=3.5)]
+    fast, slower = cell(cache="fora", interval=5, ms=101.0, fd=3.7), cell(cache="fora", interval=6, ms=110.0, fd=5.0)
+    found = pareto.analyse([*curve, fast, slower])
+    assert found["dit-mnist", fast["slug"]]["pareto"] == "unmatched"
+    assert found["dit-mnist", slower["slug"]]["pareto"] == "dominated"  # by the other cached cell
+    fewest = cell(sampler="dpm-solver++", steps=6, ms=99.0, fd=2.9)
+    found = pareto.analyse([*curve, fewest, fast])["dit-mnist", fast["slug"]]
+    assert (found["pareto"], found["by"]) == ("dominated", [fewest["slug"]])  # what the grid did not show
+    worse = cell(sampler="dpm-solver++", steps=6, ms=99.0, fd=9.0)
+    assert pareto.analyse([*curve, worse, fast])["dit-mnist", fast["slug"]]["pareto"] == "front"
+
+
 def chained(**kwargs):
     """An uncached cell timed beside the suite's reference DDIM-50 (450 ms when the machine is at its usual pace)."""
     made = cell(**kwargs)
@@ -151,12 +164,13 @@ def test_the_errors_of_a_chain_add_up_and_none_is_below_the_a_a_ratio_s():
 
 
 def test_without_one_reference_latencies_are_the_cells_own_and_the_drift_counts():
+    fewer = cell(sampler="dpm-solver++", steps=8, ms=120.0, fd=9.0)  # timed in a run of its own: on no chain
     better = cell(cache="fora", interval=2, ms=200.0, fd=4.0)
     worse = cell(cache="fora", interval=3, ms=215.0, fd=6.0)
-    assert pareto.analyse([better, worse])["dit-mnist", worse["slug"]]["pareto"] == "dominated"
+    assert pareto.analyse([fewer, better, worse])["dit-mnist", worse["slug"]]["pareto"] == "dominated"
     worse["timing"]["baseline_ms"] = {"median": 560.0, "low": 555.0, "high": 565.0}  # the machine was slower then
     assert latency.drift([better, worse]) == pytest.approx(abs(math.log(560 / 450)) / math.sqrt(2))
-    found = pareto.analyse([better, worse])["dit-mnist", worse["slug"]]
+    found = pareto.analyse([fewer, better, worse])["dit-mnist", worse["slug"]]
     assert found["pareto"] == "undecided"
     assert "latency_paired_ms" not in found
     assert not any(seen.paired for seen in latency.latencies([cell(steps=50), cell(steps=20, ms=180.0)]))
@@ -190,17 +204,20 @@ def test_best_within_a_latency_lists_what_cannot_be_told_from_it():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.floats(0.5, 100), st.floats(1, 1000)), min_size=1, max_size=8))
+@given(st.lists(st.tuples(st.floats(0.5, 100), st.floats(1, 1000), st.booleans()), min_size=1, max_size=8))
 def test_verdicts_are_consistent(places):
-    cells = [cell(sampler=f"s{i}", fd=fd, ms=ms) for i, (fd, ms) in enumerate(places)]
+    cells = [cell(sampler=f"s{i}", cache="fora" if cached else None, fd=fd, ms=ms)
+             for i, (fd, ms, cached) in enumerate(places)]  # fmt: skip
     found = {p.key: p for p in pareto.place(cells)}
     for key, verdict in pareto.analyse(cells).items():
         me = found[key]
         truly = [p for p in found.values() if p.fd[0] < me.fd[0] and p.log_latency < me.log_latency]
         if verdict["pareto"] == "dominated":
             assert truly  # whoever dominates for certain also does by the estimates
-        if verdict["pareto"] == "front":
+        if verdict["pareto"] in ("front", "unmatched"):
             assert not truly
+        if verdict["pareto"] == "front" and me.cached:
+            assert any(p.log_latency <= me.log_latency for p in found.values() if not p.cached)
 
 
 def test_the_synthetic_suite_has_every_kind_of_verdict():

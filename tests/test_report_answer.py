@@ -32,6 +32,17 @@ def test_the_headline_says_what_the_intervals_decide(fd, headline):
     assert headline in found.headline
 
 
+def test_the_end_of_the_step_grid_is_no_front(tmp_path):
+    fast = factory.cell(cache="fora", interval=5, ms=60.0, fd=8.5)
+    found = " ".join(answer_of([*CURVE, fast]).sentences)
+    on_front, unmatched = found.split("Unmatched, because no uncached setting was measured as fast: ")
+    assert "FORA" not in on_front
+    assert unmatched.startswith("DDIM-50 + FORA (interval=5)")
+    page = write_report(factory.write(tmp_path, [*CURVE, fast])).read_text()
+    assert '<td data-key="1" class="verdict unmatched">unmatched</td>' in page
+    assert "<option>unmatched</option>" in page
+
+
 def test_a_speed_up_within_the_resolution_is_not_claimed(tmp_path):
     slow = factory.cell(cache="fora", interval=1, ms=447.0, fd=4.0)
     found = answer_of([*CURVE, slow])

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from bench import ranking
 from bench.files import write_bytes
+from bench.pareto import VERDICTS
 from bench.report import heatmaps, provenance, published, samples, speed, tables
 from bench.report import plots as report_plots
 from bench.report.answer import answer
@@ -52,6 +53,7 @@ def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], gr
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.globals["verdicts"] = VERDICTS
     models = [model_context(group, results.directory) for group in groups]
     table = base64.b64encode(csv_bytes(frame(results.cells, analysis))).decode()
     return environment.get_template("report.html").render(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from markupsafe import Markup
 
 from bench.latency import sampler_family
+from bench.pareto import VERDICTS
 from bench.report.axes import BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
 from bench.report.format import family_name, figure, setting_name
 from bench.report.group import Group
@@ -159,10 +160,10 @@ class ParetoPlot:
 
     def _labels(self) -> list[Markup]:
         """Settings on the front first, then step counts of the curves, then others, as far as there is room."""
-        rank = {"front": 0, "undecided": 2, "dominated": 3}
+        rank = {verdict: place for place, verdict in enumerate(VERDICTS)}
 
-        def order(cell: Cell) -> int:
-            return 1 if cell.get("cache") is None else rank.get(self.group.verdict(cell).get("pareto", ""), 3)
+        def order(cell: Cell) -> float:
+            return 0.5 if cell.get("cache") is None else rank.get(self.group.verdict(cell).get("pareto", ""), len(rank))
 
         wanted = [
             Label(setting_name(cell), *self.place(cell), family_name(cell)) for cell in sorted(self.cells, key=order)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from bench.pareto import VERDICTS
 from bench.report.format import percent
 from bench.report.group import Group
 from bench.report.phrases import band, be, count, distance, gap, joined, ms
@@ -25,15 +26,18 @@ def headline(group: Group) -> str:
 
 
 def sentences(group: Group) -> list[str]:
-    front, dominated, undecided = (_with_verdict(group, v) for v in ("front", "dominated", "undecided"))
+    front, unmatched, undecided, dominated = (_with_verdict(group, v) for v in VERDICTS)
     found = []
     if front:
         shown = [f"{c['method']} ({distance(group, c)} at {ms(group, c)})" for c in front]
         found.append(f"On the Pareto front, clear of every interval: {joined(shown)}.")
     else:
         found.append("No setting is on the Pareto front beyond doubt.")
+    if unmatched:
+        shown = [f"{c['method']} ({distance(group, c)} at {ms(group, c)})" for c in unmatched]
+        found.append(f"Unmatched, because no uncached setting was measured as fast: {joined(shown)}.")
     if dominated:
-        total = len(front) + len(dominated) + len(undecided)
+        total = len(group.points)
         found.append(f"Dominated: {len(dominated)} of {count(total, 'setting')}. {_worst(group, dominated)}")
     if undecided:
         found.append(f"Undecided, because intervals overlap: {joined([c['method'] for c in undecided])}.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.pareto import VERDICTS
 from bench.report.column import Column, Row, records
 from bench.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.report.group import Group
@@ -23,7 +24,8 @@ def columns(group: Group) -> list[Column]:
     """The columns of a group's table; those that no cell fills are left out by `used_columns`."""
     d = group.distance
     return [
-        Column("Verdict", "front, dominated or undecided within the 95 % intervals", _verdict, "pareto", True),
+        Column("Verdict", "front, dominated or undecided within the 95 % intervals; unmatched: no uncached "
+               "setting was measured as fast, so there is nothing to compare with", _verdict, "pareto", True),
         Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
                lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
         PAIRED if group.is_paired else LATENCY,
@@ -87,9 +89,9 @@ def _shown(column: Column, row: Row) -> Shown:
     value = row[column.key]
     key = "" if value is None or pd.isna(value) else str(value)
     if column.key == "pareto":
-        order = {"front": "0", "undecided": "1", "dominated": "2", "": "3"}
+        order = str(VERDICTS.index(row["pareto"]) if row["pareto"] in VERDICTS else len(VERDICTS))
         status = row["status"] if row["status"] != "ok" else row["pareto"]
-        return Shown(column.text(row), order.get(row["pareto"], "3"), f"verdict {status}")
+        return Shown(column.text(row), order, f"verdict {status}")
     return Shown(column.text(row), key, f"versus {row['vs_fewer_steps']}" if column.key == "fd_gap" else "")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from bench.files import write_bytes
+from bench.pareto import VERDICTS
 from bench.report.exports import FORMATS, exported
 from bench.report.figures import FULL, pareto
 from bench.report.plots import measures_of
@@ -101,6 +102,7 @@ def _texts(site: Site, inputs: str) -> Any:
         loader=jinja2.FileSystemLoader([TEMPLATES / "site", TEMPLATES]), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.globals["verdicts"] = VERDICTS  # macros see no page's context
     common = {"site": site, "runs": site.runs, "machines_of": machines_of, "inputs": inputs}
     for page in site.pages():
         root = "../" * page.path.count("/")
