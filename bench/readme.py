@@ -12,10 +12,11 @@ from bench.files import write_bytes
 from bench.pareto import analyse
 from bench.report.figures import FULL, pareto
 from bench.report.group import Group, groups_of
-from bench.report.markup import markdown_table
+from bench.report.markup import markdown_table, markdown_text
 from bench.report.plots import measures_of
 from bench.report.provenance import measured
 from bench.report.tables import short_table
+from bench.report.timing_notes import warning_sentence
 from bench.results import read_results
 from bench.schema.cell import Cell
 from models.errors import InputError
@@ -59,7 +60,14 @@ def model_section(group: Group) -> str:
         "and, for every cache method at every step count, the setting that does best against fewer steps. The report\n"
         "shows all.\n\n"
         f"{markdown_table(*short_table(group, telling(group)))}\n"
+        f"{notes(group)}\n"
     )
+
+
+def notes(group: Group) -> str:
+    """What a reader must know to trust the figures above no more than they deserve."""
+    lines = [warning_sentence(group.cells)]
+    return "\n".join(f"- {markdown_text(line)}" for line in lines if line) + "\n"
 
 
 def telling(group: Group) -> list[Cell]:

@@ -4,12 +4,14 @@ import cell_factory as factory
 import pytest
 from test_report import HOSTILE, Page
 
-from bench import latency, pareto
+from bench import latency, pareto, readme
 from bench.report.group import groups_of
 from bench.report.page import write_report
-from bench.report.speed import batch_table, conditions, speed_table, warned
+from bench.report.speed import batch_table, conditions, speed_table
 from bench.report.tables import table_of
+from bench.report.timing_notes import warned, warning_sentence
 from bench.results import read_results
+from bench.site import write_site
 
 
 def around(x):
@@ -94,7 +96,7 @@ def test_warnings_are_counted_at_the_top_and_listed_below(tmp_path):
     assert warned(group_of(tmp_path, cells).timed) == [("DDIM-20", ["1 other process on the GPU", HOSTILE])]
     page = Page(page_of(tmp_path, cells))
     shown = "".join(page.text)
-    assert "The times of 1 of 2 cells come with a" in shown
+    assert "1 of 2 cells carries a timing warning: in 1 another process was on the GPU, in 1 there was" in shown
     assert f"DDIM-20: 1 other process on the GPU; {HOSTILE}" in shown
     assert [tag for tag, _ in page.tags].count("script") == 2
 
@@ -105,3 +107,22 @@ def test_the_reference_s_own_changes_count_as_drift(tmp_path):
         cell["timing"]["reference_ms"] = around(ms)
     assert latency.drift(steady) == 0
     assert latency.drift(moving) == pytest.approx(0.0674, abs=1e-3)  # log 1.1 / sqrt 2
+
+
+def test_wherever_times_are_published_the_warnings_are_counted(tmp_path):
+    gemm, warmup = "the GEMM rate changed by -23 % while the cell was timed", "times were still changing after 2 rounds"
+    cells = [timed(warnings=[gemm, warmup]), timed(steps=20, warnings=[gemm]), timed(steps=10)]
+    said = warning_sentence(cells)
+    assert said == (
+        "2 of 3 cells carry a timing warning: in 2 the machine's GEMM rate moved by more than 5 %, "
+        "in 1 the times had not settled when the warm-up ended."
+    )
+    run = tmp_path / "run"
+    assert said.replace("'", "&#39;") in page_of(run, cells)
+    write_site([run], tmp_path / "site")
+    pages = [tmp_path / "site/index.html", tmp_path / "site/suite/run.html"]
+    assert all(said.replace("'", "&#39;") in page.read_text() for page in pages)
+    assert said in (run / "table.md").read_text(), "what `run` prints last"
+    assert said.replace("%", r"\%") in (run / "table.tex").read_text()
+    assert said in readme.section(run)
+    assert warning_sentence(cells[2:]) == ""

@@ -4,6 +4,7 @@ import pytest
 
 import methods
 from bench.cost.plan_cost import plan_macs
+from bench.report.timing_notes import KINDS, OTHER, kind_of
 from bench.timing import speed
 from bench.timing.contenders import Contender
 from methods.plan import uncached
@@ -62,3 +63,11 @@ def test_a_quiet_run_has_no_warning():
 def test_every_reason_to_distrust_is_one_line(change, ceilings, others, expected):
     (line,) = speed.warnings(timing(**change), CEILINGS | ceilings, others)
     assert expected in line
+    assert kind_of(line) != OTHER
+
+
+def test_the_kinds_name_the_limits_that_make_a_warning():
+    kinds = " ".join(kind for _, kind in KINDS)
+    assert f"more than {100 * speed.DRIFT:.0f} %" in kinds
+    assert "more than a tenth" in kinds
+    assert speed.INTERFERED == 0.1

@@ -15,6 +15,7 @@ from bench.report.group import Analysis, Group
 from bench.report.markup import latex_table, markdown_table, markdown_text
 from bench.report.provenance import measured
 from bench.report.tables import short_table
+from bench.report.timing_notes import warning_sentence
 from bench.results import csv_bytes, frame
 from bench.schema.cell import Cell, look_up
 
@@ -73,10 +74,11 @@ def latex(group: Group, cells: Sequence[Cell]) -> str:
 
 
 def caption(group: Group, cells: Sequence[Cell]) -> str:
-    """Protocol, machine, samples, seeds and commit of some of a group's cells, and how their numbers are to be read."""
+    """Protocol, machine, samples, seeds and commit of some of a group's cells; how to read their numbers; warnings."""
     read = [
         f"{group.distance} ± standard error." if any(look_up(cell, "quality.fd") is not None for cell in cells) else "",
         "Brackets are 95 % intervals; speed-ups are measured against the same sampler and steps uncached."
         if any(look_up(cell, "timing.latency_ms") for cell in cells) else "",
+        warning_sentence(cells),
     ]  # fmt: skip
     return " ".join(part for part in (measured(cells), *read) if part)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bench import ranking
 from bench.files import write_bytes
 from bench.pareto import VERDICTS
-from bench.report import heatmaps, provenance, published, samples, speed, tables
+from bench.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
 from bench.report import plots as report_plots
 from bench.report.answer import answer
 from bench.report.column import records
@@ -93,7 +93,8 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "conditions": speed.conditions(group),
         "speed": speed.speed_table(group, tables.table_of(group)),
         "batches": speed.batch_table(group),
-        "warned": speed.warned(group.timed),
+        "warned": timing_notes.warned(group.timed),
+        "warning": timing_notes.warning_sentence(group.timed),
     }
 
 

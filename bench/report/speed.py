@@ -1,4 +1,4 @@
-"""Speed on its own: measured, roofline-ideal and MAC-ideal side by side, what the machine can do, warnings."""
+"""Speed on its own: measured, roofline-ideal and MAC-ideal side by side, and what the machine can do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from bench.report.column import Column, Row, records
 from bench.report.format import MISSING, between, duration, figure, percent
 from bench.report.group import Group
-from bench.schema.cell import Cell, look_up
+from bench.schema.cell import look_up
 from bench.schema.timing import batches_of
 from bench.timing.batch_table import COLUMNS, rows_of
 
@@ -127,8 +127,3 @@ def conditions(group: Group) -> str:
     machine = look_up(first, "environment.gpu") or look_up(first, "environment.cpu") or "an unrecorded machine"
     batch, dtype = look_up(first, "timing.batch") or "?", look_up(first, "settings.dtype") or "?"
     return f"{images}, timed in batches of {batch} in {dtype} on {machine}."
-
-
-def warned(cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:
-    """(method, its warnings) of the cells that have any."""
-    return [(cell["method"], lines) for cell in cells if (lines := look_up(cell, "timing.warnings"))]

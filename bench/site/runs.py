@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.ranking import ranked
 from bench.report.group import Analysis, Group, groups_of
+from bench.report.timing_notes import warning_sentence
 from bench.results import Results, read_results
 from bench.schema.cell import Cell, look_up
 from bench.site.names import Names
@@ -35,6 +36,11 @@ class Run:
     def title(self) -> str:
         """The suite's title, else the directory's name."""
         return str(self.results.suite.get("title") or self.results.suite.get("suite") or self.name)
+
+    @cached_property
+    def warning(self) -> str:
+        """How many cells carry a timing warning, and of which kinds; empty where none does."""
+        return warning_sentence(self.results.cells)
 
     @cached_property
     def finished(self) -> datetime | None:
