@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.files import write_bytes
 from bench.pareto import analyse
+from bench.report.axes import BARS
 from bench.report.figures import FULL, pareto
 from bench.report.group import Group, groups_of
 from bench.report.markup import markdown_table, markdown_text
@@ -66,7 +67,7 @@ def model_section(group: Group) -> str:
 
 def notes(group: Group) -> str:
     """What a reader must know to trust the figures above no more than they deserve."""
-    lines = [warning_sentence(group.cells)]
+    lines = [BARS, warning_sentence(group.cells)]
     return "\n".join(f"- {markdown_text(line)}" for line in lines if line) + "\n"
 
 

@@ -8,10 +8,14 @@ import pytest
 from PIL import Image
 from test_report import HOSTILE
 
+from bench import readme
 from bench.cli import main
 from bench.progress import counted
+from bench.report.axes import BARS, BARS_IN_SHORT, MEASURES
 from bench.report.figures import COLUMN, FULL, STAMPS, write_figures
+from bench.report.page import write_report
 from bench.report.plan_figure import ACROSS
+from bench.results import read_results
 from bench.site import write_site
 from models.errors import InputError
 
@@ -55,6 +59,25 @@ def test_svg_and_png_from_the_command_line(tmp_path, capsys):
     assert root.attrib["width"] == f"{72 * COLUMN[0]:g}pt"
     assert Image.open(tmp_path / "png/pareto-dit-mnist.png").size == (300 * COLUMN[0], 300 * COLUMN[1])
     assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_every_plot_says_what_its_bars_are_and_none_calls_them_intervals_of_the_truth(tmp_path):
+    run = factory.write(tmp_path / "run", few())
+    for path in write_figures(run, tmp_path / "figures", "svg")[:2]:
+        assert BARS_IN_SHORT in path.read_text()
+    write_site([run], tmp_path / "site")
+    pages = [write_report(run), tmp_path / "site/suite/run.html", tmp_path / "site/model/dit-mnist.html"]
+    texts = [re.sub("<svg.*?</svg>", "", page.read_text(), flags=re.DOTALL).replace("&#39;", "'") for page in pages]
+    assert all(BARS in text for text in texts)
+    assert BARS in readme.section(run)
+    assert not [text for text in texts if "own 95 % intervals" in text or "Bars are 95 % intervals" in text]
+
+
+def test_most_published_bars_exclude_the_value_without_bias_as_the_page_on_uncertainty_says():
+    cells = read_results(readme.ROOT / readme.RESULTS).cells
+    ends = [MEASURES[0].ends(cell) for cell in cells]
+    missed = [not low <= cell["quality"]["fd_corrected"] <= high for cell, (low, high) in zip(cells, ends, strict=True)]
+    assert sum(missed) > 0.8 * len(cells)
 
 
 def test_hostile_names_are_drawn_as_they_are(tmp_path):

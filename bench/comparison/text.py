@@ -16,7 +16,8 @@ ORDER = (WORSE, BETTER, STALE, UNRESOLVED, NEW, GONE, SAME)  # what a reader wan
 COLUMNS = ("latency", "speed-up", "quality")
 MEANING = (
     "Factors are new / base of what is better when lower (latency, 1 / speed-up, Fréchet distance): above 1 is worse. "
-    "In brackets the 95 % interval; better and worse are certain after Holm's correction over all factors."
+    "In brackets the 95 % interval; quality's is of paired differences without bias where the seeds are shared. Better "
+    "and worse are certain after Holm's correction over all factors."
 )
 
 

@@ -13,6 +13,16 @@ WIDTH, HEIGHT = 760.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0
 
 
+# What a plot's bars are. Around the plain distance they miss the true value by its bias (docs/uncertainty.md).
+BARS = (
+    "Bars along latency are 95 % intervals. Bars along quality are its spread over seeds (95 %, jackknife) around the "
+    "value at this sample count: where other seeds would put it, not where the true value lies. The bias of a Fréchet "
+    "distance or an Inception score of few samples is in every setting's value and outside every bar. Two settings can "
+    "differ although their bars overlap: verdicts are on paired differences without bias."
+)
+BARS_IN_SHORT = "bars: 95 % over seeds (rounds), bias not in them"
+
+
 @dataclass(frozen=True)
 class Measure:
     """A quality that can stand on the vertical axis."""
@@ -27,7 +37,7 @@ class Measure:
         return look_up(cell, f"quality.{self.key}")
 
     def ends(self, cell: Cell) -> tuple[float, float] | None:
-        """The ends of its 95 % interval, None where its error is not known."""
+        """The ends of its bar (BARS), None where its error is not known."""
         value, error = self.value(cell), look_up(cell, f"quality.{self.error}") if self.error else None
         if value is None or not error:
             return None

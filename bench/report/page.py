@@ -14,6 +14,7 @@ from bench.pareto import VERDICTS
 from bench.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
 from bench.report import plots as report_plots
 from bench.report.answer import answer
+from bench.report.axes import BARS
 from bench.report.column import records
 from bench.report.exports import FORMATS, exported
 from bench.report.format import MISSING, duration, family_name
@@ -62,6 +63,7 @@ def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], gr
         style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
         models=models,
+        bars=BARS,
         tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
         plan_legend=heatmaps.legend_of(results.cells),
         unfinished=[c for c in results.cells if c["status"] != "ok"],

@@ -1,4 +1,4 @@
-"""A Pareto plot for paper, by matplotlib: a quality against measured latency, with 95 % intervals."""
+"""A Pareto plot for paper, by matplotlib: a quality against measured latency, with bars (bench.report.axes.BARS)."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from bench.report.axes import Measure
+from bench.report.axes import BARS_IN_SHORT, Measure
 from bench.report.format import family_name
 from bench.report.group import Group
 from bench.report.markers import Style, styles
@@ -52,6 +52,7 @@ def _ring_label(group: Group) -> str:
 def _legend(figure: Figure, axes: Axes) -> None:
     """Below the plot, in as many columns as fit; filled column by column, samplers first."""
     axes.plot([], [], color="black", lw=1.2, label=CURVE)
+    axes.plot([], [], color="black", lw=0.6, marker="|", ms=4, label=BARS_IN_SHORT)
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: not isinstance(handles[i], ErrorbarContainer))
     labels, handles = [labels[i] for i in order], [handles[i] for i in order]
@@ -69,7 +70,7 @@ def _width(labels: Sequence[str], columns: int, font: float) -> float:
 
 
 def _family(axes: Axes, group: Group, measure: Measure, cells: list[Cell], style: Style) -> None:
-    """Markers with 95 % intervals; uncached cells joined to the fewer-steps curve and labelled with their steps."""
+    """Markers with bars; uncached cells joined to the fewer-steps curve and labelled with their steps."""
     marker, uncached = MARKERS[style.shape], cells[0].get("cache") is None
     name, latencies = family_name(cells[0]), [group.latency(cell) for cell in cells]
     x, y = [value for _, value, _ in latencies], [measure.value(cell) or 0.0 for cell in cells]
@@ -91,7 +92,7 @@ def _steps(axes: Axes, group: Group, measure: Measure, cells: list[Cell], below:
 
 
 def _spread(values: list[float], ends: Iterable[tuple[float, float] | None]) -> list[list[float]]:
-    """Lengths below and above each value; none where the interval is not known."""
+    """Lengths below and above each value; none where the bar is not known."""
     known = [e or (v, v) for v, e in zip(values, ends, strict=True)]
     return [
         [max(v - low, 0.0) for v, (low, _) in zip(values, known, strict=True)],

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from bench.latency import sampler_family
 from bench.pareto import VERDICTS
-from bench.report.axes import BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
+from bench.report.axes import BARS, BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
 from bench.report.format import family_name, figure, setting_name
 from bench.report.group import Group
 from bench.report.labels import Label, place_labels
@@ -59,6 +59,7 @@ class ParetoPlot:
         return element(
             "svg",
             element("title", title),
+            element("desc", BARS),
             self._axes(),
             self._estimated_front(),
             *self._curves(),

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from bench.report import heatmaps, samples, speed, tables
 from bench.report import published as report_published
 from bench.report.answer import answer
+from bench.report.axes import BARS
 from bench.report.figures import STAMPS
 from bench.report.group import Group
 from bench.report.plots import ParetoPlot, measures_of
@@ -50,6 +51,11 @@ class Part:
         """The address's part that chooses two settings, the first of them the part's."""
         a, b = versus.usual_pair(self.group, self.cells)
         return "#?" + urlencode({"a": a["slug"], "b": b["slug"]})
+
+    @property
+    def bars(self) -> str:
+        """What the bars of its plot are."""
+        return BARS
 
     @property
     def machine(self) -> str:
