@@ -11,13 +11,14 @@ from pathlib import Path
 from bench.files import write_bytes
 from bench.pareto import analyse
 from bench.report.axes import BARS
+from bench.report.bias import bias_sentence
 from bench.report.figures import FULL, pareto
 from bench.report.group import Group, groups_of
 from bench.report.markup import markdown_table, markdown_text
 from bench.report.plots import measures_of
 from bench.report.provenance import measured
 from bench.report.tables import short_table
-from bench.report.timing_notes import warning_sentence
+from bench.report.timing_notes import rounds_sentence, warning_sentence
 from bench.results import read_results
 from bench.schema.cell import Cell
 from models.errors import InputError
@@ -67,8 +68,21 @@ def model_section(group: Group) -> str:
 
 def notes(group: Group) -> str:
     """What a reader must know to trust the figures above no more than they deserve."""
-    lines = [BARS, warning_sentence(group.cells)]
+    lines = [choice_sentence(group), bias_sentence(group), BARS, rounds_sentence(group.cells),
+             warning_sentence(group.cells)]  # fmt: skip
     return "\n".join(f"- {markdown_text(line)}" for line in lines if line) + "\n"
+
+
+def choice_sentence(group: Group) -> str:
+    """That the best of each sweep were chosen on the data that judges them; empty where nothing was compared."""
+    compared = sum("fd_gap" in group.verdict(cell) for cell in group.cells)
+    if not compared:
+        return ""
+    return (
+        f"The cached settings shown were chosen from {compared} comparisons with fewer steps on the same data that "
+        "judge them, which flatters their differences. Intervals and verdicts hold for each comparison by itself and "
+        "are not adjusted for the choice."
+    )
 
 
 def telling(group: Group) -> list[Cell]:

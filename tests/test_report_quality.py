@@ -2,9 +2,11 @@
 
 import cell_factory as factory
 
+from bench.report.bias import too_few
 from bench.report.group import Group
+from bench.report.page import write_report
 from bench.report.quality import quality_columns
-from bench.results import frame
+from bench.results import frame, read_results
 
 
 def test_counts_are_part_of_the_names_of_metrics_that_depend_on_them():
@@ -24,3 +26,19 @@ def test_counts_are_part_of_the_names_of_metrics_that_depend_on_them():
     assert shown["sFD, n=2,000"] == "9.87 ± 0.50"
     assert shown["KID, n=2,000"] == "0.0123 ± 0.0011"
     assert shown["SSIM"] == "0.900 [0.880, 0.920]"
+
+
+def test_without_enough_samples_a_distance_without_bias_is_a_dash_with_its_reason(tmp_path):
+    cells = [factory.cell(steps=steps, samples=511) for steps in (50, 20)] + [factory.cell(cache="fora", samples=511)]
+    for cell in cells:
+        cell["quality"] |= {"features": "digit-classifier", "fd_corrected": -16.1, "fd_infinity": -17.3}
+    run = factory.write(tmp_path, cells)
+    page = write_report(run).read_text()
+    said = "n=511 is fewer than 4 samples for each of 128 dimensions"
+    assert f"– ({said})</td>" in page
+    assert f"Too few samples for an FD without bias: {said}." in (run / "table.md").read_text()
+    assert ">−16.1" not in page
+    assert ">−17.3" not in page
+    assert -16.1 in [cell["quality"]["fd_corrected"] for cell in read_results(run).cells], "what is stored stays"
+    assert not too_few("digit-classifier", 512)
+    assert not too_few("anybody's", 2)

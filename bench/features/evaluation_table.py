@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.report.bias import corrected, extrapolated
 from bench.report.format import between, figure, plus_minus
 
 PAIRED = {  # key -> title, unit
@@ -44,9 +45,8 @@ def distribution(found: dict[str, Any]) -> list[str]:
         if found.get(key) is not None:
             lines.append(row(f"{title} ({count})", plus_minus(found[key], found.get(f"{key}_se"))))
         if key == "fd" and found.get(key) is not None:
-            interval = between(found["fd_low"], found["fd_high"])
-            lines.append(row("  bias-corrected", f"{figure(found['fd_corrected'])} {interval}".rstrip()))
-            lines.append(row(f"  {fid}∞ (n → ∞)", plus_minus(found["fd_infinity"], found["fd_infinity_se"])))
+            lines.append(row("  bias-corrected", corrected(found)))
+            lines.append(row(f"  {fid}∞ (n → ∞)", extrapolated(found)))
     for key in ("precision", "recall"):
         if found.get(key) is not None:
             lines.append(row(f"{key} ({count})", figure(found[key], 4)))

@@ -11,11 +11,12 @@ import pandas as pd
 
 from bench.published_columns import PUBLISHED_COLUMNS, published_records
 from bench.report import published
+from bench.report.bias import bias_sentence
 from bench.report.group import Analysis, Group
 from bench.report.markup import latex_table, markdown_table, markdown_text
 from bench.report.provenance import measured
 from bench.report.tables import short_table
-from bench.report.timing_notes import warning_sentence
+from bench.report.timing_notes import rounds_sentence, warning_sentence
 from bench.results import csv_bytes, frame
 from bench.schema.cell import Cell, look_up
 
@@ -79,6 +80,8 @@ def caption(group: Group, cells: Sequence[Cell]) -> str:
         f"{group.distance} ± standard error." if any(look_up(cell, "quality.fd") is not None for cell in cells) else "",
         "Brackets are 95 % intervals; speed-ups are measured against the same sampler and steps uncached."
         if any(look_up(cell, "timing.latency_ms") for cell in cells) else "",
+        bias_sentence(group),
+        rounds_sentence(cells),
         warning_sentence(cells),
     ]  # fmt: skip
     return " ".join(part for part in (measured(cells), *read) if part)

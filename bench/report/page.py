@@ -15,6 +15,7 @@ from bench.report import heatmaps, provenance, published, samples, speed, tables
 from bench.report import plots as report_plots
 from bench.report.answer import answer
 from bench.report.axes import BARS
+from bench.report.bias import bias_sentence
 from bench.report.column import records
 from bench.report.exports import FORMATS, exported
 from bench.report.format import MISSING, duration, family_name
@@ -96,6 +97,8 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "speed": speed.speed_table(group, tables.table_of(group)),
         "batches": speed.batch_table(group),
         "warned": timing_notes.warned(group.timed),
+        "bias": bias_sentence(group),
+        "rounds": timing_notes.rounds_sentence(group.timed),
         "warning": timing_notes.warning_sentence(group.timed),
     }
 

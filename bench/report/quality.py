@@ -1,5 +1,6 @@
 """The columns of further quality metrics, each with its error or interval and, where it depends on one, the count."""
 
+from bench.report.bias import corrected, extrapolated
 from bench.report.column import Column, Row
 from bench.report.format import between, figure, plus_minus
 from bench.report.group import Group
@@ -12,9 +13,9 @@ def quality_columns(group: Group) -> list[Column]:
     uncached = "against the same sampler uncached, same seeds"
     return [
         Column(f"{d} without bias", f"bias-corrected {d} and its 95 % interval: of infinitely many samples",
-               lambda r: with_interval(r, "fd_corrected", "fd"), "fd_corrected"),
+               corrected, "fd_corrected"),
         Column(f"{d}∞", f"{d} extrapolated in 1/n to infinitely many samples ± standard error",
-               lambda r: plus_minus(r["fd_infinity"], r["fd_infinity_se"]), "fd_infinity"),
+               extrapolated, "fd_infinity"),
         Column(counted(group, f"Spread of {d}", 4), f"standard deviation of {d} between four disjoint ranges of seeds",
                lambda r: figure(r["fd_spread"]), "fd_spread"),
         Column(f"s{d}{count}", "the same in spatial features ± standard error; lower is better",
@@ -38,7 +39,6 @@ def counted(group: Group, name: str = "", parts: int = 1) -> str:
     return name if samples is None else f"{name}, n={samples // parts:,}"
 
 
-def with_interval(row: Row, value: str, ends: str = "") -> str:
+def with_interval(row: Row, value: str) -> str:
     """`1.23 [1.10, 1.36]`, or the value alone where it has no interval."""
-    ends = ends or value
-    return f"{figure(row[value])} {between(row[f'{ends}_low'], row[f'{ends}_high'])}".strip()
+    return f"{figure(row[value])} {between(row[f'{value}_low'], row[f'{value}_high'])}".strip()

@@ -12,6 +12,7 @@ from bench.report import heatmaps, samples, speed, tables
 from bench.report import published as report_published
 from bench.report.answer import answer
 from bench.report.axes import BARS
+from bench.report.bias import bias_sentence
 from bench.report.figures import STAMPS
 from bench.report.group import Group
 from bench.report.plots import ParetoPlot, measures_of
@@ -56,6 +57,11 @@ class Part:
     def bars(self) -> str:
         """What the bars of its plot are."""
         return BARS
+
+    @property
+    def bias(self) -> str:
+        """What verdicts rest on where there are too few samples."""
+        return bias_sentence(self.group)
 
     @property
     def machine(self) -> str:
