@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.benchmarks import frechet
+from bench.benchmarks import frechet, latency_coverage
 from bench.benchmarks.interleaved import interleave, summary
 
 COMMITTED = Path(__file__).parent.parent / "results" / "benchmarks"
@@ -51,3 +51,19 @@ def test_committed_coverage_of_the_jackknife():
         reported = setting["coverage"]["jackknife around the bias-corrected value"]
         assert reported["high"] >= found["promised"]
         assert reported["share"] >= 0.9
+
+
+def test_coverage_of_latency_intervals_in_miniature():
+    found = latency_coverage.run(lambda text: None, rounds=(2, 9), repeats=30)
+    two, nine = (setting["coverage"]["normal"]["share"] for setting in found["settings"])
+    assert two < 0.8 < nine, "two rounds hold their median between them in half of the cases"
+    json.dumps(found, allow_nan=False)
+
+
+def test_committed_coverage_of_latency_intervals_is_what_pages_say():
+    found = json.loads((COMMITTED / "latency_coverage.json").read_text())
+    page = (COMMITTED.parents[1] / "docs" / "uncertainty.md").read_text("utf-8")
+    for model in latency_coverage.MODELS:
+        shares = [setting["coverage"][model]["share"] for setting in found["settings"]]
+        assert f"| {model} | {' | '.join(f'{100 * share:.1f} %' for share in shares)} |" in page
+        assert all(0.875 < share < 0.965 for share in shares), "88 to 96 % in bench/report/timing_notes.py"

@@ -41,7 +41,7 @@ def rounds_sentence(cells: Sequence[Cell]) -> str:
     if not counts:
         return ""
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    few = "; with so few rounds they hold the true median less often than 95 %" if counts[0] < 15 else ""
+    few = "; with fewer than 20 they hold the true median in 88 to 96 % of simulated cases" if counts[0] < 20 else ""
     return f"Intervals of times are bootstrapped from {span} rounds a cell{few}."
 
 
