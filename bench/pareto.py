@@ -19,7 +19,7 @@ from bench.quality.jackknife import paired_difference
 from bench.quality.jackknife import quantile as student
 from bench.schema.cell import Cell, look_up
 
-VERDICTS = ("front", "unmatched", "undecided", "dominated")  # the best news first
+VERDICTS = ("front", "unmatched", "undecided", "dominated", "alone")  # the best news first
 PAIRED = ("latency_paired_low", "latency_paired_ms", "latency_paired_high")
 
 
@@ -199,11 +199,14 @@ def latency_signs(point: Point, others: Sequence[Point]) -> list[int]:
 def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> tuple[str, list[str]]:
     """(one of VERDICTS, slugs of the cells that certainly dominate it).
 
-    Dominated: some cell is better and faster with both intervals clear of 0, or fewer steps of the same sampler are
-    better at equal latency. Unmatched: cached, and no uncached cell was measured as fast, so that nothing says what
-    fewer steps would do there. Front: every other cell, and that curve, is worse or slower with an interval clear of 0.
+    Alone: there is no other cell to compare with. Dominated: some cell is better and faster with both intervals clear
+    of 0, or fewer steps of the same sampler are better at equal latency. Unmatched: cached, and no uncached cell was
+    measured as fast, so that nothing says what fewer steps would do there. Front: every other cell, and that curve, is
+    worse or slower with an interval clear of 0.
     """
     others = [p for p in points if p.key != point.key]
+    if not others:
+        return "alone", []
     signs = list(zip(others, distance_signs(point, others), latency_signs(point, others), strict=True))
     by = [p.key[1] for p, worse, slower in signs if worse > 0 and slower > 0]
     if by or (gap is not None and gap.sign > 0):

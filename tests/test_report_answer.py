@@ -43,6 +43,19 @@ def test_the_end_of_the_step_grid_is_no_front(tmp_path):
     assert "<option>unmatched</option>" in page
 
 
+@pytest.mark.parametrize("cache", [None, "fora"])
+def test_one_cell_alone_has_no_verdict(tmp_path, cache):
+    only = factory.cell(cache=cache, **({"interval": 2} if cache else {}))
+    cells = [only, factory.not_ok("failed", "ValueError", steps=20)]
+    found = answer_of(cells)
+    assert found.headline.startswith(f"{only['method']} is alone")
+    assert found.headline.endswith("so there is nothing to compare with.")
+    assert [*found.sentences, *found.families, *found.best] == []
+    page = write_report(factory.write(tmp_path, cells)).read_text()
+    assert 'class="verdict alone">alone</td>' in page
+    assert "clear of every interval" not in page
+
+
 def test_a_speed_up_within_the_resolution_is_not_claimed(tmp_path):
     slow = factory.cell(cache="fora", interval=1, ms=447.0, fd=4.0)
     found = answer_of([*CURVE, slow])

@@ -60,6 +60,11 @@ def answer(group: Group) -> Answer:
     if not group.points:
         text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
         return Answer(text, [], [], [], omitted(group))
+    if len(group.points) < 2:
+        (only,) = (group.by_slug[slug]["method"] for slug in group.points)
+        why = f"no other cell of this model has both a {group.distance} and a latency, measured alike"
+        text = f"{only} is alone: {why}, so there is nothing to compare with."
+        return Answer(text, [], [], [], caveats(group))
     lines = [_family_line(group, name) for name in group.families if _cached(group, name)]
     return Answer(headline(group), sentences(group), lines, _best_lines(group), caveats(group))
 

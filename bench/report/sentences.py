@@ -26,7 +26,7 @@ def headline(group: Group) -> str:
 
 
 def sentences(group: Group) -> list[str]:
-    front, unmatched, undecided, dominated = (_with_verdict(group, v) for v in VERDICTS)
+    front, unmatched, undecided, dominated, _ = (_with_verdict(group, v) for v in VERDICTS)
     found = []
     if front:
         shown = [f"{c['method']} ({distance(group, c)} at {ms(group, c)})" for c in front]

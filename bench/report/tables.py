@@ -25,7 +25,8 @@ def columns(group: Group) -> list[Column]:
     d = group.distance
     return [
         Column("Verdict", "front, dominated or undecided within the 95 % intervals; unmatched: no uncached "
-               "setting was measured as fast, so there is nothing to compare with", _verdict, "pareto", True),
+               "setting was measured as fast, so there is nothing to compare with; alone: no other is there",
+               _verdict, "pareto", True),
         Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
                lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
         PAIRED if group.is_paired else LATENCY,
