@@ -215,13 +215,3 @@ def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> t
         return "unmatched", by
     clear = all(worse < 0 or slower < 0 for _, worse, slower in signs)
     return ("front" if clear and (gap is None or gap.sign < 0) else "undecided"), by
-
-
-def best_within(points: Sequence[Point], log_latency: float) -> tuple[Point, list[Point]] | None:
-    """The lowest fd among points no slower than `log_latency`, and those that cannot be told from it; None if none."""
-    fast = [p for p in points if p.log_latency <= log_latency]
-    if not fast:
-        return None
-    best = min(fast, key=lambda p: float(p.fd[0]))
-    ties = [p for p in fast if p is not best and fd_difference(p, [(1.0, best)]).sign <= 0]
-    return best, sorted(ties, key=lambda p: float(p.fd[0]))

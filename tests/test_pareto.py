@@ -8,7 +8,7 @@ from cell_factory import cell, not_ok, suite_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import latency, pareto
+from bench import choice, latency, pareto
 
 
 def points(cells):
@@ -197,10 +197,28 @@ def test_best_within_a_latency_lists_what_cannot_be_told_from_it():
         cell(cache="fora", interval=2, ms=150.0, fd=5.01),
     ]
     found = list(points(cells).values())
-    best, ties = pareto.best_within(found, math.log(200.0))
+    best, ties = choice.best_within(found, math.log(200.0))
     assert best.key[1] == "ddim-20"
     assert [p.key[1] for p in ties] == ["ddim-50+fora-interval-2"]
-    assert pareto.best_within(found, math.log(10.0)) is None
+    assert choice.best_within(found, math.log(10.0)) is None
+
+
+def test_fastest_within_a_floor_names_what_is_sure_and_what_may_be_as_fast():
+    cells = [
+        cell(steps=50, ms=450.0, fd=3.0),
+        cell(steps=20, ms=180.0, fd=3.02),  # 0.3 allowed: beyond doubt
+        cell(steps=15, ms=140.0, fd=3.299),  # by its estimate, but the interval straddles
+        cell(steps=12, ms=139.8, fd=3.301),  # the other way round, and a little faster
+        cell(steps=10, ms=90.0, fd=4.0),
+    ]
+    found = points(cells)
+    fastest = choice.fastest_within(list(found.values()), found["ddim-50"], 0.3)
+    assert (fastest.point.key[1], fastest.sure.key[1]) == ("ddim-15", "ddim-20")
+    assert [p.key[1] for p in fastest.ties] == ["ddim-12"]
+    assert fastest.margin.low < 0.3 < fastest.margin.high
+    assert choice.fastest_within([found["ddim-10"]], found["ddim-50"], 0.3) is None
+    own = choice.fastest_within([found["ddim-50"]], found["ddim-50"], 0.0)
+    assert (own.point, own.sure, own.ties) == (found["ddim-50"], found["ddim-50"], [])
 
 
 @settings(max_examples=40, deadline=None)

@@ -81,6 +81,21 @@ def test_best_at_a_speed_counts_measured_latency_only():
     ]  # fmt: skip
 
 
+def test_the_fastest_at_a_quality_counts_from_the_reference_and_ends_where_all_are_good_enough(tmp_path):
+    cells = [
+        factory.cell(ms=400.0, fd=4.0),
+        factory.cell(steps=20, ms=200.0, fd=4.3),
+        factory.cell(steps=10, ms=100.0, fd=5.5),
+    ]
+    lines = answer_of(cells).fastest
+    assert [(line.floor, line.bound, line.best) for line in lines] == [
+        ("the reference’s", "4.00", "DDIM-50"), ("+5 %", "4.20", "DDIM-50"), ("+10 %", "4.40", "DDIM-20"),
+        ("+25 %", "5.00", "DDIM-20"), ("+50 %", "6.00", "DDIM-10"),
+    ]  # fmt: skip
+    assert lines[-1].speedup.startswith("4.00× [")
+    assert "Fastest setting at a given quality" in write_report(factory.write(tmp_path, cells)).read_text()
+
+
 @pytest.mark.parametrize(
     ("method", "cache", "family"),
     [

@@ -4,7 +4,8 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from bench import pareto
+from bench.choice import best_within
+from bench.report.fastest import FastestLine, fastest_lines
 from bench.report.format import family_name, figure, percent
 from bench.report.group import Group
 from bench.report.phrases import distance, gap, ms, ranked, spread
@@ -52,6 +53,7 @@ class Answer:
     sentences: list[str]
     families: list[FamilyLine]
     best: list[BestLine]
+    fastest: list[FastestLine]
     caveats: list[str]
 
 
@@ -59,14 +61,14 @@ def answer(group: Group) -> Answer:
     """The answer for one group."""
     if not group.points:
         text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
-        return Answer(text, [], [], [], omitted(group))
+        return Answer(text, [], [], [], [], omitted(group))
     if len(group.points) < 2:
         (only,) = (group.by_slug[slug]["method"] for slug in group.points)
         why = f"no other cell of this model has both a {group.distance} and a latency, measured alike"
         text = f"{only} is alone: {why}, so there is nothing to compare with."
-        return Answer(text, [], [], [], caveats(group))
+        return Answer(text, [], [], [], [], caveats(group))
     lines = [_family_line(group, name) for name in group.families if _cached(group, name)]
-    return Answer(headline(group), sentences(group), lines, _best_lines(group), caveats(group))
+    return Answer(headline(group), sentences(group), lines, _best_lines(group), fastest_lines(group), caveats(group))
 
 
 def _cached(group: Group, family: str) -> list[Cell]:
@@ -107,7 +109,7 @@ def _best_lines(group: Group) -> list[BestLine]:
     found: list[BestLine] = []
     start = math.log(group.latency(reference)[1])
     for speed in BUDGETS:
-        choice = pareto.best_within(list(group.points.values()), start - math.log(speed))
+        choice = best_within(list(group.points.values()), start - math.log(speed))
         if choice is None:
             break
         best, ties = group.by_slug[choice[0].key[1]], [group.by_slug[p.key[1]]["method"] for p in choice[1]]
