@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ import methods
 import models
 from bench import protocol
 from bench.cells import Cell, Part
-from models.errors import InputError, expect_one_of
+from models.errors import InputError, expect_name, expect_one_of
 
 SHIPPED = Path(__file__).parent / "suites"
 TOP_KEYS = ("name", "title", "description", "protocol", "reference", "cells")
 CELL_KEYS = ("models", "sampler", "cache")
 MOST_CELLS = 10_000
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # what names a folder
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,7 @@ class Reader:
         for key in content:
             expect_one_of(f"key in {self.file}", key, TOP_KEYS)
         name = self.text(content, "name")
-        if not re.fullmatch(NAME, name):
-            raise InputError(f"{self.file}: 'name' must be letters, digits, '.', '_' or '-', got {name!r}")
+        expect_name(f"{self.file}: 'name'", name)
         rules = protocol.read(self.table(content, "protocol"), f"{self.file}: [protocol]")
         cells = self.cells(content, rules)
         return Suite(
@@ -157,8 +154,7 @@ class Reader:
 
     def unknown_model(self, where: str, model: str) -> str | None:
         """The reason why the model's cells will fail, None for a known one. Raises InputError for a wrong name."""
-        if not re.fullmatch(NAME, model):
-            raise InputError(f"{where}: a model's name must be letters, digits, '.', '_' or '-', got {model!r}")
+        expect_name(f"{where}: a model's name", model)
         if self.broken and model not in models.names():
             return self.broken
         try:

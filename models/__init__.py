@@ -45,14 +45,17 @@ def specs_in(module: ModuleType) -> list[ModelSpec]:
 def register(module: ModuleType) -> list[str]:
     """Register the models that a plugin module defines; returns their names.
 
-    Raises InputError for a name of a shipped model. A shipped spec that the module merely imports is no definition.
+    Raises InputError for a name of a shipped model, and as `accept` does. A shipped spec that the module merely imports
+    is no definition.
     """
+    from models.third_party import accept
+
     shipped = _shipped()
     added = {s.name: s for s in specs_in(module) if shipped.get(s.name) is not s}
     for name in added.keys() & shipped.keys():
         raise InputError(f"{module.__name__}: the model name '{name}' is taken")
-    _plugins.update(added)
     file = getattr(module, "__file__", None)
+    _plugins.update({name: accept(s, file) for name, s in added.items()})
     if file:
         _plugin_files.update(dict.fromkeys(added, Path(file)))
     return sorted(added)

@@ -1,6 +1,7 @@
 """Bad input: one clear line that names the file, key or value and what was expected."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -11,6 +12,12 @@ class InputError(ValueError):
 def first_line(error: BaseException) -> str:
     """What another library's error says, short enough for one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def expect_name(what: str, value: object) -> None:
+    """Raise InputError unless `value` can name a folder, on every system and in every address."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise InputError(f"{what} must be letters, digits, '.', '_' or '-', got {value!r}")
 
 
 def expect_one_of(what: str, value: object, names: Iterable[str]) -> None:

@@ -46,7 +46,7 @@ def weights_file(spec: ModelSpec, weights: str | Path | None) -> Path | None:
         return None
     official = isinstance(weights, str) and weights.split(":")[0] == "official"
     if spec.weights is not None and (weights is None or official):
-        return spec.weights
+        return Path(spec.weights)
     if weights is None:
         raise InputError(f"{spec.name} ships no weights: {ways_out(spec)}")
     return fetch_official(spec, str(weights).partition(":")[2]) if official else file_in(Path(weights))

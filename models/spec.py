@@ -37,7 +37,7 @@ class ModelSpec:
     guidance_channels: int | None = None  # DiT's official code guides three of the four noise channels
     resolution: int | None = None  # of the images, in pixels
     classes: tuple[str, ...] = ()  # the folders of the training images, by label; empty: all there are, by name
-    weights: Path | None = None  # shipped with the package
+    weights: str | Path | None = None  # beside the file that defines the model, or a whole path
     official: Official | None = None
     autoencoder: str | None = None
     features: str | None = None

@@ -169,3 +169,29 @@ def test_uvit_without_skips_or_classes_runs():
     model = UViT(4, 1, 3, 16, 4, 2, num_classes=-1, skip=False).eval()
     assert model.skips == {}
     assert model(torch.randn(2, 3, 4, 4), torch.tensor([1.0, 2.0])).shape == (2, 3, 4, 4)
+
+
+FAULTS = [
+    ({"name": "../up"}, "a model's name must be letters"),
+    ({"weights": 7}, "model 'own': weights must be a path, got 7"),
+    ({"config": {"depht": 3}}, "model 'own' cannot be built: .*'depht'"),
+    ({"architecture": dict, "config": {}}, "model 'own': dict is no models.Denoiser"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_a_plugins_faulty_model_is_refused_when_it_is_registered(fault, message, monkeypatch):
+    monkeypatch.setattr(models, "_plugins", {})
+    shipped = models.spec("dit-mnist")
+    with pytest.raises(InputError, match=message):
+        models.register(plugin(spec=dataclasses.replace(shipped, **{"name": "own"} | fault)))
+    assert models._plugins == {}
+
+
+def test_a_plugins_weights_are_beside_its_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "_plugins", {})
+    monkeypatch.setattr(models, "_plugin_files", {})
+    own = dataclasses.replace(models.spec("dit-mnist"), name="own", weights="own.pt")
+    models.register(plugin(spec=own, __file__=str(tmp_path / "own.py")))
+    with pytest.raises(InputError, match=f"{tmp_path}/own.pt: no such file of weights"):
+        models.build("own")

@@ -1,14 +1,17 @@
 """The README is true: its example runs, CI runs its test command, its tables are the committed results."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from bench import readme
+from models.spec import build_random
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -41,6 +44,20 @@ def test_the_example_method_is_listed_run_and_reported_as_one_file(tmp_path):
     assert list(own["status"]) == ["ok", "ok"]
     assert (own["branches_computed"] < 1).all()
     assert "interval=2" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_the_example_model_is_listed_and_run_as_one_file(tmp_path):
+    plugin, suite = tmp_path / "my_dit.py", tmp_path / "my-dit.toml"
+    plugin.write_text(block("<!-- model:"))
+    quick = "samples = 32\nsampling_batch = 32\n\n[protocol.timing]\nbatch = 2\nrounds = 2\nseconds = 0.01"
+    suite.write_text(block("<!-- model suite:").replace("samples = 256", quick).replace("[20, 10]", "[20]"))
+    assert "weights absent" in ditbench("list", "models", "--plugin", plugin)
+    own = runpy.run_path(str(plugin))["spec"]
+    torch.save(build_random(own).state_dict(), tmp_path / "my-dit.pt")
+    assert "weights own" in ditbench("list", "models", "--plugin", plugin)
+    ditbench("run", suite, "--plugin", plugin, "--out", tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert list(table["status"]) == ["ok"]
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import methods
@@ -102,9 +103,10 @@ def describe(spec: ModelSpec) -> dict[str, Any]:
 
 
 def weights_state(spec: ModelSpec) -> str:
-    """Where a model's weights are: shipped with the package, public on the web, or none anywhere."""
-    if spec.weights is not None and spec.weights.is_file():
-        return "shipped"
+    """Where a model's weights are: shipped with the package, its plugin's own, public on the web, or none anywhere."""
+    if spec.weights is not None:
+        there = Path(spec.weights).is_file()
+        return "absent" if not there else "own" if models.plugin_file(spec.name) else "shipped"
     return "public" if spec.official is not None and spec.official.published else "none"
 
 
