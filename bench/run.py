@@ -47,7 +47,7 @@ def run_suite(
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
     with store.exclusive():
-        store.open(chosen, settings)
+        store.open(chosen, settings, files)
         done, waiting = split(store, cells, settings, retry)
         print(f"{chosen.title}: {len(cells)} cells, {len(done)} done, {len(waiting)} to run", file=sys.stderr)
         statuses = list(done)

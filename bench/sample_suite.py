@@ -43,7 +43,7 @@ def sample_suite(
     find_weights(cells, settings)
     check_instruments(cells, settings)
     with store.shared():
-        store.open(chosen, settings)
+        store.open(chosen, settings, files)
         folder = str(store.directory.resolve())
         references = chosen.references
         tasks = [Task(cell, references.get(cell.model), settings, folder, tuple(files), share) for cell in cells]

@@ -18,13 +18,27 @@ from models.errors import InputError
 
 
 def make_plan(model: Denoiser, sampler: Sampler, cache: CacheMethod | None) -> Plan:
-    """The plan of a cache method, or the uncached one. Raises InputError where the method cannot run."""
+    """The plan of a cache method, or the uncached one.
+
+    Raises InputError where the method cannot run or returns no plan for this denoiser and sampler, and whatever the
+    method itself raises.
+    """
+    evaluations = len(sampler.evaluations(model.noise_schedule))
     if cache is None:
-        return uncached(len(sampler.evaluations(model.noise_schedule)), model.num_branches)
+        return uncached(evaluations, model.num_branches)
     reason = cache.supports(model, sampler)
     if reason:
         raise InputError(reason)
-    return cache.plan(model, sampler)
+    plan = cache.plan(model, sampler)
+    if not isinstance(plan, Plan):
+        raise InputError(f"{type(cache).__name__}.plan() returned {type(plan).__name__}, expected a methods.plan.Plan")
+    expected = evaluations, model.num_branches
+    if (len(plan), plan.branches) != expected:
+        raise InputError(
+            f"{type(cache).__name__}.plan() returned {len(plan)} evaluations of {plan.branches} branches, "
+            f"expected {expected[0]} of {expected[1]}"
+        )
+    return plan
 
 
 @torch.inference_mode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,10 +40,10 @@ class Store:
     def _path(self, folder: str, cell: Cell, suffix: str) -> Path:
         return self.directory / folder / cell.model / (cell.slug + suffix)
 
-    def open(self, suite: Suite, settings: Settings) -> None:
+    def open(self, suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> None:
         """Make the directory this suite's. Raises InputError where it holds another suite's run."""
         path = self.directory / "suite.json"
-        new = describe(suite, settings)
+        new = describe(suite, settings, plugins)
         if path.exists():
             check_same_run(self.directory, read_json(path), new)
         elif (self.directory / "cells").exists():
@@ -106,8 +107,8 @@ class Store:
         write_json(self.cell_path(cell), result)
 
 
-def describe(suite: Suite, settings: Settings) -> dict[str, Any]:
-    """What suite.json says: which cells belong to the run and under which protocol and settings they ran."""
+def describe(suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """What suite.json says: which cells belong to the run and under which protocol, settings and plugins they ran."""
     return {
         "schema": SCHEMA,
         "suite": suite.name,
@@ -116,6 +117,9 @@ def describe(suite: Suite, settings: Settings) -> dict[str, Any]:
         "sha256": suite.sha256,
         "protocol": {"version": VERSION, **suite.protocol.as_dict()},
         "settings": settings.recorded(),
+        "plugins": [
+            {"file": Path(file).name, "sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest()} for file in plugins
+        ],
         "cells": [[cell.model, cell.slug] for cell in suite.cells],
         "reference": {model: cell.slug for model, cell in suite.references.items()},
     }

@@ -18,7 +18,8 @@ RANDOM = "random"
 def find_weights(cells: Sequence[Cell], settings: Settings) -> None:
     """Fetch what is to be fetched, once and with progress, not in every cell.
 
-    Raises InputError where a model's weights cannot be had, and for one file that several models should load.
+    Raises InputError where a model's weights cannot be had or do not fit it, and for one file that several models
+    should load.
     """
     names = sorted({cell.model for cell in cells if cell.broken is None})
     if is_file(settings) and len(names) > 1:
@@ -30,6 +31,8 @@ def find_weights(cells: Sequence[Cell], settings: Settings) -> None:
         path = weights_file(models.spec(name), settings.weights)
         if path is not None and not path.is_file():
             raise InputError(f"{path}: no such file of weights for {name}")
+        if path is not None and (is_file(settings) or models.plugin_file(name)):
+            models.check_weights(name, path)
 
 
 def is_file(settings: Settings) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -106,18 +108,41 @@ def build(
 
 def _loaded(chosen: ModelSpec, path: Path, device: str | torch.device, dtype: torch.dtype) -> Denoiser:
     """The model with the weights in a file, without a moment at which it holds others."""
-    from models.checkpoint import Misfit, load_tensors, read_tensors
+    from models.checkpoint import load_tensors, read_tensors
     from models.layouts import official_names
 
     ours = chosen.architecture.__module__.startswith("models.")  # a plugin's may hold more than its state dict says
     model = build_empty(chosen).to(dtype=dtype) if ours else build_random(chosen)
-    try:
+    with _whose_shapes(chosen):
         load_tensors(model, official_names(read_tensors(path), model, path), path, device if ours else None)
+    return model
+
+
+def check_weights(name: str, path: Path) -> None:
+    """Raise InputError, as `build` would, unless a file's keys, shapes and values can be the model's."""
+    from models.checkpoint import check, check_finite, read_tensors
+    from models.layouts import official_names
+
+    chosen = spec(name)
+    empty = build_empty(chosen)
+    with _whose_shapes(chosen):
+        tensors = official_names(read_tensors(path), empty, path)
+        check(tensors, empty.state_dict(), path)
+        for key, tensor in tensors.items():
+            check_finite(key, tensor, path)
+
+
+@contextmanager
+def _whose_shapes(chosen: ModelSpec) -> Iterator[None]:
+    """Say which named models weights would fit that do not fit this one."""
+    from models.checkpoint import Misfit
+
+    try:
+        yield
     except Misfit as error:
         fitting = [name for name in names() if _shapes(name) == error.shapes]
         hint = f"; these are {' and '.join(fitting)}'s shapes" if fitting else ""
         raise InputError(f"{chosen.name}: {error}{hint}") from error
-    return model
 
 
 def _shapes(name: str) -> dict[str, torch.Size]:

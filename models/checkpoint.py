@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.errors import InputError, first_line
+from models.errors import InputError
 
 WRAPPERS = ("ema", "model", "state_dict")  # the official trainers wrap their state dicts; the averaged weights first
 
@@ -38,8 +38,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
     except SafetensorError as error:
         raise InputError(f"{path}: damaged safetensors file ({error})") from error
-    except Exception as error:
-        raise InputError(f"{path}: not a plain file of tensors ({first_line(error)})") from error
+    except Exception as error:  # torch explains its restricted unpickler at length
+        raise InputError(f"{path}: not a plain file of tensors, or damaged ({type(error).__name__})") from error
     if isinstance(content, Mapping):
         for wrapper in WRAPPERS:
             if isinstance(content.get(wrapper), Mapping):
@@ -74,11 +74,16 @@ def load_tensors(
     ready = {}
     for key in wanted:
         tensor = tensors.pop(key)
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise InputError(f"{source}: '{key}' holds values that are not finite")
+        check_finite(key, tensor, source)
         target = wanted[key].device if device is None else device
         ready[key] = tensor.to(device=target, dtype=wanted[key].dtype, copy=True)
     module.load_state_dict(ready, assign=device is not None)
+
+
+def check_finite(key: str, tensor: Tensor, source: str | Path) -> None:
+    """Raise InputError for a tensor with NaN or infinity."""
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        raise InputError(f"{source}: '{key}' holds values that are not finite")
 
 
 def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str | Path) -> None:

@@ -250,10 +250,13 @@ def test_the_commands_name_the_directory_as_given_and_the_runs_options(tmp_path,
     directory = factory.write(tmp_path / "some where" / "run", [factory.cell()])
     record = json.loads((directory / "suite.json").read_text())
     record |= {"suite": suite, "settings": {"device": "cpu", "dtype": "float32", "threads": 2}}
+    record["plugins"] = [{"file": "my method.py", "sha256": "0" * 64}]
     (directory / "suite.json").write_text(json.dumps(record))
     monkeypatch.chdir(tmp_path)
-    (what, run), (_, report) = commands(read_results("some where/run"))
-    assert run == f"ditbench run {argument} --out 'some where/run' --threads 2"
+    (what, run), (_, one), (_, report) = commands(read_results("some where/run"))
+    options = "--threads 2 --plugin 'my method.py'"
+    assert run == f"ditbench run {argument} --out 'some where/run' {options}"
+    assert one == f"ditbench run {argument} --out elsewhere {options} --only {'/'.join(record['cells'][0])}"
     assert report == "ditbench report 'some where/run'"
     assert "finished cells are kept" in what
     assert ("the file of the suite my suite" in what) == (suite == "my suite")

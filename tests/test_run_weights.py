@@ -73,6 +73,29 @@ def test_weights_that_cannot_be_had_end_the_run_before_it_begins(tmp_path):
     find_weights([CELL, full], Settings(weights="random"))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: {}, "does not fit; missing"),
+        (lambda state: state | {"pos_embed": torch.zeros(1, 3, 4)}, "'pos_embed' has shape"),
+        (lambda state: state | {"pos_embed": torch.full_like(state["pos_embed"], torch.nan)}, "not finite"),
+    ],
+)
+def test_weights_that_do_not_fit_end_the_run_before_it_begins(change, words, tmp_path):
+    torch.save(change(models.build("dit-mnist").state_dict()), tmp_path / "w.pt")
+    with pytest.raises(InputError, match="w.pt") as refused:
+        find_weights([CELL], Settings(weights=str(tmp_path / "w.pt")))
+    assert words in str(refused.value)
+
+
+def test_a_damaged_file_is_one_short_line(tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(InputError) as refused:
+        find_weights([CELL], Settings(weights=str(tmp_path / "w.pt")))
+    assert str(refused.value).startswith(f"{tmp_path}/w.pt: not a plain file of tensors, or damaged (")
+    assert len(str(refused.value)) < len(str(tmp_path)) + 80
+
+
 def test_the_key_follows_the_weights_not_their_name(tmp_path):
     shipped = models.spec("dit-mnist").weights
     assert CELL.key(Settings()) == CELL.key(Settings(weights="official")) == CELL.key(Settings(weights=str(shipped)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 
@@ -54,6 +55,13 @@ def test_same_suite_goes_on_and_may_gain_cells(tmp_path):
     store.open(suite_of(), Settings())
     store.open(suite_of(), Settings())
     assert json.loads((tmp_path / "out" / "suite.json").read_text())["cells"] == [["dit-mnist", "ddim-5"]]
+
+
+def test_the_record_names_the_plugins(tmp_path):
+    (tmp_path / "mine.py").write_bytes(b"x = 1\n")
+    Store(tmp_path / "out").open(suite_of(), Settings(), [str(tmp_path / "mine.py")])
+    record = json.loads((tmp_path / "out" / "suite.json").read_text())
+    assert record["plugins"] == [{"file": "mine.py", "sha256": hashlib.sha256(b"x = 1\n").hexdigest()}]
 
 
 @pytest.mark.parametrize(

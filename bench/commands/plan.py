@@ -17,6 +17,7 @@ from bench.executor import Executor
 from bench.files import write_bytes
 from bench.sampling import make_plan
 from methods import schedule
+from methods.plan import Plan
 from models.errors import InputError
 from models.spec import build_empty
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     spec = models.spec(args.model)
     model = build_empty(spec)  # a plan depends on the structure alone
     model.name = args.model
-    plan = make_plan(model, sampler, cache)
+    plan = plan_or_reason(model, sampler, cache)
     with_sampler = f", {sampler.label}" if cache else ""
     title = " ".join(args.method) + f"{with_sampler} on {args.model}"
     print(title)
@@ -58,6 +59,18 @@ def run(args: argparse.Namespace) -> int:
     if args.png:
         plan_text.draw(plan, title, args.png)
     return 0
+
+
+def plan_or_reason(model: Any, sampler: Any, cache: Any) -> Plan:
+    """The plan. Raises InputError with one line, whatever a method's own code raises, which may be a plugin's."""
+    try:
+        return make_plan(model, sampler, cache)
+    except InputError:
+        raise
+    except Exception as error:
+        method = type(cache or sampler)
+        where = sys.modules[method.__module__].__file__
+        raise InputError(f"{where}: {method.__name__}.plan(): {type(error).__name__}: {error}") from error
 
 
 def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:

@@ -59,10 +59,10 @@ def line_of(cell: Cell, device: DeviceRates) -> Line:
     line = Line(cell.model, cell.slug, cell.title, cell.sampler.settings(), cache_settings)
     try:
         model, plan = plan_of(cell)
+        return replace(line, **numbers(cell, model, plan, device))
     except Exception as error:  # a method of a plugin may raise anything
         text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         return replace(line, reason=" ".join(text.split()))
-    return replace(line, **numbers(cell, model, plan, device))
 
 
 def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dict[str, Any]:

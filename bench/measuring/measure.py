@@ -19,6 +19,7 @@ from bench.measuring.cell_memory import is_guided, measure_memory, value_bytes
 from bench.measuring.cell_samples import open_stream
 from bench.measuring.cell_timing import CellTimer
 from bench.measuring.fingerprint import fingerprint
+from bench.sampling import make_plan
 from bench.store import Store
 from bench.timing.contenders import contenders
 from bench.timing.quiet_lock import QuietLock
@@ -76,7 +77,7 @@ def make_plans(cell: Cell, model: Denoiser) -> dict[str, Plan]:
     reason = cell.cache.method.supports(model, sampler)
     if reason:
         raise Unsupported(reason)
-    return {"method": cell.cache.method.plan(model, sampler), "baseline": baseline}
+    return {"method": make_plan(model, sampler, cell.cache.method), "baseline": baseline}
 
 
 def describe_plan(plans: dict[str, Plan], evaluations: list[Any]) -> dict[str, Any]:

@@ -134,9 +134,25 @@ def commands(results: Results) -> Facts:
     directory = shlex.quote(str(results.directory))
     return [
         (f"Go on with this run and write this page (finished cells are kept, a missing directory is begun{source})",
-         f"ditbench run {shlex.quote(suite)} --out {directory}{_options(results)}"),
+         f"ditbench run {shlex.quote(suite)} --out {directory}{_options(results)}{_plugins(results)}"),
+        ("Measure one cell alone, elsewhere; --only takes any MODEL/SLUG, the name of its file in cells/",
+         f"ditbench run {shlex.quote(suite)} --out elsewhere{_options(results)}{_plugins(results)}{_one(results)}"),
         ("Write this page again from the stored results", f"ditbench report {directory}"),
     ]  # fmt: skip
+
+
+def _plugins(results: Results) -> str:
+    """The files of third parties, by name: where they lie is the reader's."""
+    stated = results.suite.get("plugins")
+    named = [entry.get("file") for entry in stated if isinstance(entry, dict)] if isinstance(stated, list) else []
+    return "".join(f" --plugin {shlex.quote(str(name))}" for name in named)
+
+
+def _one(results: Results) -> str:
+    """--only for the first cell."""
+    cells = results.suite.get("cells")
+    model, slug = cells[0] if isinstance(cells, list) and cells else ("MODEL", "SLUG")
+    return f" --only {shlex.quote(f'{model}/{slug}')}"
 
 
 def _options(results: Results) -> str:
