@@ -69,7 +69,15 @@ def load_file(path: str) -> ModuleType:
 def register(module: ModuleType) -> None:
     """Make a module's methods, models and extractors known. Raises InputError where it defines none."""
     if not methods.register(module) + models.register(module) + extractors.register(module):
-        raise InputError("defines no method, no model and no extractor")
+        raise InputError(f"defines no method, no model and no extractor{_hint(module)}")
+
+
+def _hint(module: ModuleType) -> str:
+    """Classes of the module that have a name, as methods do, but no base that would make them one."""
+    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    found = [c.__name__ for c in own if isinstance(getattr(c, "name", None), str)]
+    base = "methods.method.CacheMethod, methods.method.Sampler or bench.extractors.extractor.Extractor"
+    return f": {', '.join(found)} would have to be a {base}" if found else ""
 
 
 def _module(entry: EntryPoint) -> ModuleType:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from methods.method import Method
-from models.errors import InputError, expect_one_of
+from models.errors import InputError, expect_name, expect_one_of
 
 _plugins: dict[str, type[Method]] = {}
 
@@ -34,8 +34,13 @@ def _shipped() -> dict[str, type[Method]]:
 
 
 def register(module: ModuleType) -> list[str]:
-    """Register the methods that a plugin module defines; returns their names."""
+    """Register the methods that a plugin module defines; returns their names.
+
+    Raises InputError for a name that is taken or cannot be a folder's.
+    """
     added = methods_in(module)
+    for name in added:
+        expect_name("a method's name", name)
     for name in added.keys() & _shipped().keys():
         raise InputError(f"{module.__name__}: the method name '{name}' is taken")
     _plugins.update(added)

@@ -16,8 +16,8 @@ def first_line(error: BaseException) -> str:
 
 def expect_name(what: str, value: object) -> None:
     """Raise InputError unless `value` can name a folder, on every system and in every address."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        raise InputError(f"{what} must be letters, digits, '.', '_' or '-', got {value!r}")
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", value):
+        raise InputError(f"{what} must be letters, digits, '.', '_', '+' or '-', got {value!r}")
 
 
 def expect_one_of(what: str, value: object, names: Iterable[str]) -> None:

@@ -83,7 +83,7 @@ def test_weights_that_cannot_be_had_end_the_run_before_it_begins(tmp_path):
 )
 def test_weights_that_do_not_fit_end_the_run_before_it_begins(change, words, tmp_path):
     torch.save(change(models.build("dit-mnist").state_dict()), tmp_path / "w.pt")
-    with pytest.raises(InputError, match="w.pt") as refused:
+    with pytest.raises(InputError, match=r"w\.pt") as refused:
         find_weights([CELL], Settings(weights=str(tmp_path / "w.pt")))
     assert words in str(refused.value)
 

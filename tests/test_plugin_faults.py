@@ -1,0 +1,39 @@
+"""A plugin that defines nothing usable says why in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import plugins
+
+METHOD = """
+from methods.method import CacheMethod
+from methods.plan import uncached
+
+class Mine(CacheMethod):
+    name = {name!r}
+    parameters = {{}}
+
+    def plan(self, model, sampler):
+        return uncached(len(sampler.evaluations(model.noise_schedule)), model.num_branches)
+"""
+
+
+def reason(folder: Path, text: str) -> str:
+    file = folder / "mine.py"
+    file.write_text(text, "utf-8")
+    (found,) = plugins.load([str(file)]).values()
+    assert "\n" not in found
+    return found
+
+
+@pytest.mark.parametrize("name", ["Reuse MLP/../x", "../up", ".hidden", "a b", "<b>", "x" * 65])
+def test_a_method_whose_name_cannot_be_a_folders(name: str, tmp_path: Path) -> None:
+    assert f"a method's name must be letters, digits, '.', '_', '+' or '-', got {name!r}" in reason(
+        tmp_path, METHOD.format(name=name)
+    )
+
+
+def test_a_class_without_a_base(tmp_path: Path) -> None:
+    found = reason(tmp_path, "class Mine:\n    name = 'mine'\n\nclass Other:\n    pass\n")
+    assert "defines no method, no model and no extractor: Mine would have to be a methods.method.CacheMethod" in found
