@@ -88,7 +88,8 @@ def test_numbers_of_another_kind_are_not_compared(tmp_path):
     both = [read_results(directory(tmp_path, n, c)) for n, c in (("base", cells), ("new", [elsewhere]))]
     (row,) = compare(*both)
     assert [c.measure for c in row.changes] == ["speed-up", "quality"], "a latency of another machine is no change"
-    assert "another machine" in row.notes[0]
+    assert row.notes[0].startswith("speed is of another machine or setting: cpu ")
+    assert row.notes[0].endswith("before, another now")
     more = cell_factory.cell(cache="fora", interval=3, samples=5000, fd=9.0)
     assert verdicts(tmp_path, cells, [more])["ddim-50+fora-interval-3"] == SAME
 

@@ -17,6 +17,7 @@ from bench.run import run_suite
 from bench.schema.cell import STATUSES
 from bench.selection import select
 from models.errors import InputError, expect_one_of
+from models.training.precision import SHORT
 
 DTYPES = ("float32", "bfloat16", "float16")
 HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
@@ -64,7 +65,12 @@ def run(args: argparse.Namespace) -> int:
 def execution_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of everything that runs a suite's cells."""
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
-    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        type=lambda word: SHORT.get(word, word),
+        help=f"{', '.join(DTYPES)}; bf16 and fp16 for short (default: float32)",
+    )
     parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
     parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")

@@ -162,5 +162,7 @@ def remarks(base: Cell, new: Cell) -> list[str]:
         if None not in pair and pair[0] != pair[1]:
             found.append(f"its {what} changed")
     if new["status"] == "ok" and not alike(base, new, SAME_MACHINE):
-        found.append("measured on another machine or with other settings")
+        names = ((path.rpartition(".")[2], [look_up(cell, path) for cell in (base, new)]) for path in SAME_MACHINE)
+        moved = [f"{name} {before} before, {now} now" for name, (before, now) in names if before != now]
+        found.append(f"speed is of another machine or setting: {', '.join(moved)}")
     return found

@@ -30,7 +30,10 @@ class Cost:
 
     def sentence(self, macs_per_s: float | None = None, measured: bool = False) -> str:
         """One line for people; without a rate the time is unknown."""
-        rest = f"; {self.unplanned} more without a plan" if self.unplanned else ""
+        why = "without a plan, or a plugin's, whose code only their own process runs"
+        rest = f"; {self.unplanned} more not counted: {why}" if self.unplanned else ""
+        if self.unplanned and not self.cells:
+            return f"Cost unknown{rest}"
         if self.cells and not self.images:
             return f"Cost of {self.cells} cells: speed alone, no images; timing has the protocol's limits{rest}"
         time = "time unknown until the first cell is done"
@@ -82,4 +85,6 @@ def measured_rate(results: Sequence[dict[str, Any]]) -> float | None:
 def _hours(hours: float) -> str:
     if hours >= 48:
         return f"{hours / 24:.1f} days"
-    return f"{hours:.1f} h" if hours >= 1 else f"{math.ceil(60 * hours)} min"
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{math.ceil(60 * hours)} min" if hours > 1 / 60 else f"{scaled(3600 * hours)}s"
