@@ -29,7 +29,7 @@ def protocol_facts(results: Results) -> Facts:
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
         facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
     rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
-    facts += [(_title(f"protocol {key}"), str(value)) for key, value in flat(rules) if value is not None]
+    facts += [(_title(f"protocol {key}"), str(value)) for key, value in flat(rules) if value != "None"]
     return [*facts, *_round_facts(cells)]
 
 
@@ -45,8 +45,21 @@ def measured(cells: Sequence[Cell]) -> str:
         (torch := look_up(cell, "environment.torch")) and f"torch {torch}",
         f"protocol {cell['protocol']}",
         f"commit {', '.join(dict.fromkeys(str(look_up(c, 'environment.commit') or '?')[:7] for c in cells))}",
+        samples is not None and _images_by(cells),
     ]
     return ", ".join(str(fact) for fact in facts if fact) + "."
+
+
+def _images_by(cells: Sequence[Cell]) -> str | None:
+    """Which commits made the images, where they are not the ones that measured: samples are reused."""
+    commits = [look_up(cell, "quality.sampled_by") or ["?"] for cell in cells if cell.get("quality")]
+    made = dict.fromkeys(commit[:7] for several in commits for commit in several)
+    if set(made) <= {str(look_up(cell, "environment.commit"))[:7] for cell in cells}:
+        return None
+    unknown = sum(several == ["?"] for several in commits)
+    known = ", ".join(commit for commit in made if commit != "?")
+    said = [known and f"by commit {known}", unknown and f"of {unknown} cells by an earlier one that was not recorded"]
+    return f"images {' and '.join(part for part in said if part)}"
 
 
 def _machine(cell: Cell) -> str:
