@@ -1,7 +1,7 @@
 """`python -m bench.benchmarks.executor`: the compiled path against published code's way and against the plain path.
 
 One process, one thread, the same weights and inputs, a tuned allocator for every side. Writes results/benchmarks/
-executor.json and prints the table of docs/performance.md. About ten minutes on a quiet machine; --quick for a look.
+executor.json and prints the table of docs/performance.md. About 15 minutes on a quiet machine; --quick for a look.
 """
 
 from __future__ import annotations
