@@ -24,7 +24,8 @@ class FastestLine:
     margin: str  # above the reference, with its interval
     latency: str
     speedup: str  # over the reference, with its interval
-    sure: str  # the fastest whose whole interval is within the floor
+    sure: str  # the fastest whose whole interval is within the floor; "the same" where that is `best`
+    sure_latency: str
     ties: list[str]
 
 
@@ -56,9 +57,19 @@ def _line(group: Group, reference: Point, factor: float, bound: float, fastest: 
         figure(bound), cell["method"], distance(group, cell),
         "–" if same else f"{signed(margin.value)} [{signed(margin.low)}, {signed(margin.high)}]",
         ms(group, cell), "–" if same else f"{ratio}× [{low}, {high}]",
-        f"{_cell(group, fastest.sure)['method']}, {ms(group, _cell(group, fastest.sure))}" if fastest.sure else "",
+        *_sure(group, fastest),
         [_cell(group, tie)["method"] for tie in fastest.ties],
     )  # fmt: skip
+
+
+def _sure(group: Group, fastest: Fastest) -> tuple[str, str]:
+    """Name and latency of the fastest setting that is within the floor beyond doubt."""
+    if fastest.sure is None:
+        return "", ""
+    if fastest.sure.key == fastest.point.key:
+        return "the same", ""
+    cell = _cell(group, fastest.sure)
+    return cell["method"], ms(group, cell)
 
 
 def _cell(group: Group, point: Point) -> Cell:
