@@ -102,24 +102,24 @@ def version(package: str) -> str | None:
 
 
 def _cpu() -> str:
-    return dict(_cpuinfo()).get("model name") or platform.processor() or platform.machine()
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
 def _cpu_model() -> str | None:
     """Family, model and stepping, which a virtual machine's processor name hides; last digits follow them."""
-    found = {key: value for key, value in _cpuinfo() if key in ("cpu family", "model", "stepping")}
-    guest = any(key == "flags" and "hypervisor" in value.split() for key, value in _cpuinfo())
-    said = [f"{key.removeprefix('cpu ')} {value}" for key, value in found.items()]
-    return ", ".join([*said, *(["virtual machine"] if guest else [])]) or None
+    known = _cpuinfo()
+    said = [f"{key.removeprefix('cpu ')} {known[key]}" for key in ("cpu family", "model", "stepping") if key in known]
+    said += ["virtual machine"] if "hypervisor" in known.get("flags", "").split() else []
+    return ", ".join(said) or None
 
 
-def _cpuinfo() -> list[tuple[str, str]]:
+def _cpuinfo() -> dict[str, str]:
     """What /proc/cpuinfo says of the first processor; nothing where there is no such file."""
     try:
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
-        return []
-    return [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in first.splitlines())]
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
 
 
 def _memory_gb() -> float | None:

@@ -17,9 +17,8 @@ from bench.run import run_suite
 from bench.schema.cell import STATUSES
 from bench.selection import select
 from models.errors import InputError, expect_one_of
-from models.training.precision import SHORT
+from models.training.precision import DTYPES, SHORT
 
-DTYPES = ("float32", "bfloat16", "float16")
 HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
 
 

@@ -24,7 +24,7 @@ from bench.store import Store
 from bench.timing.contenders import contenders
 from bench.timing.quiet_lock import QuietLock
 from bench.weights import describe_weights, has_quality
-from methods.plan import Plan, uncached
+from methods.plan import Plan
 from models.denoiser import Denoiser
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
 def make_plans(cell: Cell, model: Denoiser) -> dict[str, Plan]:
     """The method's plan and its baseline's. Raises Unsupported."""
     sampler = cell.sampler.method
-    baseline = uncached(len(sampler.evaluations(model.noise_schedule)), model.num_branches)
+    baseline = make_plan(model, sampler, None)
     if cell.cache is None:
         return {"method": baseline, "baseline": baseline}
     reason = cell.cache.method.supports(model, sampler)
