@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import cell_factory
@@ -175,19 +177,51 @@ def test_summary_orders_by_importance():
     assert compare_text.summary([]) == "no cells"
 
 
-def test_code_hashes_see_meaning_not_layout(tmp_path):
-    (one, two, three) = (tmp_path / name / "m.py" for name in "abc")
-    for file in (one, two, three):
-        file.parent.mkdir()
-    one.write_text('"""Doc."""\nx = 1  # why\n')
-    two.write_text('"""Other words."""\n\nx = (\n    1\n)\n')
-    three.write_text("x = 2\n")
-    assert code_hash.digest([one]) == code_hash.digest([two]) != code_hash.digest([three])
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A function that writes a module of this text, and gives the code hash of its function `f`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(name: str, text: str, root: str = "f") -> str:
+        (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+        rooms = tuple(file.stem for file in tmp_path.glob("hashed_*.py"))
+        return code_hash.digest(code_hash.reachable([(name, root)], rooms))
+
+    yield write
+    for name in [name for name in sys.modules if name.startswith("hashed_")]:
+        del sys.modules[name]
+    for cached in (code_hash.tree, code_hash.definitions, code_hash.imported):
+        cached.cache_clear()
 
 
-def test_a_methods_code_is_its_file_and_what_it_imports():
+def test_code_hashes_see_meaning_not_layout(written):
+    plain = written("hashed_a", "def f(x):\n    return x + 1\n")
+    other_words = '"""Doc."""\n\nimport math\n\n\ndef f(x: float) -> float:  # why\n    """Doc."""\n    return x + 1\n'
+    assert written("hashed_b", other_words) == plain
+    assert written("hashed_c", "def f(x):\n    return x + 2\n") != plain
+
+
+def test_code_hashes_survive_a_move_and_a_renamed_file(written):
+    whole = written("hashed_a", "STEP = 2\n\n\ndef g(x):\n    return x * STEP\n\n\ndef f(x):\n    return g(x)\n")
+    written("hashed_helpers", "STEP = 2\n\n\ndef g(x):\n    return x * STEP\n", root="g")
+    moved = "from hashed_helpers import g as scaled\n\n\ndef f(x):\n    return scaled(x)\n"
+    assert written("hashed_b", moved) == whole
+    assert written("hashed_c", "from hashed_helpers import g\n\n\ndef f(x):\n    return g(x)\n") == whole
+    written("hashed_other", "STEP = 3\n\n\ndef g(x):\n    return x * STEP\n", root="g")
+    assert written("hashed_d", "from hashed_other import g\n\n\ndef f(x):\n    return g(x)\n") != whole
+
+
+def test_a_refusals_words_are_no_change_of_code(written):
+    text = "def f(x):\n    if x < 0:\n        raise ValueError({!r})\n    return x\n"
+    assert written("hashed_a", text.format("negative")) == written("hashed_b", text.format("must not be negative"))
+
+
+def test_a_methods_code_is_its_class_and_what_that_uses():
     import methods
 
-    names = {file.name for file in code_hash.sources(methods.find("l2c"))}
-    assert {"l2c.py", "plan.py", "method.py", "pattern.py"} <= names
-    assert "fora.py" not in names
+    cls = methods.find("l2c")
+    names = {name for _, name in code_hash.reachable([(cls.__module__, cls.__name__)], ("methods",))}
+    assert {"L2C", "Plan", "CacheMethod", "Routed", "read_router"} <= names
+    assert "Fora" not in names
+    assert code_hash.method_code(("fora",)) != code_hash.method_code(("ddim",))
