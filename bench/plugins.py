@@ -12,7 +12,7 @@ from types import ModuleType
 
 import methods
 import models
-from bench import extractors
+from bench.quality import extractors
 from models.errors import InputError
 
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
@@ -76,7 +76,7 @@ def _hint(module: ModuleType) -> str:
     """Classes of the module that have a name, as methods do, but no base that would make them one."""
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     found = [c.__name__ for c in own if isinstance(getattr(c, "name", None), str)]
-    base = "methods.method.CacheMethod, methods.method.Sampler or bench.extractors.extractor.Extractor"
+    base = "methods.method.CacheMethod, methods.method.Sampler or bench.quality.extractors.extractor.Extractor"
     return f": {', '.join(found)} would have to be a {base}" if found else ""
 
 

@@ -2,8 +2,7 @@
 
 from models.dit import DiT
 from models.fetch import hub_url
-from models.official import Download, Official
-from models.spec import ModelSpec
+from models.spec import Download, ModelSpec, Official
 
 SERVER = "https://dl.fbaipublicfiles.com/DiT/models"
 

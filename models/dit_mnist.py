@@ -1,7 +1,8 @@
 """dit-mnist: a 12-block DiT on the latents of MNIST digits, trained in under an hour on one CPU core."""
 
 from models.dit import DiT
-from models.spec import WEIGHTS, ModelSpec
+from models.places import WEIGHTS
+from models.spec import ModelSpec
 
 spec = ModelSpec(
     name="dit-mnist",

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from models.denoiser import Denoiser
-from models.spec import WEIGHTS, ModelSpec
+from models.places import WEIGHTS
+from models.spec import ModelSpec
 from models.tiny_imagenet import CLASSES
 
 REFERENCE = "imagenet32"  # a folder in models/weights, once it is made: the training images' features

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import InputError, expect_one_of
 from models.fetch import fetch
+from models.spec import Official
 
 if TYPE_CHECKING:
     from models.spec import ModelSpec
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file on the web. `sha256` is None where its publisher states none; what was fetched is then recorded."""
-
-    url: str
-    name: str  # in the cache directory
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Official:
-    """A model's published weights: one download a layout, the first is what "official" means.
-
-    `note` says, for people, where the file is that cannot be fetched directly, or that there is none.
-    """
-
-    downloads: dict[str, Download] = field(default_factory=dict)
-    note: str = ""
-    published: bool = True  # False: nobody ever published any
 
 
 def weights_file(spec: ModelSpec, weights: str | Path | None) -> Path | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.errors import InputError
-from models.spec import WEIGHTS, ModelSpec
+from models.places import WEIGHTS
+from models.spec import ModelSpec
 
 
 def weights_file(name: str) -> Path:

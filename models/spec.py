@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import InputError
-from models.official import Official
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from models.autoencoders import Autoencoder
     from models.denoiser import Denoiser
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class ModelSpec:
     autoencoder: str | None = None
     features: str | None = None
     reference: str | None = None
-    training: dict[str, Any] = field(default_factory=dict)  # fields of models.training.recipe.Recipe
+    training: dict[str, Any] = field(default_factory=dict)  # fields of bench.train.recipe.Recipe
 
     @cached_property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -79,3 +76,24 @@ def build_empty(spec: ModelSpec) -> Denoiser:
 
     with torch.device("meta"), Uninitialised():
         return spec.architecture(**spec.config)
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file on the web. `sha256` is None where its publisher states none; what was fetched is then recorded."""
+
+    url: str
+    name: str  # in the cache directory
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Official:
+    """A model's published weights: one download a layout, the first is what "official" means.
+
+    `note` says, for people, where the file is that cannot be fetched directly, or that there is none.
+    """
+
+    downloads: dict[str, Download] = field(default_factory=dict)
+    note: str = ""
+    published: bool = True  # False: nobody ever published any

@@ -1,7 +1,6 @@
 """What the ImageNet U-ViTs share (Bao et al., arXiv 2209.12152): everything but their size."""
 
-from models.official import Official
-from models.spec import ModelSpec
+from models.spec import ModelSpec, Official
 from models.uvit import UViT
 
 README = "https://github.com/baofff/U-ViT (Pretrained Models)"

@@ -1,6 +1,7 @@
 """uvit-mnist: a 13-block U-ViT on the latents of MNIST digits, trained in under an hour on one CPU core."""
 
-from models.spec import WEIGHTS, ModelSpec
+from models.places import WEIGHTS
+from models.spec import ModelSpec
 from models.uvit import UViT
 
 spec = ModelSpec(

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
-from bench.timing.machine_load import Usage
+from bench.measure.timing.machine_load import Usage
 
 MS = 1_000_000  # nanoseconds
 
 
 class FakeMachine:
-    """Stands in for the clock and for bench.timing.machine_load.Machine."""
+    """Stands in for the clock and for bench.measure.timing.machine_load.Machine."""
 
     def __init__(self) -> None:
         self.now = 0

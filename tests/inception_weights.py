@@ -14,7 +14,7 @@ def write_random_inception(path: Path, seed: int = 0) -> Path:
 
 @cache
 def _random_state(seed: int) -> dict[str, torch.Tensor]:
-    from bench.extractors.inception import structure
+    from bench.quality.extractors.inception import structure
 
     generator = torch.Generator().manual_seed(seed)
     return {name: _random(name, tensor, generator) for name, tensor in structure().state_dict().items()}

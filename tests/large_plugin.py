@@ -4,10 +4,9 @@ import os
 
 import torch
 
-from bench.extractors import Extractor
+from bench.quality.extractors import Extractor
 from models.dit import DiT
-from models.official import Download, Official
-from models.spec import ModelSpec
+from models.spec import Download, ModelSpec, Official
 from models.uvit import UViT
 
 SERVER = os.environ.get("LARGE_SERVER", "http://127.0.0.1:9")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench.features import reference
-from bench.features.feature_set import FeatureSet
-from bench.quality.frechet import Moments, Target, frechet_distance
-from bench.quality.inception_score import inception_score
-from bench.quality.jackknife import jackknife_groups
-from bench.quality.kernel_distance import kernel_distance
-from bench.quality.metrics import evaluate
-from bench.quality.precision_recall import precision_recall
+from bench.quality.distribution import evaluate
+from bench.quality.features import reference
+from bench.quality.features.feature_set import FeatureSet
+from bench.quality.metrics.frechet import Moments, Target, frechet_distance
+from bench.quality.metrics.inception_score import inception_score
+from bench.quality.metrics.kernel_distance import kernel_distance
+from bench.quality.metrics.precision_recall import precision_recall
+from bench.statistics.jackknife import jackknife_groups
 from models.errors import InputError
 
 GROUPS = jackknife_groups(32)

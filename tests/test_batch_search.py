@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.timing import batch_search
-from bench.timing.batch_search import GRAIN, Found, TooLarge, largest_batch
+from bench.measure.timing import batch_search
+from bench.measure.timing.batch_search import GRAIN, Found, TooLarge, largest_batch
 
 
 @pytest.fixture(scope="module", autouse=True)

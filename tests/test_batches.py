@@ -7,7 +7,7 @@ import pytest
 from tiny_suite import PLUGIN, ditbench
 
 from bench.schema.cell import read_cell
-from bench.timing.batch_table import rows_of
+from bench.show.batch_table import rows_of
 from models.errors import InputError
 
 SUITE = """

@@ -66,4 +66,4 @@ def test_committed_coverage_of_latency_intervals_is_what_pages_say():
     for model in latency_coverage.MODELS:
         shares = [setting["coverage"][model]["share"] for setting in found["settings"]]
         assert f"| {model} | {' | '.join(f'{100 * share:.1f} %' for share in shares)} |" in page
-        assert all(0.875 < share < 0.965 for share in shares), "88 to 96 % in bench/report/timing_notes.py"
+        assert all(0.875 < share < 0.965 for share in shares), "88 to 96 % in bench/show/report/timing_notes.py"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.quality import bootstrap
-from bench.quality.bootstrap import mean_intervals
+from bench.statistics import bootstrap
+from bench.statistics.bootstrap import mean_intervals
 from models.errors import InputError
 
 

@@ -6,8 +6,8 @@ import os
 import pytest
 import torch
 
-from bench.timing import affinity, ceilings
-from bench.timing.stopwatch import HostStopwatch
+from bench.measure.timing import affinity, ceilings
+from bench.measure.timing.stopwatch import HostStopwatch
 
 
 def ticking(nanoseconds):

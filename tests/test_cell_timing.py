@@ -5,15 +5,14 @@ import torch
 from fake_machine import NVML_UUID, FakeNvml
 
 import models
-from bench.cells import Cell, Part, Settings
 from bench.cost.plan_cost import plan_macs
-from bench.measuring import cell_timing
-from bench.measuring.cell_timing import CellTimer
-from bench.protocol import Protocol, Timing
-from bench.timing import telemetry
-from bench.timing.contenders import contenders
-from bench.timing.memory import is_out_of_memory
-from bench.worker import Task
+from bench.measure.memory import is_out_of_memory
+from bench.measure.task import Task
+from bench.measure.timing import cell_timing, telemetry
+from bench.measure.timing.cell_timing import CellTimer
+from bench.measure.timing.contenders import contenders
+from bench.suite.cells import Cell, Part, Settings
+from bench.suite.protocol import Protocol, Timing
 from methods.plan import uncached
 
 RULES = Protocol(samples=0, timing=Timing(batch=1, rounds=2, seconds=0.0))

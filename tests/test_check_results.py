@@ -7,8 +7,8 @@ import pytest
 from cell_factory import GROUPS, cell, not_ok, write
 
 from bench.cli import main
-from bench.quality.jackknife import jackknife, jackknife_groups
-from bench.timing.rounds import summary
+from bench.measure.timing.rounds import summary
+from bench.statistics.jackknife import jackknife, jackknife_groups
 
 
 def honest(steps=50, **method):

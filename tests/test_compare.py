@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cli import main
-from bench.comparison import code_hash
-from bench.comparison import text as compare_text
-from bench.comparison.change import BETTER, SAME, UNRESOLVED, WORSE, Change, from_difference, from_logs, judge
-from bench.comparison.compare import GONE, NEW, STALE, compare
-from bench.results import read_results
+from bench.judge.change import BETTER, SAME, UNRESOLVED, WORSE, Change, from_difference, from_logs, judge
+from bench.judge.compare import GONE, NEW, STALE, compare
+from bench.show import comparison_text as compare_text
+from bench.store import code_hash
+from bench.store.results import read_results
 
 Z = 1.959964
 

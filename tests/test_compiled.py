@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from test_conformance import CACHES, MODELS, SAMPLERS, label, randomised
 
 import methods
-from bench.compiled import Execution, prepare
-from bench.compiled.folding import fold
 from bench.sampling import balanced_labels, make_plan, sample, seeded_noise
+from bench.sampling.compiled import Execution, prepare
+from bench.sampling.compiled.folding import fold
 from methods.plan import BRANCH, OFFSET, STATE, Plan, Span, uncached
 from models.dit import DiT
 from models.errors import InputError

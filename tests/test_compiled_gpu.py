@@ -7,9 +7,9 @@ from test_compiled import CONFIGS, TOLERANCE
 from test_conformance import MODELS
 
 import methods
-from bench.compiled import Execution, dit, kernels, prepare, regional
-from bench.compiled.graphs import GraphedTrajectory
 from bench.sampling import balanced_labels, make_plan, seeded_noise
+from bench.sampling.compiled import Execution, dit, kernels, prepare, regional
+from bench.sampling.compiled.graphs import GraphedTrajectory
 
 STEPS = 6
 CASES = [("ddim", None), ("ddim", "fora"), ("ddpm", "fora"), ("dpm-solver++", "deepcache")]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SHEET = Path(__file__).parents[1] / "bench" / "templates" / "report.css"
+SHEET = Path(__file__).parents[1] / "bench" / "show" / "templates" / "report.css"
 ROOTS = re.findall(r":root(?:\[[^\]]*\])? \{(.*?)\}", SHEET.read_text("utf-8"), re.DOTALL)
 TEXTS, BACKGROUNDS = ("text", "muted", "accent"), ("page", "panel", "warn")
 AA = 4.5

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import protocol
-from bench.results import COLUMNS
-from bench.timing.rounds import Budget, measure_pair
+from bench.measure.timing.rounds import Budget, measure_pair
+from bench.show.table import COLUMNS
+from bench.suite import protocol
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -8,11 +8,10 @@ import golden_vectors
 import pytest
 import torch
 
-from bench import suite
 from bench.cli import main
-from bench.cost import dry_run
+from bench.cost import device_rates, dry_run
 from bench.cost.suite_cost import cost_of, measured_rate, scaled
-from bench.timing import device_rates
+from bench.suite import file as suite
 from models.errors import InputError
 
 PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2", "imagenet512-dit-xl-2"]

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import extractors
 from bench.cli import main
-from bench.features import reference
-from bench.features.evaluation import compare_pairs
-from bench.features.feature_set import extract_features
-from bench.quality.metrics import evaluate
+from bench.quality import extractors
+from bench.quality.distribution import evaluate
+from bench.quality.evaluation import compare_pairs
+from bench.quality.features import reference, references
+from bench.quality.features.feature_set import extract_features
 from models.errors import InputError
 
 DIGITS = ["--features", "digit-classifier"]
@@ -82,7 +82,7 @@ def test_a_stored_reference_gives_the_same_numbers_as_its_images(tmp_path, capsy
     samples, real = write_npz(tmp_path / "s.npz", grey(40)), write_folder(tmp_path / "real", grey(48, seed=1))
     stored = str(tmp_path / "real.safetensors")
     assert run(capsys, "reference", real, "--out", stored, *DIGITS, "--batch", "7")[0] == 0
-    made = reference.load(stored)
+    made = references.load(stored)
     assert (made.name, made.samples, len(made.features)) == ("real", 48, 48)
     _, from_images, _ = run(capsys, "evaluate", samples, real, *DIGITS, "--json")
     _, from_file, _ = run(capsys, "evaluate", samples, stored, *DIGITS, "--json")

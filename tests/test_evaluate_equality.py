@@ -6,9 +6,9 @@ import torch
 from inception_weights import write_random_inception
 from PIL import Image
 
-from bench.features.evaluation import Evaluation
-from bench.quality.fidelity_library import library
-from bench.quality.frechet import frechet_distance
+from bench.quality.evaluation import Evaluation
+from bench.quality.extractors.fidelity_library import library
+from bench.quality.metrics.frechet import frechet_distance
 
 pytestmark = pytest.mark.timeout(900)  # half a minute of one idle core, mostly the library's 2048 x 2048 eigenvalues
 SAMPLES, REFERENCE = 32, 8  # the fewest that the jackknife, and a third neighbour, allow

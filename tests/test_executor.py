@@ -7,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cost.plan_cost import evaluation_macs
-from bench.executor import Executor
+from bench.sampling.executor import Executor
 from methods.plan import BRANCH, OFFSET, STATE, Plan, Span, from_mask, uncached
 from models.dit import DiT
 from models.uvit import UViT

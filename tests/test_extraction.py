@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.features import extraction
-from bench.features.feature_set import FeatureSet
-from bench.images.source import open_images
+from bench.quality.features import extraction
+from bench.quality.features.feature_set import FeatureSet
+from bench.quality.images.source import open_images
 
 
 @pytest.fixture(autouse=True)

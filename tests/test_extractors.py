@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import extractors, plugins
+from bench import plugins
+from bench.quality import extractors
 from models.errors import InputError
 
 DOCS = Path(__file__).parents[1] / "docs" / "evaluate.md"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.features.feature_set import FeatureCollector, FeatureSet, extract_features
-from bench.images.digest import image_digests, set_sha256
+from bench.quality.features.feature_set import FeatureCollector, FeatureSet, extract_features
+from bench.quality.images.digest import image_digests, set_sha256
 from models.errors import InputError
 
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from bench.quality import fidelity_library
-from bench.quality.fidelity_library import MetricsUnavailable, features_to_metric
-from bench.quality.inception_score import inception_score
+from bench.quality.extractors import fidelity_library
+from bench.quality.extractors.fidelity_library import MetricsUnavailable, features_to_metric
+from bench.quality.metrics.inception_score import inception_score
 from models.errors import InputError
 
 
@@ -74,7 +74,8 @@ def test_another_version_without_the_function_is_recognised(monkeypatch):
 
 
 def test_importing_the_metrics_does_not_import_torch_fidelity():
-    code = "import sys, bench.quality.metrics, bench.quality.paired; sys.exit('torch_fidelity' in sys.modules)"
+    modules = "bench.quality.distribution, bench.quality.metrics.paired"
+    code = f"import sys, {modules}; sys.exit('torch_fidelity' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

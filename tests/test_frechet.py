@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.quality.covariance_factor import covariance_factor
-from bench.quality.frechet import Moments, Target, frechet_distance, moments
+from bench.quality.metrics.covariance_factor import covariance_factor
+from bench.quality.metrics.frechet import Moments, Target, frechet_distance, moments
 from models.errors import InputError
 
 properties = settings(deadline=None, max_examples=25, derandomize=True)
@@ -140,7 +140,7 @@ def test_refuses_what_has_no_distance(shape, other, says):
 def test_features_in_chunks_of_float32_are_those_at_once(monkeypatch):
     rng = np.random.default_rng(4)
     x = (correlated(rng, 100, 6) + 100).astype(np.float32)
-    monkeypatch.setattr("bench.quality.frechet.ROWS", 7)
+    monkeypatch.setattr("bench.quality.metrics.frechet.ROWS", 7)
     found = moments(x)
     np.testing.assert_allclose(found.mean, x.astype(np.float64).mean(axis=0), rtol=1e-14)
     np.testing.assert_allclose(found.covariance, np.cov(x.astype(np.float64), rowvar=False), rtol=1e-10)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bench.benchmarks import coverage_plot, jackknife_coverage
-from bench.quality.frechet import Moments, Target
-from bench.quality.frechet_uncertainty import balanced_order, extrapolate, frechet_with_error, spread
-from bench.quality.jackknife import jackknife_groups, paired_difference, quantile
+from bench.quality.metrics.frechet import Moments, Target
+from bench.quality.metrics.frechet_uncertainty import balanced_order, extrapolate, frechet_with_error, spread
+from bench.statistics.jackknife import jackknife_groups, paired_difference, quantile
 
 UNIT = Target(Moments(np.zeros(8), np.eye(8)))
 

@@ -13,17 +13,17 @@ import torch
 
 import methods
 import models
-from bench import protocol
-from bench.cells import Cell, Part, Settings
 from bench.cli import main
-from bench.comparison.change import from_logs
-from bench.gate import baseline
-from bench.gate import text as gate_text
-from bench.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
-from bench.gate.duel import FEWEST, Duel, checkout
-from bench.gate.fight import duels
-from bench.measuring.fingerprint import fingerprint
-from bench.results import read_results
+from bench.judge.change import from_logs
+from bench.judge.gate import baseline
+from bench.judge.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
+from bench.judge.gate.duel import FEWEST, Duel, checkout
+from bench.judge.gate.fight import duels
+from bench.measure.samples.fingerprint import fingerprint
+from bench.show import gate_text
+from bench.store.results import read_results
+from bench.suite import protocol
+from bench.suite.cells import Cell, Part, Settings
 from methods.plan import Plan, Span
 from models.errors import InputError
 

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 import methods
 from bench.sampling import make_plan, sample
-from methods.routing.objective import RouterLoss, RouterRecipe
-from methods.routing.pairs import pairs, reach, signal_and_noise
+from bench.train.latents import in_memory
+from bench.train.router.objective import RouterLoss, RouterRecipe
+from bench.train.router.pairs import pairs, reach, signal_and_noise
 from models.dit import DiT
-from models.training.latents import in_memory
 from models.uvit import UViT
 
 TOLERANCE = 2e-5  # of max|reference|

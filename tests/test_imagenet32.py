@@ -9,11 +9,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import models
-from bench import suite
 from bench.cli import main
+from bench.suite import file as suite
+from bench.train import card
 from models.spec import build_empty
 from models.tiny_imagenet import CLASSES
-from models.training import card
 
 NAMES = ("dit-imagenet32", "uvit-imagenet32")
 
@@ -48,7 +48,7 @@ def test_a_few_steps_of_training(name: str, tmp_path: Path, monkeypatch: pytest.
         Image.fromarray(noise[i % 4]).save(path)
     drawn = []
     monkeypatch.setattr(card, "draw_samples", lambda *given: drawn.append(given))
-    monkeypatch.setattr("models.training.run.JUDGED_BATCHES", 1)
+    monkeypatch.setattr("bench.train.run.JUDGED_BATCHES", 1)
     out = tmp_path / "out"
     command = ["train", name, "--data", str(tmp_path / "tiny-imagenet-200"), "--out", str(out)]
     assert models.spec(name).training["dtype"] == "bfloat16"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.images.source import open_images
+from bench.quality.images.source import open_images
 from models.errors import InputError
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from inception_weights import write_random_inception
 
-from bench import extractors
-from bench.extractors import inception
-from bench.quality.fidelity_library import library
+from bench.quality import extractors
+from bench.quality.extractors import inception
+from bench.quality.extractors.fidelity_library import library
 from models.errors import InputError
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.quality.frechet import Target
-from bench.quality.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference
+from bench.quality.metrics.frechet import Target
+from bench.statistics.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference
 from models.errors import InputError
 
 properties = settings(deadline=None, max_examples=25, derandomize=True)

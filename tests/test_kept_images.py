@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.images.array import ImageArray
-from bench.measuring.kept_images import NpzFile, PngFolder, kept_images
+from bench.measure.samples.kept_images import NpzFile, PngFolder, kept_images
+from bench.quality.images.array import ImageArray
 
 RANGES = [range(4), range(4, 8), range(8, 9)]
 IMAGES = torch.randint(256, (9, 3, 5, 6), generator=torch.Generator().manual_seed(0)).byte()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from bench.quality import kernel_distance as module
-from bench.quality.jackknife import jackknife_groups
-from bench.quality.kernel_distance import cubic, distances_without, kernel_distance
+from bench.quality.metrics import kernel_distance as module
+from bench.quality.metrics.kernel_distance import cubic, distances_without, kernel_distance
+from bench.statistics.jackknife import jackknife_groups
 
 
 def features(n, seed, scale=1.0, d=8):

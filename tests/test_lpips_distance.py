@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from bench.cli import main
-from bench.quality.lpips_distance import Lpips
-from bench.quality.paired import compare, summary
+from bench.quality.metrics.lpips_distance import Lpips
+from bench.quality.metrics.paired import compare, summary
 from models.errors import InputError
 
 

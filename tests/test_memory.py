@@ -1,11 +1,10 @@
 import pytest
 
 import methods
-from bench import plain
-from bench.compiled import prepare
-from bench.executor import Executor
-from bench.sampling import balanced_labels, seeded_noise
-from bench.timing import memory
+from bench.measure import memory
+from bench.sampling import balanced_labels, plain, seeded_noise
+from bench.sampling.compiled import prepare
+from bench.sampling.executor import Executor
 from methods.plan import OFFSET, Plan, Span
 from models.dit import DiT
 from models.uvit import UViT

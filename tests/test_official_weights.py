@@ -15,8 +15,8 @@ import models
 from bench.cost.plan_cost import plan_macs
 from methods.plan import uncached
 from models.errors import InputError
-from models.official import Download, Official, weights_file
-from models.spec import build_empty, build_random
+from models.official import weights_file
+from models.spec import Download, Official, build_empty, build_random
 
 GOLDEN = {
     "dit-xl-2": "DiT-XL/2",

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.quality.paired import (
+from bench.quality.metrics.paired import (
     compare,
     decibels,
     latent_cosine,

@@ -8,7 +8,7 @@ from cell_factory import cell, not_ok, suite_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import choice, latency, pareto
+from bench.judge import choice, latency, pareto
 
 
 def points(cells):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.quality import precision_recall as module
-from bench.quality.precision_recall import precision_recall
+from bench.quality.metrics import precision_recall as module
+from bench.quality.metrics.precision_recall import precision_recall
 
 
 def features(n, seed, scale=1.0):

@@ -8,14 +8,14 @@ from test_report import HOSTILE, Page
 
 import methods
 import models
-from bench import published
-from bench.cells import Cell, Part
 from bench.cost.mac_conventions import CONVENTIONS
-from bench.protocol import Protocol
-from bench.published import Published, Source, is_setting_of
-from bench.report import published as report_published
-from bench.report.page import write_report
 from bench.schema.cell import INCEPTION_SHA256
+from bench.show.published import rows as published
+from bench.show.published.rows import Published, Source, is_setting_of
+from bench.show.report import published as report_published
+from bench.show.report.page import write_report
+from bench.suite.cells import Cell, Part
+from bench.suite.protocol import Protocol
 from models.errors import InputError
 
 ROWS = published.load()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.features import reference
-from bench.features.feature_set import FeatureSet
-from bench.quality.difference import METRICS, differences, over_seeds
-from bench.quality.metrics import evaluate
+from bench.judge.difference import METRICS, differences, over_seeds
+from bench.quality.distribution import evaluate
+from bench.quality.features import reference
+from bench.quality.features.feature_set import FeatureSet
 from models.errors import InputError
 
 LABELS = torch.arange(128) % 4

@@ -7,8 +7,8 @@ from cell_factory import cell, suite_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import pareto, ranking
-from bench.results import frame
+from bench.judge import pareto, ranking
+from bench.show.table import frame
 
 CURVE = [cell(steps=40, ms=400.0, fd=4.0), cell(steps=10, ms=100.0, fd=8.0)]
 SPOTS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12)

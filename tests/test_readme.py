@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import readme
+from bench.show import readme
 from models.spec import build_random
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,4 +73,4 @@ def test_every_link_leads_to_a_file(link):
 
 def test_the_results_are_those_that_are_committed():
     shown = TEXT.split(readme.BEGIN)[1].split(readme.END)[0].strip()
-    assert shown == readme.section(ROOT / readme.RESULTS).strip(), "run `python -m bench.readme`"
+    assert shown == readme.section(ROOT / readme.RESULTS).strip(), "run `python -m bench.show.readme`"

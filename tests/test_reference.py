@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.features import reference
-from bench.features.feature_set import FeatureSet
-from bench.features.reference import Reference
-from bench.quality.frechet import Moments
+from bench.quality.features import reference, references
+from bench.quality.features.feature_set import FeatureSet
+from bench.quality.features.reference import Reference
+from bench.quality.metrics.frechet import Moments
 from models.errors import InputError
 
 
@@ -17,7 +17,7 @@ def feature_set(n=20, spatial=True):
 
 
 def test_the_digits_are_a_reference_by_name():
-    digits = reference.load("mnist-5000")
+    digits = references.load("mnist-5000")
     assert digits.samples == len(digits.features) == 5000
     assert digits.fingerprint.startswith("digit-classifier:")
     assert np.allclose(digits.pool.mean, digits.features.double().mean(0))
@@ -29,7 +29,7 @@ def test_the_digits_are_a_reference_by_name():
 def test_a_reference_survives_a_file(tmp_path, spatial):
     made = reference.from_features(feature_set(spatial=spatial), "tiny")
     made.save(tmp_path / "r.safetensors")
-    read = reference.load(tmp_path / "r.safetensors")
+    read = references.load(tmp_path / "r.safetensors")
     assert (read.name, read.fingerprint, read.sha256, read.samples) == ("tiny", "tiny:1", "sha-0", 20)
     assert torch.equal(read.features, made.features)
     assert np.array_equal(read.pool.covariance, made.pool.covariance)
@@ -38,7 +38,7 @@ def test_a_reference_survives_a_file(tmp_path, spatial):
 
 def test_stored_features_are_a_reference(tmp_path):
     feature_set().save(tmp_path / "real.safetensors")
-    read = reference.load(tmp_path / "real.safetensors")
+    read = references.load(tmp_path / "real.safetensors")
     assert (read.name, read.samples, read.spatial.mean.shape) == ("real", 20, (3,))
 
 
@@ -62,7 +62,7 @@ def test_a_reference_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, sour
     moments = {"pool_mean": rows[0].clone(), "pool_covariance": rows}
     save_file(moments, tmp_path / "bare", {"format": reference.FORMAT, "samples": "3"})
     with pytest.raises(InputError, match=says) as caught:
-        reference.load(source)
+        references.load(source)
     assert "\n" not in str(caught.value)
 
 
@@ -81,7 +81,7 @@ def test_stored_moments_are_valid_or_refused(tmp_path, mean, covariance, says):
     metadata = {"format": reference.FORMAT, "name": "a", "fingerprint": "tiny:1", "sha256": "b", "samples": "5"}
     save_file({"pool_mean": mean, "pool_covariance": covariance}, tmp_path / "r.safetensors", metadata)
     with pytest.raises(InputError, match=f"r.safetensors: pool moments.*{says}"):
-        reference.load(tmp_path / "r.safetensors")
+        references.load(tmp_path / "r.safetensors")
 
 
 def test_features_must_fit_their_moments():

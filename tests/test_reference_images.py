@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.features.reference_images import RunningMoments, evenly_spaced, reference_of
-from bench.images.source import open_images
+from bench.quality.features.reference_images import RunningMoments, evenly_spaced, reference_of
+from bench.quality.images.source import open_images
 
 
 class Pixels:
@@ -32,7 +32,7 @@ def test_moments_are_of_all_images_and_features_of_some(tmp_path, kept, expected
 
 
 def test_running_moments_equal_those_of_the_whole(monkeypatch):
-    monkeypatch.setattr("bench.features.reference_images.ROWS", 10)
+    monkeypatch.setattr("bench.quality.features.reference_images.ROWS", 10)
     rows = torch.randn(57, 5, generator=torch.Generator().manual_seed(0)) + 1e3
     running = RunningMoments()
     for part in rows.split(4):

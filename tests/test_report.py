@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bench.report.page import write_report
-from bench.report.provenance import commands
-from bench.results import read_results
+from bench.show.report.page import write_report
+from bench.show.report.provenance import commands
+from bench.store.results import read_results
 
 ROOT = Path(__file__).parents[1]
 VOID = {"meta", "link", "img", "br", "input"}
@@ -269,7 +269,7 @@ def test_the_same_results_make_the_same_page(tmp_path):
 
 def test_reporting_does_not_measure():
     code = (
-        "import sys, bench.report.page, bench.report.figures;"
+        "import sys, bench.show.report.page, bench.show.report.figures;"
         "print(*(m.__file__ for name, m in sys.modules.items() if name.startswith('bench')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -5,7 +5,7 @@ import pytest
 from chromium import axe, browser, show  # noqa: F401 (fixtures)
 
 from bench.cli import main
-from bench.report.page import write_report
+from bench.show.report.page import write_report
 
 ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
 TAB = "\ue004"  # as WebDriver names it

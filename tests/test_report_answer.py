@@ -3,12 +3,13 @@
 import cell_factory as factory
 import pytest
 
-from bench import pareto
-from bench.report.answer import answer
-from bench.report.format import family_name, figure, plus_minus
-from bench.report.group import groups_of
-from bench.report.markers import SHAPES, marker, styles
-from bench.report.page import write_report
+from bench.judge import pareto
+from bench.show.report.answer import answer
+from bench.show.report.format import figure, plus_minus
+from bench.show.report.group import groups_of
+from bench.show.report.markers import SHAPES, marker, styles
+from bench.show.report.page import write_report
+from bench.store.naming import family_name
 
 
 def answer_of(cells):

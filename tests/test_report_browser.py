@@ -4,7 +4,7 @@ import cell_factory as factory
 import pytest
 from chromium import browser, drain, show, webdriver  # noqa: F401 (a fixture)
 
-from bench.report.page import write_report
+from bench.show.report.page import write_report
 
 Select = pytest.importorskip("selenium.webdriver.support.select").Select
 Keys = webdriver.Keys

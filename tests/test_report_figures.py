@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 from test_report import HOSTILE
 
-from bench import readme
 from bench.cli import main
-from bench.progress import counted
-from bench.report.axes import BARS, BARS_IN_SHORT, MEASURES
-from bench.report.figures import COLUMN, FULL, STAMPS, write_figures
-from bench.report.page import write_report
-from bench.report.plan_figure import ACROSS
-from bench.results import read_results
-from bench.site import write_site
+from bench.host.progress import counted
+from bench.show import readme
+from bench.show.report.axes import BARS, BARS_IN_SHORT, MEASURES
+from bench.show.report.figures import COLUMN, FULL, STAMPS, write_figures
+from bench.show.report.page import write_report
+from bench.show.report.plan_figure import ACROSS
+from bench.show.site import write_site
+from bench.store.results import read_results
 from models.errors import InputError
 
 
@@ -91,7 +91,7 @@ def test_hostile_names_are_drawn_as_they_are(tmp_path):
 
 
 def test_many_plans_go_on_several_pages_and_speed_alone_has_plans_only(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.figures.DOWN", 1)
+    monkeypatch.setattr("bench.show.report.figures.DOWN", 1)
     cells = [factory.cell("uvit-mnist", steps=10, cache="fora", interval=n) for n in range(2, ACROSS + 3)]
     for cell in cells:
         cell["quality"] = None
@@ -116,7 +116,7 @@ def test_the_site_links_the_plot_of_every_group_in_three_formats(tmp_path):
 
 def test_a_long_drawing_says_how_far_it_is_and_how_long_it_takes(capsys, monkeypatch):
     clock = iter(range(0, 1000, 61))
-    monkeypatch.setattr("bench.progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("bench.host.progress.time.monotonic", lambda: float(next(clock)))
     assert list(counted("abc", 3, "figures")) == ["a", "b", "c"]
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "figures 1/3, about 2 min 2 s left"

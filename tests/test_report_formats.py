@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cli import main
-from bench.ranking import ranked
-from bench.report.exports import FORMATS, exported
-from bench.report.group import groups_of
-from bench.report.markup import latex_table, latex_text, markdown_table, markdown_text
-from bench.report.page import write_report
-from bench.results import COLUMNS, CONTRACT_COLUMNS, read_results
+from bench.judge.ranking import ranked
 from bench.schema.cell import INCEPTION_SHA256
-from bench.site import write_site
+from bench.show.report.exports import FORMATS, exported
+from bench.show.report.group import groups_of
+from bench.show.report.markup import latex_table, latex_text, markdown_table, markdown_text
+from bench.show.report.page import write_report
+from bench.show.site import write_site
+from bench.show.table import COLUMNS, CONTRACT_COLUMNS
+from bench.store.results import read_results
 
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "small-full"
 TEX_COMMANDS = re.findall(

@@ -2,11 +2,12 @@
 
 import cell_factory as factory
 
-from bench.report.bias import too_few
-from bench.report.group import Group
-from bench.report.page import write_report
-from bench.report.quality import quality_columns
-from bench.results import frame, read_results
+from bench.show.report.bias import too_few
+from bench.show.report.group import Group
+from bench.show.report.page import write_report
+from bench.show.report.quality import quality_columns
+from bench.show.table import frame
+from bench.store.results import read_results
 
 
 def test_counts_are_part_of_the_names_of_metrics_that_depend_on_them():

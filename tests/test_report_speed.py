@@ -4,14 +4,15 @@ import cell_factory as factory
 import pytest
 from test_report import HOSTILE, Page
 
-from bench import latency, pareto, readme
-from bench.report.group import groups_of
-from bench.report.page import write_report
-from bench.report.speed import batch_table, conditions, speed_table
-from bench.report.tables import table_of
-from bench.report.timing_notes import warned, warning_sentence
-from bench.results import read_results
-from bench.site import write_site
+from bench.judge import latency, pareto
+from bench.show import readme
+from bench.show.report.group import groups_of
+from bench.show.report.page import write_report
+from bench.show.report.speed import batch_table, conditions, speed_table
+from bench.show.report.tables import table_of
+from bench.show.report.timing_notes import warned, warning_sentence
+from bench.show.site import write_site
+from bench.store.results import read_results
 
 
 def around(x):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from cell_factory import cell, not_ok, suite_of, write
 
-from bench import results
 from bench.schema.cell import read_cell
+from bench.show.table import CONTRACT_COLUMNS, frame, write_csv
+from bench.store import results
 from models.errors import InputError
 
 CONTRACT = [
@@ -21,13 +22,13 @@ CONTRACT = [
 
 
 def test_the_contracts_columns_come_first_in_its_order():
-    table = results.frame([cell()])
-    assert list(table.columns)[: len(CONTRACT)] == CONTRACT == list(results.CONTRACT_COLUMNS)
+    table = frame([cell()])
+    assert list(table.columns)[: len(CONTRACT)] == CONTRACT == list(CONTRACT_COLUMNS)
 
 
 def test_numbers_arrive_and_missing_ones_are_empty_never_zero(tmp_path):
     made = [cell(), cell(cache="l2c", l1=0.03), not_ok("oom", "killed", cache="fora", interval=7)]
-    results.write_csv(results.frame(made), tmp_path / "results.csv")
+    write_csv(frame(made), tmp_path / "results.csv")
     uncached, cached, broken = list(csv.DictReader((tmp_path / "results.csv").open()))
     assert uncached["cache"] == "none"
     assert uncached["speedup"] == uncached["psnr"] == uncached["training_s"] == ""
@@ -133,8 +134,8 @@ def test_a_directory_without_results_is_bad_input(tmp_path, place):
 
 def test_every_fixture_cell_round_trips_through_the_csv(tmp_path):
     made = suite_of("dit-mnist")
-    table = results.frame(made)
-    results.write_csv(table, tmp_path / "results.csv")
+    table = frame(made)
+    write_csv(table, tmp_path / "results.csv")
     again = pd.read_csv(tmp_path / "results.csv")
     assert len(again) == len(made)
     assert again["fd"].tolist() == pytest.approx(table["fd"].tolist(), nan_ok=True, rel=0, abs=0)
@@ -144,7 +145,7 @@ def test_every_fixture_cell_round_trips_through_the_csv(tmp_path):
 def test_text_that_a_spreadsheet_would_run_is_defused_and_negative_numbers_are_not(tmp_path, text):
     made = cell(cache="fora", interval=2) | {"method": text}
     made["quality"]["kid"] = -0.001
-    results.write_csv(results.frame([made]), tmp_path / "results.csv")
+    write_csv(frame([made]), tmp_path / "results.csv")
     row = next(csv.DictReader((tmp_path / "results.csv").open(newline="")))
     assert row["method"] == f"'{text.strip()}"
     assert float(row["kid"]) == -0.001

@@ -5,7 +5,7 @@ import torch
 
 import models
 from bench.cost.plan_cost import plan_macs
-from bench.timing.roofline import Rates, ideal_seconds, ideal_speedup, reuse_passes, runs, weight_values
+from bench.cost.roofline import Rates, ideal_seconds, ideal_speedup, reuse_passes, runs, weight_values
 from methods.plan import OFFSET, STATE, Plan, Span, uncached
 from models.dit import DiT
 from models.uvit import UViT

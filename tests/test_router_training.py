@@ -10,18 +10,18 @@ import methods
 import models
 from bench.cli import main
 from bench.sampling import make_plan
-from methods.routing import data
+from bench.train.blocks import evaluate
+from bench.train.distributed import World
+from bench.train.latents import Latents, in_memory
+from bench.train.loop import Trainer
+from bench.train.router import data
+from bench.train.router.interpolation import interpolate, record, straight_through
+from bench.train.router.objective import LIMIT, RouterLogits, RouterLoss, RouterRecipe
+from bench.train.router.pairs import pairs, reach, signal_and_noise
+from bench.train.router.training import train_router
 from methods.routing.file import read_router
-from methods.routing.interpolation import interpolate, record, straight_through
-from methods.routing.objective import LIMIT, RouterLogits, RouterLoss, RouterRecipe
-from methods.routing.pairs import pairs, reach, signal_and_noise
-from methods.routing.training import train_router
 from models import InputError
 from models.dit import DiT
-from models.training.blocks import evaluate
-from models.training.distributed import World
-from models.training.latents import Latents, in_memory
-from models.training.loop import Trainer
 from models.uvit import UViT
 
 SAMPLERS = [
@@ -233,7 +233,7 @@ def test_command(model: str, sampler: list[str], tmp_path: Path, capsys: pytest.
 def test_a_shipped_router_is_replaced_only_by_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bench.commands.train_router.ROUTERS", tmp_path / "package")
+    monkeypatch.setattr("bench.cli.commands.train_router.ROUTERS", tmp_path / "package")
     command = ["train-router", "dit-mnist", "--l1", "1e-3", *TINY]
     assert main(command) == 0
     (written,) = tmp_path.glob("package/dit-mnist/*.safetensors")

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from tiny_suite import ditbench, write_plugin, write_suite
 
 import models
-from bench.cells import Cell, Part, Settings
-from bench.protocol import Protocol
-from bench.weights import describe_weights, find_weights
+from bench.suite.cells import Cell, Part, Settings
+from bench.suite.protocol import Protocol
+from bench.suite.weights import describe_weights, find_weights
 from models.checkpoint import sha256
 from models.errors import InputError
 

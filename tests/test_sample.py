@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from tiny_suite import command, ditbench, environment
 
 from bench import cli
-from bench.images.digest import image_digests
-from bench.sample_suite import own_device, worker_share
+from bench.quality.images.digest import image_digests
+from bench.run.sample_run import own_device, worker_share
 from models.errors import InputError
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import methods
-from bench.plain import Guidance, StepNoise
 from bench.sampling import balanced_labels, sample, seeded_noise
+from bench.sampling.plain import Guidance, StepNoise
 from methods.plan import uncached
 from models.dit import DiT
 from models.errors import InputError

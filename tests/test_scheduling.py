@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from bench.progress import Progress, duration
-from bench.scheduler import crash
-from bench.timing.quiet_lock import QuietLock
+from bench.host.progress import Progress, duration
+from bench.measure.quiet_lock import QuietLock
+from bench.run.scheduler import crash
 
 
 class Terminal(io.StringIO):

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.images.digest import image_digests, set_sha256
-from bench.measuring.shards import TARGET, Shards, pieces, ranges
+from bench.measure.samples.shards import TARGET, Shards, pieces, ranges
+from bench.quality.images.digest import image_digests, set_sha256
 
 INDICES = range(8, 12)
 

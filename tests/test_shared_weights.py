@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.compiled.kernels import STORED_BYTES, Product, by_input
+from bench.sampling.compiled.kernels import STORED_BYTES, Product, by_input
 
 Layer = nn.Linear
 

@@ -11,8 +11,8 @@ import pytest
 
 from bench.cli import main
 from bench.schema.clipping import clipped
-from bench.site import write_site
-from bench.site.names import Names, plain
+from bench.show.site import write_site
+from bench.show.site.names import Names, plain
 from models.errors import InputError
 
 HOSTILE = "=1+1</script><script>alert(1)</script>'\"&\x07 ../../etc/passwd <img src=x onerror=alert(2)>"

@@ -4,7 +4,7 @@ import cell_factory as factory
 import pytest
 from chromium import axe, browser, drain, show  # noqa: F401 (fixtures)
 
-from bench.site import write_site
+from bench.show.site import write_site
 
 ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
 ENTER = "\ue007"  # as WebDriver names it

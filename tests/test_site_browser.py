@@ -4,7 +4,7 @@ import cell_factory as factory
 import pytest
 from chromium import browser, drain, opened, show  # noqa: F401 (a fixture)
 
-from bench.site import write_site
+from bench.show.site import write_site
 
 Select = pytest.importorskip("selenium.webdriver.support.select").Select
 ROWS = """[...document.querySelector("[data-results]").tBodies[0].rows].filter(r => !r.hidden && r.offsetHeight)

@@ -6,7 +6,7 @@ import cell_factory as factory
 import pytest
 from chromium import browser, opened  # noqa: F401 (a fixture)
 
-from bench.site import write_site
+from bench.show.site import write_site
 
 SETTINGS, SOME = 90, 30
 KEYS = "return [...document.querySelectorAll('[data-results] tbody tr')].map(r => Number(r.cells[3].dataset.key))"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import pareto
-from bench.report import heatmaps, tables
-from bench.site import parts, write_site
+from bench.judge import pareto
+from bench.show.report import heatmaps, tables
+from bench.show.site import parts, write_site
 
 
 def points_of(counts, rng):

@@ -4,9 +4,9 @@ import pytest
 
 import methods
 from bench.cost.plan_cost import plan_macs
-from bench.report.timing_notes import KINDS, OTHER, kind_of
-from bench.timing import speed
-from bench.timing.contenders import Contender
+from bench.measure.timing import speed
+from bench.measure.timing.contenders import Contender
+from bench.show.report.timing_notes import KINDS, OTHER, kind_of
 from methods.plan import uncached
 from models.dit import DiT
 

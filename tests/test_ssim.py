@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 
-from bench.quality import ssim as module
-from bench.quality.ssim import ssim
+from bench.quality.metrics import ssim as module
+from bench.quality.metrics.ssim import ssim
 from models.errors import InputError
 
 

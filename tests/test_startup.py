@@ -23,7 +23,7 @@ def test_help_loads_no_torch(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["bench.report.page", "bench.site.pages", "bench.comparison.compare", "bench.gate.text"]
+    "module", ["bench.show.report.page", "bench.show.site.pages", "bench.judge.compare", "bench.show.gate_text"]
 )
 def test_what_reads_results_loads_no_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"import {module}")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.timing.statistics import half_width, is_resolved, median_interval, ratio_interval
+from bench.statistics.medians import half_width, is_resolved, median_interval, ratio_interval
 
 positive = st.floats(1e-3, 1e6)
 

@@ -8,11 +8,11 @@ import resource
 
 import pytest
 
-from bench.cells import Cell, Part, Settings
-from bench.files import OutputError, write_bytes, write_json
-from bench.protocol import Protocol
-from bench.store import Store
-from bench.suite import Suite
+from bench.host.files import OutputError, write_bytes, write_json
+from bench.store.directory import Store
+from bench.suite.cells import Cell, Part, Settings
+from bench.suite.file import Suite
+from bench.suite.protocol import Protocol
 from models.errors import InputError
 
 CELL = Cell("dit-mnist", Part("ddim", {"steps": 5}), None, Protocol())

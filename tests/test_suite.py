@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import suite
-from bench.cells import Cell, Part, Settings
-from bench.compiled import Execution
-from bench.protocol import Protocol
-from bench.selection import select
+from bench.sampling.compiled import Execution
+from bench.suite import file as suite
+from bench.suite.cells import Cell, Part, Settings
+from bench.suite.protocol import Protocol
+from bench.suite.selection import select
 from models.errors import InputError
 
 HEAD = 'name = "t"\n'

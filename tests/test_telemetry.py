@@ -7,9 +7,9 @@ import time
 import pytest
 from fake_machine import MS, NVML_UUID, FakeMachine, FakeNvml
 
-from bench.timing import speed
-from bench.timing.rounds import Budget, measure_pair
-from bench.timing.telemetry import Gpu, Reading, Recorder, find, joules_per_call, recording, summarise
+from bench.measure.timing import speed
+from bench.measure.timing.rounds import Budget, measure_pair
+from bench.measure.timing.telemetry import Gpu, Reading, Recorder, find, joules_per_call, recording, summarise
 
 
 def reading(at_ns=0, sm_mhz=1980, reasons=0, power_w=700.0):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from fake_machine import MS, FakeMachine
 
-from bench.timing import rounds as timing_module
-from bench.timing.rounds import WARMUP_MOST, Budget, measure_pair
-from bench.timing.stopwatch import Lap
+from bench.measure.timing import rounds as timing_module
+from bench.measure.timing.rounds import WARMUP_MOST, Budget, measure_pair
+from bench.measure.timing.stopwatch import Lap
 
 FIVE = Budget(fewest=5, most=5, seconds=0)
 

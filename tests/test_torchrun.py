@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.cli import main
+from bench.train.run import save_weights
 from methods.routing.file import read_router
 from models.spec import build_random
-from models.training.run import save_weights
 
 PLUGIN = ["--plugin", tiny_training_models.__file__]
 REPOSITORY = Path(__file__).parent.parent

@@ -10,18 +10,17 @@ from torch import nn
 
 import models
 from bench.cli import main
-from bench.files import OutputError
-from models.checkpoint import sha256
+from bench.host.files import OutputError
+from bench.train.accuracy import label_accuracy
+from bench.train.denoiser import DenoisingLoss, variational_term
+from bench.train.latents import in_memory
+from bench.train.loop import Trainer
+from bench.train.recipe import Recipe
+from bench.train.run import save_weights, train
 from models.dit import DiT
 from models.errors import InputError
+from models.places import WEIGHTS, sha256
 from models.small import weights_file
-from models.spec import WEIGHTS
-from models.training.accuracy import label_accuracy
-from models.training.denoiser import DenoisingLoss, variational_term
-from models.training.latents import in_memory
-from models.training.loop import Trainer
-from models.training.recipe import Recipe
-from models.training.run import save_weights, train
 
 RECIPE = Recipe(steps=12, batch=4, learning_rate=1e-2, warmup=3)
 
@@ -156,12 +155,12 @@ def test_an_unknown_name_offers_the_nearest(tmp_path):
 
 def test_shipped_weights_are_replaced_only_by_force(tmp_path, monkeypatch, capsys):
     pytest.importorskip("mlxtend")
-    monkeypatch.setattr("models.training.run.WEIGHTS", tmp_path)
-    monkeypatch.setattr("models.training.card.write_card", lambda *_: None)
+    monkeypatch.setattr("bench.train.run.WEIGHTS", tmp_path)
+    monkeypatch.setattr("bench.train.card.write_card", lambda *_: None)
     command = ["train", "digit-autoencoder", "--steps", "1"]
     folder = tmp_path / "digit-autoencoder"
     with monkeypatch.context() as patch:
-        patch.setattr("models.training.run.save_weights", cut)
+        patch.setattr("bench.train.run.save_weights", cut)
         with pytest.raises(Stop):
             main(command)
     assert [p.name for p in folder.iterdir()] == ["checkpoint.pt"]

@@ -11,12 +11,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench.cli import main
+from bench.train.data import open_data
+from bench.train.distributed import World
+from bench.train.encoding import Encoding
+from bench.train.images import centre_crop, open_images
+from bench.train.latents import in_memory, open_latents
 from models.errors import InputError
-from models.training.data import open_data
-from models.training.distributed import World
-from models.training.encoding import Encoding
-from models.training.images import centre_crop, open_images
-from models.training.latents import in_memory, open_latents
 
 SPEC = tiny_training_models.tiny_dit
 PLUGIN = ["--plugin", tiny_training_models.__file__]

@@ -13,18 +13,18 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import methods
 import models
 from bench.cli import main
-from methods.routing.drawing import figure
-from methods.routing.objective import RouterLogits, RouterLoss, RouterRecipe
-from methods.routing.training import RouterTrainer
+from bench.train.blocks import Checkpointed
+from bench.train.denoiser import DenoisingLoss, discretised_likelihood, variational_term
+from bench.train.latents import in_memory
+from bench.train.loop import Trainer
+from bench.train.recipe import INFINITE, Recipe
+from bench.train.recipes import recipe_of
+from bench.train.router.drawing import figure
+from bench.train.router.objective import RouterLogits, RouterLoss, RouterRecipe
+from bench.train.router.training import RouterTrainer
 from models.dit import DiT
 from models.errors import InputError
 from models.noise_schedule import linear
-from models.training.blocks import Checkpointed
-from models.training.denoiser import DenoisingLoss, discretised_likelihood, variational_term
-from models.training.latents import in_memory
-from models.training.loop import Trainer
-from models.training.recipe import INFINITE, Recipe
-from models.training.recipes import recipe_of
 from models.uvit import UViT
 
 

@@ -7,9 +7,9 @@ import cell_factory as factory
 import pytest
 from chromium import browser, drain, opened, show  # noqa: F401 (a fixture)
 
-from bench import pareto
-from bench.quality.jackknife import paired_difference
-from bench.site import write_site
+from bench.judge import pareto
+from bench.show.site import write_site
+from bench.statistics.jackknife import paired_difference
 
 Select = pytest.importorskip("selenium.webdriver.support.select").Select
 HOSTILE = "DDIM-50 + <img src=x onerror=alert(1)></script><b>&\"'"

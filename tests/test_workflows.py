@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench import suite
+from bench.suite import file as suite
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from bench.files import write_bytes
+from bench.host.files import write_bytes
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

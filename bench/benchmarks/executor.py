@@ -11,7 +11,6 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,19 +21,20 @@ from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.interleaved import Times, interleave
 from bench.benchmarks.products import Products
 from bench.benchmarks.published_loop import PublishedLoop
-from bench.compiled import Execution, prepare
 from bench.cost.plan_cost import plan_macs
-from bench.environment import environment
-from bench.executor import Executor
-from bench.files import write_json
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.host.places import REPOSITORY
+from bench.measure.timing.stopwatch import quiet_interpreter
 from bench.sampling import balanced_labels, make_plan, seeded_noise
-from bench.timing.statistics import Interval, median_interval, ratio_interval
-from bench.timing.stopwatch import quiet_interpreter
+from bench.sampling.compiled import Execution, prepare
+from bench.sampling.executor import Executor
+from bench.statistics.medians import Interval, median_interval, ratio_interval
 from methods.plan import Plan, from_mask
 from models.dit import DiT
 
 SCALE, CHANNELS = 1.5, 3  # DiT's published guidance
-OUT = Path(__file__).parents[2] / "results" / "benchmarks" / "executor.json"
+OUT = REPOSITORY / "results" / "benchmarks" / "executor.json"
 
 
 @dataclass(frozen=True)

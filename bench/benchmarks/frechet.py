@@ -22,10 +22,10 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 
 from bench.benchmarks.interleaved import interleave, summary  # noqa: E402
-from bench.environment import environment, version  # noqa: E402
-from bench.files import write_json  # noqa: E402
-from bench.quality.frechet import Moments, Target, moments  # noqa: E402
-from bench.quality.jackknife import jackknife_groups  # noqa: E402
+from bench.host.environment import environment, version  # noqa: E402
+from bench.host.files import write_json  # noqa: E402
+from bench.quality.metrics.frechet import Moments, Target, moments  # noqa: E402
+from bench.statistics.jackknife import jackknife_groups  # noqa: E402
 
 DIMENSIONS, SAMPLES, ROUNDS = 2048, 8192, 5
 JACKKNIFE_SAMPLES = 50_000

@@ -19,20 +19,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.environment import environment
-from bench.files import write_json
-from bench.gate.duel import checkout
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.host.places import REPOSITORY
+from bench.judge.gate.duel import checkout
 
-ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "results" / "benchmarks" / "gate_power.json"
-BASELINE = ROOT / "results" / "regression"
+OUT = REPOSITORY / "results" / "benchmarks" / "gate_power.json"
+BASELINE = REPOSITORY / "results" / "regression"
 
 QUALITY = "one branch reused too long"
 # Appended to the file of that name in a checkout: (file, source).
 PLANTED: dict[str, tuple[str, str] | None] = {
     "unchanged": None,
     "15 % slower": (
-        "bench/compiled/__init__.py",
+        "bench/sampling/compiled/__init__.py",
         """
 
 import time

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.timing.statistics import median_interval, ratio_interval
+from bench.statistics.medians import median_interval, ratio_interval
 
 CLOCKS = {"wall": time.perf_counter_ns, "process": time.process_time_ns}
 Times = dict[str, dict[str, list[int]]]  # clock -> call -> ns, one a round

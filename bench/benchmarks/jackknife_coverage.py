@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from bench.environment import environment
-from bench.files import write_json
-from bench.quality.frechet import Moments, Target
-from bench.quality.frechet_uncertainty import SIZES, extrapolate
-from bench.quality.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference, quantile
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.quality.metrics.frechet import Moments, Target
+from bench.quality.metrics.frechet_uncertainty import SIZES, extrapolate
+from bench.statistics.jackknife import GROUPS, jackknife, jackknife_groups, paired_difference, quantile
 
 SETTINGS = ((16, 256), (16, 1024), (64, 512), (64, 2048), (128, 1024))  # dimensions, samples
 REPEATS = 300

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.benchmarks.jackknife_coverage import share
-from bench.environment import environment
-from bench.files import write_json
-from bench.timing.statistics import CONFIDENCE, median_interval
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.statistics.medians import CONFIDENCE, median_interval
 
 ROUNDS = (5, 6, 7, 8, 9, 10, 13, 15, 20, 30)
 REPEATS = 500

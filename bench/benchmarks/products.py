@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.compiled.kernels import AttentionLayer, MlpLayer, Product, Workspace, parts
-from bench.compiled.regional import weights
+from bench.sampling.compiled.kernels import AttentionLayer, MlpLayer, Product, Workspace, parts
+from bench.sampling.compiled.regional import weights
 from methods.plan import Plan
 from models.dit import DiT
 

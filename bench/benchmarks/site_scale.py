@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from bench.benchmarks.page_response import response
-from bench.environment import environment
-from bench.files import write_json
-from bench.ranking import ranked
-from bench.results import read_results
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.judge.ranking import ranked
 from bench.schema.cell import Cell
-from bench.site import write_site
+from bench.show.site import write_site
+from bench.store.results import read_results
 
 SOURCE = Path("results/small-full")
 OUT = Path("results/benchmarks/site_scale.json")

@@ -1,6 +1,6 @@
 """Peak memory of sampling against the number of samples: `python -m bench.benchmarks.stream_memory [OUT]`.
 
-The pipeline is the suite's own (bench/measuring/stream.py): a tiny denoiser samples latents, a synthetic decoder
+The pipeline is the suite's own (bench/measure/samples/stream.py): a tiny denoiser samples latents, a synthetic decoder
 makes colour images of 64x64 pixels of them, a tiny extractor makes features of these, and latents and features go to
 shards on disk. Each number of samples runs in a process of its own, which reports the kernel's high-water mark of its
 resident memory before the first sample (`before_mb`), after all shards are written (`stream_mb`) and after all
@@ -22,16 +22,16 @@ import torch
 from torch import Tensor, nn
 
 import models
-from bench.cells import Cell, Part, Settings
-from bench.environment import environment
-from bench.extractors import Extractor
-from bench.files import write_json
-from bench.measuring.instruments import Instruments
-from bench.measuring.latents import Latents
-from bench.measuring.stream import Stream
-from bench.protocol import Protocol
-from bench.timing.memory import MB, high_water_mark
-from bench.timing.quiet_lock import QuietLock
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.measure.memory import MB, high_water_mark
+from bench.measure.quiet_lock import QuietLock
+from bench.measure.samples.instruments import Instruments
+from bench.measure.samples.latents import Latents
+from bench.measure.samples.stream import Stream
+from bench.quality.extractors import Extractor
+from bench.suite.cells import Cell, Part, Settings
+from bench.suite.protocol import Protocol
 from models.autoencoders import Autoencoder
 from models.dit import DiT
 from models.spec import ModelSpec

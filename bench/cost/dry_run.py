@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any
 
 import models
-from bench.cells import Cell
+from bench.cost.device_rates import PUBLISHED_AT, DeviceRates
 from bench.cost.mac_conventions import CONVENTIONS, in_conventions
 from bench.cost.plan_cost import plan_macs
+from bench.cost.roofline import ideal_speedup
 from bench.cost.suite_cost import Cost, cost_of
 from bench.sampling import make_plan
-from bench.timing.device_rates import PUBLISHED_AT, DeviceRates
-from bench.timing.roofline import ideal_speedup
+from bench.suite.cells import Cell
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
 from models.errors import InputError

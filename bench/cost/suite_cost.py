@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import models
-from bench.cells import Cell
+from bench.suite.cells import Cell
 
 FLOAT32 = 4  # bytes: what latents and features are stored in
 INCEPTION = 2048 + 2023 + 1008  # pooled and spatial features and logits of one image

@@ -6,15 +6,15 @@ equal lengths of a plan's rows, 2^53) stays with `read_cell`: whatever it accept
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from bench.files import write_json
+from bench.host.files import write_json
+from bench.host.places import REPOSITORY
 from bench.schema.cell import FIELDS, MEASURED, NUMBERS, PLAN_MARKS, SCHEMA, STATUSES
 from bench.schema.timing import INTERVALS
 from bench.schema.timing import NUMBERS as TIMING_NUMBERS
 
-FILE = Path(__file__).parents[2] / "docs" / "schema" / f"cell-{SCHEMA}.json"
+FILE = REPOSITORY / "docs" / "schema" / f"cell-{SCHEMA}.json"
 _TYPES = {str: "string", int: "integer", float: "number", dict: "object", list: "array"}
 Schema = dict[str, Any]
 

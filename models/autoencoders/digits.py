@@ -10,7 +10,7 @@ from torch import Tensor
 from models.autoencoders.autoencoder import Autoencoder
 from models.checkpoint import load_into, sha256
 from models.digit_autoencoder import DigitAutoencoder, to_pixels, to_uint8
-from models.spec import WEIGHTS
+from models.places import WEIGHTS
 
 NAMES = ("digit-autoencoder",)
 

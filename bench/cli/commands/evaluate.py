@@ -1,0 +1,84 @@
+"""`ditbench evaluate`: the whole table of metrics for images of any origin; no model is needed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from models.errors import InputError
+
+HELP = "judge images: FID, sFID, IS, precision, recall, KID against a reference; PSNR and SSIM of pairs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("samples", metavar="SAMPLES", help="a folder of images, an npz (arr_0), or stored features")
+    parser.add_argument(
+        "reference",
+        nargs="?",
+        metavar="REFERENCE",
+        help="images as well, a reference's file, name or address (imagenet256, imagenet512, mnist-5000); "
+        "without one only the Inception score is computed",
+    )
+    parser.add_argument("--features", default="adm", metavar="NAME", help="adm (default), clean, efficientnet-lite0, …")
+    parser.add_argument("--weights", metavar="FILE", help="the extractor's weights (default: its own, downloaded once)")
+    parser.add_argument("--labels", metavar="FILE", help="classes asked for: text, npy or npz; gives the accuracy")
+    parser.add_argument("--paired", action="store_true", help="also PSNR and SSIM of images with equal names or places")
+    parser.add_argument("--lpips", metavar="FILE", help="with --paired also LPIPS: torchvision's weights of AlexNet")
+    parser.add_argument("--json", action="store_true", help="as one JSON object, keys as the results' columns")
+    extraction_arguments(parser)
+
+
+def extraction_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that extracts features."""
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images at a time (default: 64)")
+    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep features of earlier runs")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load an extractor from this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    from bench.quality import evaluation
+    from bench.quality.images.labels import read_labels
+    from bench.show.evaluation_table import table
+
+    prepare(args)
+    if args.features == "none" and not args.paired:
+        raise InputError("evaluate: --features none leaves nothing to compute without --paired")
+    if args.lpips and not args.paired:
+        raise InputError("evaluate: --lpips needs --paired")
+    if args.paired and args.reference is None:
+        raise InputError("evaluate: --paired needs a second set of images")
+    labels = None if args.labels is None else read_labels(args.labels)
+    found = pairs(args) if args.paired else {}
+    if args.features != "none":
+        asked = evaluation.Evaluation(args.features, args.weights, args.device, args.batch, not args.no_cache)
+        found = asked.against(args.samples, args.reference, labels) | found
+    print(json.dumps(found, indent=1, allow_nan=False) if args.json else table(found))
+    return 0
+
+
+def pairs(args: argparse.Namespace) -> dict[str, Any]:
+    """The paired metrics."""
+    from bench.quality import evaluation
+    from bench.quality.metrics.lpips_distance import Lpips
+
+    perceptual = Lpips(args.lpips, device=args.device) if args.lpips else None
+    return evaluation.compare_pairs(args.samples, args.reference, args.batch, perceptual)
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Check what every command that extracts features takes, and load its plugins. Raises InputError."""
+    from bench import plugins
+    from bench.cli.commands.run import check_device
+    from bench.quality import extractors
+    from models.errors import expect_one_of
+
+    for reason in plugins.load(plugins.files(args.plugin)).values():
+        print(f"ditbench: {reason}", file=sys.stderr)
+    if not 1 <= args.batch <= 100_000:
+        raise InputError(f"--batch must lie in [1, 100000], got {args.batch}")
+    check_device(args.device)
+    if args.features not in ("none", *extractors.names()):
+        expect_one_of("features", args.features, extractors.names())

@@ -1,0 +1,57 @@
+"""`ditbench gate`: whether a run may replace its baseline; exit code 0 if open, 1 if closed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from pathlib import Path
+
+from models.errors import InputError
+
+HELP = "check a run against a baseline: exit code 0 if nothing moved, 1 if something did or could not be told"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", metavar="BASE", help="the baseline: a directory of results")
+    parser.add_argument("new", metavar="NEW", help="the run that is judged")
+    parser.add_argument(
+        "--base-ref",
+        metavar="REF",
+        help="judge speed by running that commit's code against ours; 'baseline': BASE's own",
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one such comparison (default: 2)")
+    parser.add_argument("--allow-unresolved", action="store_true", help="open although something could not be told")
+    parser.add_argument("--update", action="store_true", help="make NEW the baseline instead: review BASE's diff")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="also write what is printed to this file")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--markdown", action="store_true", help="for a pull request's comment")
+
+
+def run(args: argparse.Namespace) -> int:
+    from bench.host.files import write_bytes
+    from bench.judge.gate import baseline
+    from bench.judge.gate.decision import gate
+    from bench.judge.gate.fight import duels
+    from bench.show import gate_text
+    from bench.store.results import read_results
+
+    if not 0 < args.seconds < float("inf"):
+        raise InputError(f"gate: --seconds must be positive, got {args.seconds}")
+    new = read_results(args.new)
+    if args.update:
+        changed = baseline.update(Path(args.base), new)
+        print("\n".join(changed) or "nothing changed")
+        return 0
+    base = read_results(args.base)
+    with contextlib.ExitStack() as stack:
+        findings = gate(base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref else None)
+    if args.json:
+        text = json.dumps(gate_text.as_json(findings, args.allow_unresolved), indent=1)
+    else:
+        text = (gate_text.as_markdown if args.markdown else gate_text.as_text)(findings, args.allow_unresolved)
+    print(text)
+    if args.out:
+        write_bytes(args.out, f"{text}\n".encode())
+    return 0 if gate_text.is_open(findings, args.allow_unresolved) else 1

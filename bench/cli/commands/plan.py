@@ -1,0 +1,120 @@
+"""`ditbench plan`: what a method computes and reuses, known before sampling starts."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import methods
+import models
+from bench import plugins
+from bench.cost.plan_cost import plan_macs
+from bench.host.files import write_bytes
+from bench.sampling import make_plan
+from bench.sampling.executor import Executor
+from bench.schema.plan_rows import LEGEND, rows
+from bench.show.plan_picture import draw
+from methods import schedule
+from methods.plan import Plan
+from models.errors import InputError
+from models.spec import build_empty
+
+HELP = "print or draw the plan of a method"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "method",
+        nargs="+",
+        metavar="METHOD",
+        help="a sampler or cache method, then key=value for its parameters; "
+        "for a cache method also sampler=NAME (default ddim), steps=N (default 50), sampler.KEY=VALUE",
+    )
+    parser.add_argument("--model", default="dit-mnist", help="a model's name (default: dit-mnist)")
+    parser.add_argument("--png", metavar="FILE", help="also draw it")
+    parser.add_argument("--smoothcache", metavar="FILE", help="also write it as a schedule in SmoothCache's layout")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    for reason in plugins.load(plugins.files(args.plugin)).values():
+        print(f"ditbench: {reason}", file=sys.stderr)
+    sampler, cache = parse(args.method)
+    spec = models.spec(args.model)
+    model = build_empty(spec)  # a plan depends on the structure alone
+    model.name = args.model
+    plan = plan_or_reason(model, sampler, cache)
+    with_sampler = f", {sampler.label}" if cache else ""
+    title = " ".join(args.method) + f"{with_sampler} on {args.model}"
+    print(title)
+    print(LEGEND)
+    evaluations = sampler.evaluations(model.noise_schedule)
+    for k, (evaluation, row) in enumerate(zip(evaluations, rows(plan), strict=True)):
+        print(f"{k:>4}  t={evaluation.timestep:<8.4g} {row}")
+    print_counts(model, sampler, plan, guided=spec.guidance_scale != 1)
+    if args.smoothcache:
+        write_bytes(Path(args.smoothcache), json.dumps(schedule.lists(plan)).encode())
+    if args.png:
+        draw(plan, title, args.png)
+    return 0
+
+
+def plan_or_reason(model: Any, sampler: Any, cache: Any) -> Plan:
+    """The plan. Raises InputError with one line, whatever a method's own code raises, which may be a plugin's."""
+    try:
+        return make_plan(model, sampler, cache)
+    except InputError:
+        raise
+    except Exception as error:
+        method = type(cache or sampler)
+        where = sys.modules[method.__module__].__file__
+        raise InputError(f"{where}: {method.__name__}.plan(): {type(error).__name__}: {error}") from error
+
+
+def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
+    """Branches, MACs and kept bytes, of one image."""
+    halves, whole = 2 if guided else 1, make_plan(model, sampler, None)
+    macs, baseline = halves * plan_macs(model, plan), halves * plan_macs(model, whole)
+    print(f"evaluations        {len(plan)}")
+    print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
+    print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
+    print(f"cache an image     {Executor(model, plan).cache_bytes(1, guided)} bytes")
+
+
+def parse(words: list[str]) -> tuple[Any, Any]:
+    """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
+    name, params = words[0], {}
+    for word in words[1:]:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"plan: expected key=value, got '{word}'")
+        params[key] = value
+    if methods.find(name).kind == "sampler":
+        return methods.build(name, **typed(name, params)), None
+    sampler = params.pop("sampler", "ddim")
+    rest = {k.removeprefix("sampler."): params.pop(k) for k in list(params) if k.startswith("sampler.")}
+    rest.setdefault("steps", params.pop("steps", "50"))
+    if methods.find(sampler).kind != "sampler":
+        raise InputError(
+            f"plan: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
+        )
+    return methods.build(sampler, **typed(sampler, rest)), methods.build(name, **typed(name, params))
+
+
+def typed(name: str, params: dict[str, str]) -> dict[str, Any]:
+    """Words as the values that the method declares; what does not fit stays a word and is refused by the method."""
+    declared = methods.find(name).parameters
+    return {key: word_value(word, declared[key].type if key in declared else str) for key, word in params.items()}
+
+
+def word_value(word: str, wanted: type) -> Any:
+    if wanted is str:
+        return word
+    try:
+        return ast.literal_eval(word.capitalize() if word in ("true", "false") else word)
+    except (ValueError, SyntaxError):
+        return word

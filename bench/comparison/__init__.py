@@ -1,1 +1,0 @@
-"""Two runs compared, and the hashes of the code that made them."""

@@ -1,0 +1,1 @@
+"""The machine: files, environment, progress."""

@@ -1,0 +1,1 @@
+"""What stored results say: fronts, rankings, verdicts, comparisons, and the gate."""

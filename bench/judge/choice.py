@@ -1,0 +1,52 @@
+"""Which setting to take: the best within a latency budget, and the fastest within a bound on quality."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.judge.pareto import Point, fd_difference, latency_difference
+from bench.statistics.interval import Interval
+
+
+def best_within(points: Sequence[Point], log_latency: float) -> tuple[Point, list[Point]] | None:
+    """The lowest fd among points no slower than `log_latency`, and those that cannot be told from it; None if none."""
+    fast = [p for p in points if p.log_latency <= log_latency]
+    if not fast:
+        return None
+    best = min(fast, key=lambda p: float(p.fd[0]))
+    ties = [p for p in fast if p is not best and fd_difference(p, [(1.0, best)]).sign <= 0]
+    return best, sorted(ties, key=lambda p: float(p.fd[0]))
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """The fastest setting within a bound on fd, and how sure that is."""
+
+    point: Point
+    margin: Interval  # of its fd above the reference's, paired
+    sure: Point | None  # the fastest whose whole interval is within the bound
+    ties: list[Point]  # may be within the bound, and not slower for certain; fastest first
+
+
+def fastest_within(points: Sequence[Point], reference: Point, allowance: float) -> Fastest | None:
+    """The fastest point whose fd is at most `allowance` above that of `reference`; None if none.
+
+    Decided by the paired difference to the reference, without bias (bench.judge.pareto.fd_difference). `allowance` is a
+    given number, in units of fd: its own error does not count.
+    """
+    ordered = sorted(points, key=lambda p: p.log_latency)
+    margins = {p.key: above(p, reference) for p in ordered}
+    within = [p for p in ordered if margins[p.key].value <= allowance]
+    if not within:
+        return None
+    best = within[0]
+    sure = next((p for p in ordered if margins[p.key].high <= allowance), None)
+    possible = [p for p in ordered if p is not best and margins[p.key].low <= allowance]
+    ties = [p for p in possible if latency_difference(p, best).sign <= 0]
+    return Fastest(best, margins[best.key], sure, ties)
+
+
+def above(point: Point, reference: Point) -> Interval:
+    """fd of `point` minus that of `reference`, with its 95 % interval; the reference is not above itself."""
+    if point.key == reference.key:
+        return Interval(0.0, 0.0, 0.0)
+    return fd_difference(point, [(1.0, reference)])

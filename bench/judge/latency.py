@@ -1,0 +1,111 @@
+"""Latencies that can be compared between cells: ratios taken within rounds, chained to the suite's reference.
+
+A machine's pace changes from cell to cell by more than many differences that matter. Ratios within rounds do not feel
+it, and they form a chain: a cached cell was timed beside the same sampler uncached, and that one, in a cell of its own,
+beside the suite's reference. So log L = log L_reference + log(uncached / reference) + log(cell / uncached), where
+L_reference, the median over all its cells, is common to all and no error of any difference between them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.schema.cell import Cell, look_up
+from bench.statistics.interval import Z95, log_error
+
+REFERENCE = ("the suite's reference",)
+Sampler = tuple[Any, ...]  # a sampler with all of its parameters and its steps
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one batch: the logarithm of its milliseconds, and its standard error in a comparison with another cell."""
+
+    log: float
+    error: float
+    paired: bool  # chained to the reference; else a cell's own median, and its error includes the drift
+
+    def interval(self) -> tuple[float, float, float]:
+        """Low end, value and high end in ms."""
+        half = Z95 * self.error
+        return math.exp(self.log - half), math.exp(self.log), math.exp(self.log + half)
+
+
+def latencies(cells: Sequence[Cell]) -> list[Latency]:
+    """One for each of the cells, which are all timed and of one pool (bench.judge.pareto.pools)."""
+    spread, roots = drift(cells), _roots(cells)
+    return [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
+
+
+def _roots(cells: Sequence[Cell]) -> dict[Sampler, Latency]:
+    """The uncached samplers' latencies on the chain. Empty where it has no beginning, or more than one."""
+    uncached = [cell for cell in cells if cell.get("cache") is None]
+    references = [cell for cell in uncached if look_up(cell, "timing.reference_ms") is None]
+    keys = {REFERENCE, *map(sampler, references)}
+    seen = [math.log(cell["timing"]["latency_ms"]["median"]) for cell in references]
+    seen += [log for key, log in _observed(cells) if key in keys]
+    if len(references) > 1 or not seen:
+        return {}
+    level = float(np.median(seen))
+    roots = {sampler(cell): Latency(level, 0.0, True) for cell in references}
+    for cell in uncached:
+        if (ratio := look_up(cell, "timing.speedup_reference")) is not None:
+            roots[sampler(cell)] = Latency(level - math.log(ratio["median"]), ratio_error(cell, ratio), True)
+    return roots
+
+
+def _chained(cell: Cell, roots: dict[Sampler, Latency]) -> Latency | None:
+    root, ratio = roots.get(sampler(cell)), look_up(cell, "timing.speedup")
+    if root is None or cell.get("cache") is None:
+        return root
+    if ratio is None:
+        return None
+    return Latency(root.log - math.log(ratio["median"]), math.hypot(root.error, ratio_error(cell, ratio)), True)
+
+
+def _alone(cell: Cell, spread: float) -> Latency:
+    latency = cell["timing"]["latency_ms"]
+    return Latency(math.log(latency["median"]), math.hypot(log_error(latency), spread), False)
+
+
+def ratio_error(cell: Cell, ratio: dict[str, float]) -> float:
+    """Standard error of a ratio's logarithm; no ratio is known better than the cell's own A/A ratio."""
+    return max(log_error(ratio), log_error(look_up(cell, "timing.resolution") or ratio))
+
+
+def sampler(cell: Cell) -> Sampler:
+    """The sampler with all of its parameters."""
+    return (*sampler_family(cell), look_up(cell, "sampler.steps"))
+
+
+def sampler_family(cell: Cell) -> Sampler:
+    """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
+    params = look_up(cell, "sampler.params") or {}
+    return (cell["sampler"]["name"], *sorted((k, str(v)) for k, v in params.items() if k != "steps"))
+
+
+def drift(cells: Iterable[Cell]) -> float:
+    """Standard deviation of log latency between cells that timed the same sampler; 0 if none did twice.
+
+    That is the baseline of cached cells, and the suite's reference in uncached ones.
+    """
+    groups: dict[Sampler, list[float]] = defaultdict(list)
+    for key, log in _observed(cells):
+        groups[key].append(log)
+    squares = sum(float(np.var(g)) * len(g) for g in groups.values())
+    freedom = sum(len(g) - 1 for g in groups.values())
+    return math.sqrt(squares / freedom) if freedom else 0.0
+
+
+def _observed(cells: Iterable[Cell]) -> Iterable[tuple[Sampler, float]]:
+    """What was timed beside the cells' methods, and the logarithm of its milliseconds."""
+    for cell in cells:
+        for what, key in (("baseline", sampler(cell)), ("reference", REFERENCE)):
+            if milliseconds := look_up(cell, f"timing.{what}_ms.median"):
+                yield key, math.log(milliseconds)

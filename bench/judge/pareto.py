@@ -1,0 +1,203 @@
+"""Which methods are worth using: front, dominated, undecided within the uncertainty of the measurements, or unmatched.
+
+Quality is a Fréchet distance (lower is better). All methods share seeds and labels, so two cells are compared by the
+differences of their leave-one-group-out values (paired delete-group jackknife, Shao & Tu 1995, Sec. 2.3), in which
+what the samples have in common cancels. Latency is compared on the log scale, paired as well (bench/judge/latency.py).
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.judge.latency import Latency, latencies, sampler_family
+from bench.schema.cell import Cell, look_up
+from bench.statistics.interval import Z95, Interval
+from bench.statistics.jackknife import paired_difference
+from bench.statistics.jackknife import quantile as student
+
+VERDICTS = ("front", "unmatched", "undecided", "dominated", "alone")  # the best news first
+PAIRED = ("latency_paired_low", "latency_paired_ms", "latency_paired_high")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell where it stands on the plot. `fd` [1 + G]: the estimate, then the G leave-one-group-out values."""
+
+    key: tuple[str, str]
+    family: tuple[Any, ...]  # the sampler with its parameters, without the number of steps
+    cached: bool
+    log_latency: float
+    log_latency_se: float
+    fd: np.ndarray
+    fd_se: float
+
+
+def analyse(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+    """For every cell with a place on the plot: `pareto`, `fd_gap`, `fd_gap_low`, `fd_gap_high`, `vs_fewer_steps`.
+
+    Also `by`, the cells (by slug) that dominate it; and `latency_paired_ms`, `_low` and `_high` for every cell whose
+    latency is chained to the reference. Only cells of one pool (same model, protocol, features, reference, samples,
+    seeds, batch, device, dtype) are compared with each other.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for members in pools(cells).values():
+        for cell, latency in zip(timed := _timed(members), latencies(timed), strict=True):
+            if latency.paired:
+                found[cell["model"], cell["slug"]] |= dict(zip(PAIRED, latency.interval(), strict=True))
+        points = place(members)
+        for point in points:
+            gap = gap_to_curve(point, points) if point.cached else None
+            verdict, by = verdict_of(point, points, gap)
+            found[point.key] |= {"pareto": verdict, "by": by} | _gap_columns(gap)
+    return dict(found)
+
+
+def _gap_columns(gap: Interval | None) -> dict[str, Any]:
+    if gap is None:
+        return {}
+    words = {1: "worse", -1: "better", 0: "undecided"}
+    return {"fd_gap": gap.value, "fd_gap_low": gap.low, "fd_gap_high": gap.high, "vs_fewer_steps": words[gap.sign]}
+
+
+_POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "quality.reference",
+         "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
+         "settings.guidance_channels", "settings.device", "settings.dtype", "settings.batch",
+         "settings.threads", "environment.cpu", "environment.gpu", "environment.torch",
+         "environment.allocator", "settings.weights_sha256")  # fmt: skip
+
+
+def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+    """Cells measured alike, so that their numbers may stand in one column. Cells that are not ok are in none."""
+    alike: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell["status"] == "ok":
+            alike[tuple(str(look_up(cell, name)) for name in _POOL)].append(cell)
+    return dict(alike)
+
+
+def place(cells: Sequence[Cell]) -> list[Point]:
+    """The points of one pool: cells that have both a Fréchet distance and a latency."""
+    timed = _timed(cells)
+    found = zip(timed, latencies(timed), strict=True)
+    return [_point(cell, latency) for cell, latency in found if look_up(cell, "quality.fd") is not None]
+
+
+def _timed(cells: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in cells if look_up(cell, "timing.latency_ms")]
+
+
+def _point(cell: Cell, latency: Latency) -> Point:
+    quality = cell["quality"]
+    replicates = quality.get("fd_jackknife") or []
+    return Point(
+        key=(cell["model"], cell["slug"]),
+        family=sampler_family(cell),
+        cached=cell.get("cache") is not None,
+        log_latency=latency.log,
+        log_latency_se=latency.error,
+        fd=np.array([quality["fd"], *replicates], dtype=float),
+        fd_se=float(quality.get("fd_se") or 0.0),
+    )
+
+
+def fewer_steps(points: Iterable[Point], family: tuple[Any, ...]) -> list[Point]:
+    """The uncached points of one sampler, fastest first: its fewer-steps curve."""
+    return sorted((p for p in points if not p.cached and p.family == family), key=lambda p: p.log_latency)
+
+
+def fd_difference(a: Point, terms: Sequence[tuple[float, Point]], extra: float = 0.0) -> Interval:
+    """fd of `a` minus the weighted sum of the others' fd, with its 95 % interval.
+
+    With G replicates each: the bias-corrected difference, the paired jackknife error and Student's t with G - 1 degrees
+    of freedom; plain differences miss the truth where one is much farther off than the other (docs/uncertainty.md).
+    Without replicates that pair, the standard errors are added as if independent. `extra` is a further
+    standard error, in units of fd.
+    """
+    value = float(a.fd[0]) - sum(w * float(p.fd[0]) for w, p in terms)
+    groups = len(a.fd) - 1
+    if groups > 1 and all(len(p.fd) == len(a.fd) for _, p in terms):
+        others = np.sum([w * p.fd for w, p in terms], axis=0)
+        difference = paired_difference(a.fd[1:], others[1:], (float(a.fd[0]), float(others[0])))
+        value, se, quantile = difference.corrected, difference.standard_error, student(groups)
+    else:
+        if not a.fd_se or not all(p.fd_se for _, p in terms):
+            return Interval(value, -math.inf, math.inf)  # nothing is known about the error: nothing is decided
+        se = math.hypot(a.fd_se, *(w * p.fd_se for w, p in terms))
+        quantile = Z95
+    half = quantile * math.hypot(se, extra)
+    return Interval(value, value - half, value + half)
+
+
+def gap_to_curve(point: Point, points: Sequence[Point]) -> Interval | None:
+    """fd of a cached `point` minus that of fewer steps of the same sampler at equal measured latency; None off its end.
+
+    The curve is linear in log latency between uncached cells. Slower than its slowest cell, that cell is what one
+    would use instead; faster than its fastest cell there is nothing to compare with. Errors of all three latencies
+    enter through the slope.
+    """
+    curve = fewer_steps(points, point.family)
+    if not curve or point.log_latency < curve[0].log_latency:
+        return None
+    if point.log_latency >= curve[-1].log_latency:
+        return fd_difference(point, [(1.0, curve[-1])])
+    right = next(i for i, knot in enumerate(curve) if knot.log_latency > point.log_latency)
+    a, b = curve[right - 1], curve[right]
+    width = b.log_latency - a.log_latency
+    w = (point.log_latency - a.log_latency) / width
+    slope = (float(b.fd[0]) - float(a.fd[0])) / width
+    shift = math.hypot(point.log_latency_se, (1 - w) * a.log_latency_se, w * b.log_latency_se)
+    return fd_difference(point, [(1 - w, a), (w, b)], extra=abs(slope) * shift)
+
+
+def latency_difference(a: Point, b: Point) -> Interval:
+    """log latency of `a` minus that of `b`, with its 95 % interval."""
+    value = a.log_latency - b.log_latency
+    half = Z95 * math.hypot(a.log_latency_se, b.log_latency_se)
+    return Interval(value, value - half, value + half)
+
+
+def distance_signs(point: Point, others: Sequence[Point]) -> list[int]:
+    """The sign of `fd_difference` from `point` to each of the others: those whose replicates pair with its at once."""
+    groups = len(point.fd) - 1
+    paired = [p for p in others if groups > 1 and len(p.fd) == len(point.fd)]
+    known: dict[tuple[str, str], int] = {}
+    if paired:
+        gaps = point.fd - np.stack([p.fd for p in paired])  # [others, 1 + G]
+        means = gaps[:, 1:].mean(axis=1)
+        corrected = groups * gaps[:, 0] - (groups - 1) * means
+        variance = (groups - 1) / groups * ((gaps[:, 1:] - means[:, None]) ** 2).sum(axis=1)
+        clear = np.abs(corrected) > student(groups) * np.sqrt(variance)
+        known = {p.key: int(sign) for p, sign in zip(paired, np.sign(corrected) * clear, strict=True)}
+    return [known[p.key] if p.key in known else fd_difference(point, [(1.0, p)]).sign for p in others]
+
+
+def latency_signs(point: Point, others: Sequence[Point]) -> list[int]:
+    """The sign of `latency_difference` from `point` to each of the others."""
+    gaps = point.log_latency - np.array([p.log_latency for p in others])
+    clear = np.abs(gaps) > Z95 * np.hypot(point.log_latency_se, [p.log_latency_se for p in others])
+    return [int(sign) for sign in np.sign(gaps) * clear]
+
+
+def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> tuple[str, list[str]]:
+    """(one of VERDICTS, slugs of the cells that certainly dominate it).
+
+    Alone: there is no other cell to compare with. Dominated: some cell is better and faster with both intervals clear
+    of 0, or fewer steps of the same sampler are better at equal latency. Unmatched: cached, and no uncached cell was
+    measured as fast, so that nothing says what fewer steps would do there. Front: every other cell, and that curve, is
+    worse or slower with an interval clear of 0.
+    """
+    others = [p for p in points if p.key != point.key]
+    if not others:
+        return "alone", []
+    signs = list(zip(others, distance_signs(point, others), latency_signs(point, others), strict=True))
+    by = [p.key[1] for p, worse, slower in signs if worse > 0 and slower > 0]
+    if by or (gap is not None and gap.sign > 0):
+        return "dominated", by
+    if point.cached and not any(p.log_latency <= point.log_latency for p in others if not p.cached):
+        return "unmatched", by
+    clear = all(worse < 0 or slower < 0 for _, worse, slower in signs)
+    return ("front" if clear and (gap is None or gap.sign < 0) else "undecided"), by

@@ -1,0 +1,121 @@
+"""Whether a cell's numbers follow from what it stores raw: intervals from rounds, errors from replicates, MACs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from bench.schema.cell import Cell, look_up
+from bench.schema.timing import is_number
+from bench.statistics.jackknife import jackknife, jackknife_groups
+from bench.statistics.medians import median_interval, ratio_interval
+
+MOST_ROUNDS, MOST_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
+TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
+_RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
+_TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
+DISTANCES = ("fd", "sfd", "is", "kid", "accuracy")
+
+
+def number_problems(cell: Cell) -> Iterator[str]:
+    """One line for each number of an ok cell that its own raw data contradict."""
+    yield from work_problems(cell)
+    yield from plan_problems(cell)
+    if cell.get("timing"):
+        yield from timing_problems(cell["timing"], cell.get("cache") is not None)
+    if cell.get("quality"):
+        yield from quality_problems(cell["quality"])
+
+
+def work_problems(cell: Cell) -> Iterator[str]:
+    macs, baseline, ratio = (look_up(cell, f"work.{name}") for name in ("macs", "macs_baseline", "macs_ratio"))
+    if macs and baseline:
+        yield from differs("work.macs_ratio", ratio, macs / baseline)
+    if cell.get("cache") is not None and ratio:
+        yield from differs("timing.speedup_ideal", look_up(cell, "timing.speedup_ideal"), 1 / ratio)
+
+
+def plan_problems(cell: Cell) -> Iterator[str]:
+    plan: dict[str, Any] = cell.get("plan") or {}
+    rows = plan.get("rows") or []
+    if not rows:
+        yield "plan.rows: none, so nothing can be checked"
+        return
+    if len(rows) != plan.get("nfe") or len(rows[0]) != plan.get("branches"):
+        stated = f"nfe {plan.get('nfe')} and {plan.get('branches')} branches"
+        yield f"plan.rows is {len(rows)} × {len(rows[0])}, but the plan has {stated}"
+    if rows[0]:
+        made = sum(row.count("#") for row in rows) / (len(rows) * len(rows[0]))
+        yield from differs("plan.branches_computed", plan.get("branches_computed"), made)
+
+
+def timing_problems(timing: dict[str, Any], cached: bool) -> Iterator[str]:
+    """Against the raw rounds. The bootstrap is seeded, so its ends must come out the same."""
+    rounds = timing.get("rounds") or []
+    if len(rounds) > MOST_ROUNDS:
+        yield f"timing.rounds are {len(rounds):,}, expected at most {MOST_ROUNDS:,}"
+        return
+    wall: dict[str, list[float]] = {}
+    for name in ("method", "baseline", "baseline_again", "reference"):
+        values = [r[name] for r in rounds if isinstance(r, dict) and is_number(r.get(name)) and r[name] > 0]
+        if rounds and len(values) == len(rounds):
+            wall[name] = values
+    needed = ("method", "baseline_again", "baseline") if cached else ("method", "baseline_again")
+    if missing := [name for name in needed if name not in wall]:
+        yield f"timing.rounds lack positive times of {', '.join(missing)}: no interval can be checked"
+        return
+    made = {name: median_interval([ns / 1e6 for ns in wall[who]]) for name, who in _TIMES.items() if who in wall}
+    made |= {n: ratio_interval(wall[a], wall[b]) for n, (a, b) in _RATIOS.items() if a in wall}
+    made["resolution"] = ratio_interval(wall["baseline_again"], wall.get("baseline", wall["method"]))
+    for name in (*_TIMES, *_RATIOS, "resolution"):
+        yield from interval_differs(f"timing.{name}", timing.get(name), made.get(name))
+    if timing.get("throughput") and timing.get("batch"):
+        yield from differs(
+            "timing.throughput", timing["throughput"], 1e3 * timing["batch"] / made["latency_ms"]["median"]
+        )
+
+
+def quality_problems(quality: dict[str, Any]) -> Iterator[str]:
+    samples = quality.get("samples")
+    if not samples or not 1 <= samples <= MOST_SAMPLES:
+        yield f"quality.samples must lie in 1..{MOST_SAMPLES:,}, found {samples}"
+        return
+    if (quality.get("identical") or 0) > samples:
+        yield f"quality.identical is {quality['identical']} of {samples} samples"
+    for name in DISTANCES:
+        replicates, value = quality.get(f"{name}_jackknife"), quality.get(name)
+        if value is not None and name == "fd" and not replicates:
+            yield "quality.fd_jackknife: no replicates, so its error cannot be checked"
+        if value is not None and replicates:
+            yield from replicate_problems(name, quality, replicates, samples)
+
+
+def replicate_problems(name: str, quality: dict[str, Any], replicates: Any, samples: int) -> Iterator[str]:
+    """The jackknife error and the bias-corrected value from the values without each group."""
+    if not isinstance(replicates, list) or not all(map(is_number, replicates)):
+        yield f"quality.{name}_jackknife must be a list of numbers"
+        return
+    if len(replicates) != quality.get("jackknife_groups") or not 2 <= len(replicates) <= samples:
+        yield f"quality.{name}_jackknife has {len(replicates)} values for {quality.get('jackknife_groups')} groups"
+        return
+    made = jackknife(quality[name], replicates, jackknife_groups(samples, count=len(replicates)))
+    yield from differs(f"quality.{name}_se", quality.get(f"{name}_se"), made.standard_error, quality[name])
+    if f"{name}_corrected" in quality:
+        yield from differs(f"quality.{name}_corrected", quality[f"{name}_corrected"], made.corrected, quality[name])
+
+
+def interval_differs(what: str, stated: dict[str, float] | None, made: dict[str, float] | None) -> Iterator[str]:
+    if made is None or stated is None:
+        if (made is None) != (stated is None):
+            yield f"{what} is {'there' if made is None else 'missing'}, but its rounds say otherwise"
+        return
+    for end in ("median", "low", "high"):
+        yield from differs(f"{what}.{end}", stated[end], made[end])
+
+
+def differs(what: str, stated: Any, made: float, scale: float = 0.0) -> Iterator[str]:
+    """A line unless `stated` is `made` within the tolerance, relative to the larger of it and `scale`."""
+    slack = TOLERANCE * max(abs(made), abs(scale))
+    if not is_number(stated) or not math.isclose(stated, made, rel_tol=0, abs_tol=slack):
+        yield f"{what} is {stated}, but its raw data give {made:.9g}"

@@ -1,0 +1,1 @@
+"""A cell's samples: made, stored in shards, decoded and judged."""

@@ -1,0 +1,44 @@
+"""A cell's samples in its process: what they are made by, looked at with and compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.measure.quiet_lock import QuietLock
+from bench.measure.samples.instruments import instruments
+from bench.measure.samples.latents import Latents
+from bench.measure.samples.stream import Stream
+from bench.store.directory import Store
+from bench.suite.cells import Cell
+from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from bench.measure.task import Reporter, Task
+
+
+def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter, share: float = 1.0) -> Stream:
+    """The cell's samples, beside those of the same sampler uncached and of the suite's reference.
+
+    `share` is the share of the process's whole time that sampling takes, for the progress bar.
+    """
+    cell, store = task.cell, Store(task.directory)
+    total = cell.protocol.samples
+
+    def advance(other: Cell, done: int) -> None:
+        what = "sampling" if other.slug == cell.slug else f"sampling {other.slug} to compare with"
+        reporter.phase(f"{what} {done}/{total}", share * done / total)
+
+    def latents(other: Cell) -> Latents:
+        return Latents(model, other, task.settings, store.samples_folder(other), lock, advance)
+
+    others = {"": latents(cell.baseline)} if cell.cache else {}
+    if task.reference is not None and task.reference.slug != cell.slug:
+        others["_reference"] = latents(task.reference)
+    return Stream(
+        latents(cell),
+        others,
+        instruments(cell, task.settings),
+        store.samples_folder(cell),
+        store.images_folder(cell),
+        lock,
+    )

@@ -1,0 +1,75 @@
+"""The latents of a cell, shard by shard: stored, or sampled and stored. The same seeds and labels for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import models
+from bench.host.environment import commit
+from bench.measure.quiet_lock import QuietLock
+from bench.measure.samples.shards import Shards, pieces
+from bench.sampling import balanced_labels, make_plan, seeded_noise
+from bench.sampling.compiled import Run, prepare
+from bench.suite.cells import Cell, Settings
+from models.denoiser import Denoiser
+
+Advance = Callable[[Cell, int], None]  # called with the cell and its samples done, after every batch
+
+
+class Latents:
+    """Final latents of one cell. Nothing is prepared before something has to be sampled."""
+
+    def __init__(
+        self, model: Denoiser, cell: Cell, settings: Settings, folder: Path, lock: QuietLock, advance: Advance
+    ) -> None:
+        self.model, self.cell, self.settings = model, cell, settings
+        self.key = cell.samples_key(settings)
+        self.shards = Shards(folder / "latents", self.key)
+        self.lock, self.advance = lock, advance
+        self._trajectory: Run | None = None
+
+    def read(self, indices: range) -> Tensor:
+        """Latents float32 [len(indices),C,H,W] of a shard's range, on the CPU.
+
+        Raises OutputError, and ValueError where a trajectory ends in values that are not finite.
+        """
+        stored = self.shards.read(indices)
+        if stored is not None:
+            return stored["latents"]
+        batches = []
+        for batch in pieces(indices, self.cell.protocol.sampling_batch):
+            with self.lock.sampling():
+                batches.append(self.sample(batch))
+            self.advance(self.cell, batch.stop)
+        latents = torch.cat(batches)
+        self.shards.write(indices, {"latents": latents}, commit())
+        return latents
+
+    def sample(self, indices: range) -> Tensor:
+        """One batch: noise of each sample's own seed to final latents."""
+        spec, rules, settings = models.spec(self.cell.model), self.cell.protocol, self.settings
+        self._trajectory = self._trajectory or self._prepare()
+        noise = seeded_noise(indices, self.model.latent_shape, rules.seed)
+        noise = noise.to(device=settings.device, dtype=getattr(torch, settings.dtype))
+        labels = balanced_labels(indices, spec.num_classes).to(settings.device)
+        latents = self._trajectory(noise, labels).float().cpu()
+        if not torch.isfinite(latents).all():
+            raise ValueError("the samples are not finite")
+        return latents
+
+    def _prepare(self) -> Run:
+        cell, spec = self.cell, models.spec(self.cell.model)
+        sampler = cell.sampler.method
+        return prepare(
+            self.model,
+            sampler,
+            make_plan(self.model, sampler, None if cell.cache is None else cell.cache.method),
+            batch=min(cell.protocol.sampling_batch, cell.protocol.samples),
+            guidance_scale=spec.guidance_scale,
+            guidance_channels=spec.guidance_channels,
+            options=self.settings.execution,
+        )

@@ -1,0 +1,142 @@
+"""Evaluation of samples from outside: images or stored features against a reference, without any model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from bench.quality import distribution as quality
+from bench.quality import extractors
+from bench.quality.extractors import Extractor
+from bench.quality.features import reference, references
+from bench.quality.features.extraction import BATCH, features_of, with_progress
+from bench.quality.features.feature_set import FeatureSet
+from bench.quality.features.reference import Reference
+from bench.quality.images.folder import ImageFolder
+from bench.quality.images.source import ImageSource, open_images
+from bench.quality.metrics import paired
+from bench.quality.metrics.inception_score import inception_score_with_error
+from bench.statistics.jackknife import jackknife_groups
+from models.errors import InputError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`features` names the extractor of images, `weights` its file; features are `kept` between runs."""
+
+    features: str = "adm"
+    weights: str | None = None
+    device: str = "cpu"
+    batch: int = BATCH
+    kept: bool = True
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        return extractors.build(self.features, weights=self.weights, device=self.device)
+
+    def against(self, samples: str, reference: str | None, labels: np.ndarray | None = None) -> dict[str, Any]:
+        """All distribution metrics, with what they were computed from; without a reference the Inception score.
+
+        Whatever can be refused is refused before weights are loaded and hours are spent on features.
+        """
+        given: FeatureSet | ImageSource
+        given = FeatureSet.load(samples) if Path(samples).suffix == ".safetensors" else self._images(samples)
+        stored = given if isinstance(given, FeatureSet) else None
+        target = None if reference is None else self.reference(reference, stored)
+        found = given if isinstance(given, FeatureSet) else self._features(given)
+        name, is_fid = extractors.describe(found.fingerprint)
+        origin = {"source": samples, "features": name, "is_fid": is_fid}
+        if target is None:
+            return origin | {"reference": None} | self._alone(found)
+        recognises = self._class_of(found).recognises_labels
+        metrics = quality.evaluate(found, target, labels, recognises_labels=recognises)
+        return origin | {"reference": target.name} | metrics
+
+    def reference(self, source: str, stored: FeatureSet | None) -> Reference:
+        """The reference, whose features are the samples'. `stored` are the samples' features where they are known."""
+        if holds_images(source):
+            images = self._images(source)
+            quality.require_comparable(self._fingerprint(stored), self.extractor.fingerprint)
+            return reference.from_features(self._features(images), source)
+        kind = stored.fingerprint.partition(":")[0] if stored else self.features
+        found = references.load(source, features=kind)
+        quality.require_comparable(self._fingerprint(stored), found.fingerprint)
+        if found.features is None and stored is None:  # an ADM file's own images
+            return references.load(source, features=kind, extractor=self.extractor)
+        return found
+
+    def _fingerprint(self, stored: FeatureSet | None) -> str:
+        return stored.fingerprint if stored else self.extractor.fingerprint
+
+    def _features(self, images: ImageSource) -> FeatureSet:
+        return features_of(images, self.extractor, self.batch, self.kept)
+
+    def _images(self, source: str) -> ImageSource:
+        return open_images(source, extractors.find(self.features).channels)
+
+    def _class_of(self, found: FeatureSet) -> type[Extractor]:
+        name = found.fingerprint.partition(":")[0]
+        return extractors.find(name) if name in extractors.names() else Extractor
+
+    def _alone(self, found: FeatureSet) -> dict[str, Any]:
+        """What can be said without a reference."""
+        about = {"samples": len(found), "fingerprint": found.fingerprint, "images_sha256": found.images_sha256}
+        if found.logits is None:
+            raise InputError(f"'{found.fingerprint}' has no logits: without a REFERENCE there is nothing to compute")
+        return about | inception_score_with_error(found.logits, jackknife_groups(len(found)))
+
+
+def holds_images(source: str) -> bool:
+    """Whether a path is images: a folder, an npy, or an npz that holds `arr_0` and no statistics."""
+    path = Path(source)
+    if path.is_dir() or path.suffix == ".npy":
+        return True
+    if path.suffix != ".npz" or not path.is_file():
+        return False
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "mu.npy" not in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return True  # reading it will say what is wrong
+
+
+def compare_pairs(
+    samples: str, other: str, batch: int = BATCH, perceptual: paired.Perceptual | None = None
+) -> dict[str, Any]:
+    """Paired metrics of two sets of images whose members belong together: equal names in folders, else equal places.
+
+    `perceptual` adds LPIPS. Raises InputError where names, numbers or shapes differ.
+    """
+    sources = open_images(samples), open_images(other)
+    require_pairs(*sources)
+    values: dict[str, list[np.ndarray]] = {}
+    for images, others in batches_of(*sources, batch):
+        for name, each in paired.compare_images(images, others, perceptual).items():
+            values.setdefault(name, []).append(each)
+    return {"pairs": sources[0].count} | paired.summary({name: np.concatenate(v) for name, v in values.items()})
+
+
+def batches_of(samples: ImageSource, other: ImageSource, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(with_progress(samples, batch, "pairs"), other.batches(batch), strict=True)
+
+
+def require_pairs(samples: ImageSource, other: ImageSource) -> None:
+    if samples.count != other.count:
+        raise InputError(f"pairs: {samples.name} holds {samples.count} images, {other.name} {other.count}")
+    if samples.shape != other.shape:
+        shapes = f"{list(samples.shape)} against {list(other.shape)} (C, H, W)"
+        raise InputError(f"pairs: images of {samples.name} and {other.name} have shapes {shapes}")
+    if not (isinstance(samples, ImageFolder) and isinstance(other, ImageFolder)):
+        return
+    for mine, theirs in itertools.zip_longest(samples.names(), other.names()):
+        if mine != theirs:
+            raise InputError(f"pairs: '{mine}' of {samples.name} meets '{theirs}' of {other.name}")

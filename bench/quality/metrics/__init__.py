@@ -1,0 +1,1 @@
+"""One file a metric: arrays in, a number with its error out."""

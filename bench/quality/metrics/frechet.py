@@ -1,0 +1,185 @@
+"""Fréchet distance between two Gaussians, in float64, exact also when they are singular.
+
+d² = |μ₁ - μ₂|² + Tr Σ₁ + Tr Σ₂ - 2 Tr (Σ₁Σ₂)^½      (Dowson & Landau 1982; Heusel et al. 2017)
+
+The trace of the root comes from symmetric problems only, so it never turns complex: with Σ₂ = FFᵀ it is
+Tr (FᵀΣ₁F)^½, the sum of the roots of that matrix's eigenvalues. With C = X₁F/√(n-1) for centred samples X₁ [n,d] it is
+also Tr (CCᵀ)^½, an n×n problem, the smaller one when there are fewer samples than dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.quality.metrics.covariance_factor import Factor, covariance_factor
+from models.errors import InputError
+
+ROWS = 4096  # of features converted to float64 at a time: memory does not grow with the number of samples
+ASYMMETRY = 1e-4  # of the largest entry: a covariance that was computed in float32 stays below it
+
+Array = NDArray[np.float64]
+Features = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean [d] and covariance [d,d] (ddof 1), kept in float64.
+
+    Raises InputError when shapes do not fit, a number is not finite, or the covariance is not symmetric.
+    """
+
+    mean: Array
+    covariance: Array
+
+    def __post_init__(self) -> None:
+        mean, covariance = (np.asarray(a, dtype=np.float64) for a in (self.mean, self.covariance))
+        if mean.ndim != 1 or not mean.size or covariance.shape != (mean.size, mean.size):
+            raise InputError(
+                f"moments must have shapes [d] and [d, d], got {list(mean.shape)} and {list(covariance.shape)}"
+            )
+        for what, array in (("mean", mean), ("covariance", covariance)):
+            if not np.isfinite(array).all():
+                raise InputError(f"moments: NaN or infinity in the {what}")
+        if np.abs(covariance - covariance.T).max() > ASYMMETRY * np.abs(covariance).max():
+            raise InputError("moments: the covariance is not symmetric")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "covariance", (covariance + covariance.T) / 2)
+
+    @property
+    def dimensions(self) -> int:
+        return len(self.mean)
+
+
+def moments(features: Features) -> Moments:
+    """Mean and covariance of features [N,d], computed in float64. Raises InputError when N < 2."""
+    x = as_features(features)
+    mean = x.mean(axis=0, dtype=np.float64)
+    return Moments(mean, scatter(x, mean) / (len(x) - 1))
+
+
+def frechet_distance(samples: Features, reference: Features) -> float:
+    """Fréchet distance between features [N,d] and [M,d]; raises InputError when N or M is below 2."""
+    return Target.of(reference).distance(samples)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Gaussian of a reference, factored once and compared with many sample sets.
+
+    `features` [M,d] are what the moments came from, where they are kept: few of them are a factor themselves.
+    """
+
+    moments: Moments
+    features: Features | None = None
+
+    @classmethod
+    def of(cls, features: Features) -> Target:
+        return cls(moments(features), as_features(features))
+
+    @cached_property
+    def factor(self) -> Factor:
+        """F with Σ = FFᵀ, kept after its first use."""
+        x = self.features
+        if x is not None and len(x) <= self.moments.dimensions:  # Σ = XᵀX / (M-1), exactly, though singular
+            return Factor((x - self.moments.mean).T / np.sqrt(len(x) - 1))
+        return covariance_factor(self.moments.covariance)
+
+    def distance(self, samples: Features) -> float:
+        """Fréchet distance of samples [N,d]. Raises InputError when N < 2 or d differs."""
+        x = self._checked(samples)
+        if len(x) > self.factor.rank:
+            return self.distance_of(moments(x))
+        mean = x.mean(axis=0, dtype=np.float64)
+        centred = x - mean
+        mapped = self.factor.rows(centred)
+        freedom = len(x) - 1
+        return self._assemble(mean, float((centred**2).sum()) / freedom, root_trace(mapped @ mapped.T / freedom))
+
+    def distance_of(self, samples: Moments) -> float:
+        """Fréchet distance of a Gaussian with these moments. Raises InputError when d differs."""
+        self._check_dimensions(samples.dimensions)
+        root = root_trace(self.factor.inner(samples.covariance))
+        return self._assemble(samples.mean, float(np.trace(samples.covariance)), root)
+
+    def distances_without(self, samples: Features, groups: NDArray[np.integer]) -> Array:
+        """Distances [G] of the samples [N,d] that remain when group g = 0…G-1 of `groups` [N] is left out.
+
+        Each group's part is taken from sums over all samples, so that a distance costs little more than its
+        eigenvalues. Raises InputError like `distance`.
+        """
+        x = self._checked(samples)
+        mean = x.mean(axis=0, dtype=np.float64)
+        norms = np.concatenate([(part**2).sum(axis=1) for part in centred_parts(x, mean)])
+        roots = self._roots_of_few if len(x) <= self.factor.rank else self._roots_of_many
+        found = []
+        for g, root in enumerate(roots(x, mean, groups)):
+            left = int((groups != g).sum())
+            shift = -(x[groups == g] - mean).sum(axis=0) / left  # mean of the rest, relative to that of all
+            trace = (norms[groups != g].sum() - left * (shift @ shift)) / (left - 1)
+            found.append(self._assemble(mean + shift, float(trace), root))
+        return np.array(found)
+
+    def _roots_of_few(self, x: Features, mean: Array, groups: NDArray[np.integer]) -> Iterator[float]:
+        """Tr (CCᵀ)^½ without each group: rows and columns of one Gram matrix, centred again."""
+        mapped = self.factor.rows(x - mean)
+        gram = mapped @ mapped.T
+        for g in range(groups.max() + 1):
+            rest = gram[np.ix_(groups != g, groups != g)]
+            rest = rest - rest.mean(axis=0)
+            yield root_trace((rest - rest.mean(axis=1, keepdims=True)) / (len(rest) - 1))
+
+    def _roots_of_many(self, x: Features, mean: Array, groups: NDArray[np.integer]) -> Iterator[float]:
+        """Tr (FᵀΣF)^½ without each group: its scatter subtracted from that of all samples."""
+        total = self.factor.inner(scatter(x, mean))
+        for g in range(groups.max() + 1):
+            part = self.factor.rows(x[groups == g] - mean)
+            left = len(x) - len(part)
+            shift = part.sum(axis=0)
+            yield root_trace((total - part.T @ part - np.outer(shift, shift / left)) / (left - 1))
+
+    def _assemble(self, mean: Array, trace: float, root: float) -> float:
+        gap = mean - self.moments.mean
+        distance = float(gap @ gap) + trace + float(np.trace(self.moments.covariance)) - 2 * root
+        return max(distance, 0.0)  # it is a square: anything below zero is rounding
+
+    def _checked(self, samples: Features) -> Features:
+        x = as_features(samples)
+        self._check_dimensions(x.shape[1])
+        return x
+
+    def _check_dimensions(self, dimensions: int) -> None:
+        if dimensions != self.moments.dimensions:
+            raise InputError(f"features have {dimensions} dimensions, the reference has {self.moments.dimensions}")
+
+
+def root_trace(symmetric: Array) -> float:
+    """Tr A^½ of a positive semidefinite A, of which the lower triangle is read; eigenvalues below zero are rounding."""
+    return float(np.sqrt(np.linalg.eigvalsh(symmetric).clip(min=0)).sum())
+
+
+def scatter(x: Features, mean: Array) -> Array:
+    """Σ (x - mean)(x - mean)ᵀ over rows x [N,d], in float64."""
+    total = np.zeros((x.shape[1], x.shape[1]))
+    for part in centred_parts(x, mean):
+        total += part.T @ part
+    return total
+
+
+def centred_parts(x: Features, mean: Array) -> Iterator[Array]:
+    for start in range(0, len(x), ROWS):
+        yield x[start : start + ROWS] - mean
+
+
+def as_features(features: Features) -> Features:
+    """Features [N,d], N >= 2, as float32 or float64. Raises InputError."""
+    x = np.asarray(features)
+    if x.ndim != 2 or not x.shape[1]:
+        raise InputError(f"features must have shape [N, d], got {list(x.shape)}")
+    if len(x) < 2:
+        raise InputError(f"the Fréchet distance needs at least 2 samples, got {len(x)}")
+    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)

@@ -1,0 +1,1 @@
+"""Who runs a suite's cells: the run itself, its samples alone, the scheduler and its workers."""

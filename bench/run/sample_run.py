@@ -1,0 +1,99 @@
+"""A suite's samples, made by one worker or by several that need not talk: each takes every n-th shard of every cell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench import plugins
+from bench.host.progress import Progress, duration
+from bench.measure.samples.instruments import check_instruments
+from bench.measure.task import Share, Task
+from bench.run.scheduler import Scheduler
+from bench.run.suite_run import FAILURES, drop_empty_log, label, weight
+from bench.store.directory import Store
+from bench.suite import file as suite
+from bench.suite.cells import Cell, Settings
+from bench.suite.selection import select
+from bench.suite.weights import find_weights, has_quality
+from models.errors import InputError
+
+
+def sample_suite(
+    name: str,
+    out: str | None,
+    only: str | None,
+    settings: Settings,
+    plugin_files: list[str] | None,
+    overrides: dict[str, dict[str, Any]],
+    share: Share,
+) -> int:
+    """Make this worker's share of the samples of the chosen cells; returns the exit code.
+
+    Cells are sampled one after the other, each in a process of its own; one that fails does not stop the others.
+    """
+    files = plugins.files(plugin_files)
+    chosen = suite.load(name, plugins.load(files), overrides)
+    cells = [cell for cell in select(chosen, only) if cell.protocol.samples]
+    if not has_quality(settings) or not cells:
+        raise InputError(f"suite '{chosen.name}' has nothing to sample: {'random weights' if cells else 'samples = 0'}")
+    store = Store(out if out is not None else Path("runs") / chosen.name)
+    find_weights(cells, settings)
+    check_instruments(cells, settings)
+    with store.shared():
+        store.open(chosen, settings, files)
+        folder = str(store.directory.resolve())
+        references = chosen.references
+        tasks = [Task(cell, references.get(cell.model), settings, folder, tuple(files), share) for cell in cells]
+        statuses = execute(store, tasks, settings, share)
+    return 1 if any(status in FAILURES for status in statuses) else 0
+
+
+def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -> list[str]:
+    """Run the tasks one after the other; returns their statuses. Worker 0 shows the progress, which is all workers'."""
+    statuses: list[str] = []
+    with ExitStack() as stack:
+        stream = sys.stderr if share.number == 0 else stack.enter_context(open(os.devnull, "w"))
+        progress = Progress({label(task.cell): weight(task.cell) for task in tasks}, stream)
+        stack.callback(progress.close)
+
+        def finished(cell: Cell, result: dict[str, Any], seconds: float) -> None:
+            drop_empty_log(store.log_path(cell))
+            statuses.append(result["status"])
+            said = f"sampled in {duration(seconds)}" if result["status"] == "ok" else result["status"]
+            progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
+
+        Scheduler(1, settings.threads).run(
+            tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
+        )
+    return statuses
+
+
+def worker_share() -> Share:
+    """This process's place among torchrun's workers; alone without torchrun. Raises InputError for a wrong one."""
+    try:
+        number, of = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    except ValueError:
+        raise InputError("RANK and WORLD_SIZE must be integers, as torchrun sets them") from None
+    if not 0 <= number < of:
+        raise InputError(f"RANK must lie in 0..{of - 1}, got {number}")
+    return Share(number, of)
+
+
+def own_device(device: str) -> None:
+    """Let this worker and its children see the GPU LOCAL_RANK only, as `cuda`: results do not depend on its number.
+
+    Must be called before torch has looked for GPUs. Raises InputError for a numbered device under torchrun.
+    """
+    local = os.environ.get("LOCAL_RANK")
+    if local is None or not device.startswith("cuda"):
+        return
+    if device != "cuda":
+        raise InputError(f"--device {device}: under torchrun each worker takes its own GPU; say --device cuda")
+    visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    if visible and int(local) >= len(visible):
+        raise InputError(f"LOCAL_RANK {local}: only {len(visible)} GPUs are visible")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible[int(local)] if visible else local

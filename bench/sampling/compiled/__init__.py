@@ -1,0 +1,100 @@
+"""Trajectories prepared once and run many times: a plan compiled for one denoiser, sampler, batch and device.
+
+`prepare` picks the pieces: the program (a plan's static operations), the network (a denoiser's fast form) and the
+sampler's folded updates. The plain path (bench/sampling/plain.py) is the reference that it agrees with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from bench.sampling import plain
+from bench.sampling.compiled.dit import DiTNetwork
+from bench.sampling.compiled.folding import fold
+from bench.sampling.compiled.graphs import GraphedTrajectory
+from bench.sampling.compiled.network import Network, PlainNetwork
+from bench.sampling.compiled.program import compile_program
+from bench.sampling.compiled.trajectory import Trajectory
+from bench.sampling.compiled.uvit import UViTNetwork
+from bench.sampling.executor import Executor
+from methods.method import Sampler
+from methods.plan import Plan
+from models.denoiser import Denoiser
+from models.dit import DiT
+from models.errors import InputError, expect_one_of
+from models.uvit import UViT
+
+__all__ = ["COMPILED", "PLAIN", "Execution", "Run", "prepare"]
+
+PLAIN, COMPILED = "plain", "compiled"
+PIECES = {"conditions", "embed", "enter_block", "branch", "residual", "unembed"}  # of models.denoiser.Denoiser
+Run = Callable[..., Tensor]  # (noise [B,C,H,W], labels [B], step_noise=None) -> samples [B,C,H,W]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How trajectories are executed: a recorded setting of a run, the same for cached and uncached."""
+
+    path: str = COMPILED  # or "plain"
+    cuda_graphs: bool = False  # capture a trajectory once, replay it afterwards
+    compile: bool = False  # torch.compile of the few kinds of block
+
+    def __post_init__(self) -> None:
+        expect_one_of("execution", self.path, (PLAIN, COMPILED))
+        if self.path == PLAIN and (self.cuda_graphs or self.compile):
+            raise InputError("execution 'plain' takes neither cuda_graphs nor compile")
+
+
+def prepare(
+    model: Denoiser,
+    sampler: Sampler,
+    plan: Plan,
+    *,
+    batch: int,
+    guidance_scale: float = 1.0,
+    guidance_channels: int | None = None,
+    options: Execution | None = None,
+) -> Run:
+    """`trajectory(noise, labels, step_noise=None) -> samples`, each [B,C,H,W] with B at most `batch`.
+
+    Nothing computed by one call is used by another. Raises InputError where plan, sampler and guidance do not fit.
+    """
+    options = options or Execution()
+    if options.path == PLAIN:
+        return _plain(Executor(model, plan), sampler, guidance_scale, guidance_channels)
+    evaluations = sampler.evaluations(model.noise_schedule)
+    plain.check_plan(plan, len(evaluations))
+    plain.check_guidance(model, guidance_scale, guidance_channels)
+    updates = fold(sampler, model, len(evaluations))
+    network = build_network(model, [e.timestep for e in evaluations], updates is None, options.compile)
+    trajectory = Trajectory(
+        model,
+        sampler,
+        compile_program(model, plan),
+        network,
+        updates,
+        batch=batch,
+        guidance_scale=guidance_scale,
+        guidance_channels=guidance_channels,
+    )
+    return GraphedTrajectory(trajectory) if options.cuda_graphs else trajectory
+
+
+def build_network(model: Denoiser, timesteps: list[float], variances: bool, fuse: bool) -> Network:
+    """The fast form of a known architecture whose pieces nobody has replaced, else the denoiser's own pieces."""
+    replaced = PIECES & vars(model).keys()
+    if type(model) is DiT and not replaced:
+        return DiTNetwork(model, timesteps, variances, fuse)
+    if type(model) is UViT and not replaced:
+        return UViTNetwork(model, timesteps, fuse)
+    return PlainNetwork(model, timesteps)
+
+
+def _plain(executor: Executor, sampler: Sampler, scale: float, channels: int | None) -> Run:
+    def trajectory(noise: Tensor, labels: Tensor, step_noise: Tensor | None = None) -> Tensor:
+        return plain.run(executor, sampler, noise, labels, scale, channels, step_noise)
+
+    return trajectory

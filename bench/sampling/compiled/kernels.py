@@ -1,0 +1,159 @@
+"""The sublayers, written so that on a CPU they run in buffers that already exist and, where they can, in its cache."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from weakref import ReferenceType, ref
+
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.utils.weak import WeakIdKeyDictionary
+
+from bench.sampling.compiled.regional import attention_branch, mlp_branch, regional, weights
+from models.denoiser import Attention, Mlp
+
+TILE_BYTES = 2**18  # of a buffer that stays in a core's second-level cache
+HIDDEN_BYTES = 2**23  # of the MLP's hidden tokens at once: larger products gain nothing
+STORED_BYTES = 2**22  # of a layer's weights that are worth a second copy in the order that products like
+# GELU by tanh is x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3): -2u / log 2 = x (FIRST + THIRD x^2)
+FIRST, THIRD = -2.302208198144325, -0.1029432395800235
+
+
+def on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
+class Workspace:
+    """Buffers of one trajectory on a CPU for what lives inside a branch, and all views of them, made once.
+
+    On a GPU there is none: every result gets memory of its own, which the allocator reuses.
+    """
+
+    def __init__(self, like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int) -> None:
+        """For tokens of `shape` [N,T,D] and `hidden` features inside the MLP."""
+        N, T, D = shape
+        rows, row_bytes = N * T, hidden * like.element_size()
+        self.shape = rows, D
+        self.out = like.new_empty(shape)  # of branches whose output is not kept
+        self.qkv = like.new_empty(rows, 3 * D)
+        self.heads = split_heads(self.qkv, N, heads)
+        self.chunk = -(-rows // -(-rows * row_bytes // HIDDEN_BYTES))  # rows, in equal parts
+        self.hidden = like.new_empty(self.chunk, hidden)
+        tile = max(1, TILE_BYTES * torch.get_num_threads() // row_bytes)
+        gate = like.new_empty(min(tile, self.chunk), hidden)
+        self.tiles = [(part, gate[: len(part)]) for part in self.hidden.split(tile)]
+        self.first, self.one = like.new_full((), FIRST), like.new_ones(())  # as numbers they would cost a kernel each
+
+    def activate_(self, approximate: str) -> None:
+        """GELU of the hidden tokens in place; by tanh in tiles that stay in cache."""
+        if approximate == "none":
+            torch.ops.aten.gelu_(self.hidden)  # exact: one fast pass already
+            return
+        for part, gate in self.tiles:
+            torch.addcmul(self.first, part, part, value=THIRD, out=gate)
+            part.div_(gate.mul_(part).exp2_().add_(self.one))
+
+
+def workspace(like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int) -> Workspace | None:
+    return Workspace(like, shape, heads, hidden) if on_cpu(like) else None
+
+
+_stored: MutableMapping[Tensor, ReferenceType[Tensor]] = WeakIdKeyDictionary()  # of weights, while a trajectory lives
+
+
+def by_input(weight: Tensor) -> Tensor:
+    """Weights [out,in] as [in,out]; stored in that order on a CPU, where products of few rows gain 3 to 8 %.
+
+    Trajectories of one model share the copy; weights that were changed since get another.
+    """
+    if not on_cpu(weight) or weight.nbytes > STORED_BYTES:
+        return weight.t()
+    known = _stored.get(weight)
+    copy = None if known is None else known()
+    if copy is None or copy.dtype != weight.dtype or not torch.equal(copy, weight.t()):
+        copy = weight.detach().t().contiguous()
+        _stored[weight] = ref(copy)
+    return copy
+
+
+class Product:
+    """A linear layer's weights, ready to be applied to rows: attribute look-ups and transposition done once."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = by_input(weight), bias
+
+    def __call__(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        """rows [R,in] -> [R,out], in `out` where given."""
+        if self.bias is None:
+            return torch.mm(rows, self.weight, out=out)
+        return torch.addmm(self.bias, rows, self.weight, out=out)
+
+
+class AttentionLayer:
+    def __init__(self, layer: Attention) -> None:
+        self.weights = (*weights(layer.qkv), *weights(layer.proj))
+        self.qkv, self.proj, self.heads = Product(*weights(layer.qkv)), Product(*weights(layer.proj)), layer.num_heads
+
+    def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+        """The layer of h's norm, by a function that torch has compiled."""
+        return regional(attention_branch)(h, shift, scale, eps, *self.weights, self.heads)
+
+    def __call__(self, x: Tensor, work: Workspace | None, out: Tensor | None) -> Tensor:
+        """x [N,T,D] -> [N,T,D]."""
+        if work is None:
+            rows = x.view(-1, x.shape[-1])
+            mixed = mix(split_heads(self.qkv(rows), len(x), self.heads)).reshape(rows.shape)
+            return self.proj(mixed, None if out is None else out.view(rows.shape)).view(x.shape)
+        out = work.out if out is None else out
+        self.qkv(x.view(work.shape), work.qkv)
+        self.proj(mix(work.heads).reshape(work.shape), out.view(work.shape))
+        return out
+
+
+class MlpLayer:
+    def __init__(self, layer: Mlp) -> None:
+        self.weights = (*weights(layer.fc1), *weights(layer.fc2))
+        self.fc1, self.fc2 = Product(*weights(layer.fc1)), Product(*weights(layer.fc2))
+        self.approximate = layer.act.approximate
+
+    def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+        """The layer of h's norm, by a function that torch has compiled."""
+        return regional(mlp_branch)(h, shift, scale, eps, *self.weights, self.approximate)
+
+    def __call__(self, x: Tensor, work: Workspace | None, out: Tensor | None) -> Tensor:
+        """x [N,T,D] -> [N,T,D], on a CPU in chunks of rows."""
+        if work is None:
+            rows = x.view(-1, x.shape[-1])
+            hidden = gelu(self.fc1(rows), approximate=self.approximate)
+            return self.fc2(hidden, None if out is None else out.view(rows.shape)).view(x.shape)
+        out = work.out if out is None else out
+        for rows, place in zip(parts(x, work), parts(out, work), strict=True):
+            hidden = work.hidden if rows.shape[0] == work.chunk else work.hidden[: len(rows)]
+            self.fc1(rows, hidden)
+            work.activate_(self.approximate)
+            self.fc2(hidden, place)
+        return out
+
+
+def split_heads(qkv: Tensor, images: int, heads: int) -> tuple[Tensor, ...]:
+    """qkv [N T, 3 D] -> q, k, v, each [N,H,T,D/H]."""
+    return qkv.view(images, -1, 3, heads, qkv.shape[1] // (3 * heads)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def mix(heads: tuple[Tensor, ...]) -> Tensor:
+    """Attention of q, k, v, each [N,H,T,D/H] -> [N,T,H,D/H]."""
+    return scaled_dot_product_attention(*heads).transpose(1, 2)
+
+
+def parts(x: Tensor, work: Workspace) -> Sequence[Tensor]:
+    """The rows of x in chunks; undivided where they are one, since splitting takes as long as a small kernel."""
+    rows = x.view(work.shape)
+    return (rows,) if work.chunk == work.shape[0] else rows.split(work.chunk)
+
+
+def images_per_tile(h: Tensor) -> int:
+    """How many images' tokens h [N,T,D] stay in a CPU's cache together; all of them on a GPU."""
+    if not on_cpu(h):
+        return len(h)
+    return max(1, TILE_BYTES * torch.get_num_threads() // (h[0].numel() * h.element_size()))

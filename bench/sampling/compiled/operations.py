@@ -1,0 +1,117 @@
+"""The operations of a compiled evaluation: tokens in, tokens out, everything else in the trajectory's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bench.sampling.compiled.network import Network, combine
+from methods.plan import OFFSET, STATE, Span
+
+
+@dataclass
+class Frame:
+    """The tensors of one trajectory: tokens, long skips, marked tokens, and what is kept between evaluations."""
+
+    network: Network
+    kept: list[Tensor | None]
+    skips: dict[int, Tensor] = field(default_factory=dict)
+    marks: dict[Span, Tensor] = field(default_factory=dict)
+
+    def read(self, weights: Weights) -> list[tuple[Tensor, float]]:
+        return [(self.kept[slot], weight) for slot, weight in weights]  # type: ignore[misc]
+
+    def buffer(self, slot: int, h: Tensor) -> Tensor:
+        """Memory for what is kept in a slot, of the tokens' shape; its earlier tenant is not read any more."""
+        kept = self.kept[slot]
+        return torch.empty_like(h) if kept is None else kept
+
+    def write(self, slot: int, value: Tensor) -> None:
+        """Keep a copy of a value that others go on using."""
+        self.kept[slot] = self.buffer(slot, value).copy_(value)
+
+
+Weights = tuple[tuple[int, float], ...]  # kept slots and their weights
+Operation = Callable[[Frame, Tensor], Tensor]  # tokens in, tokens out
+
+
+@dataclass(frozen=True)
+class Enter:
+    block: int
+    source: int | None
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        return frame.network.enter_block(self.block, h, None if self.source is None else frame.skips.pop(self.source))
+
+
+@dataclass(frozen=True)
+class Compute:
+    index: int
+    slot: int | None  # where the output is kept
+    keep_input: bool
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        out = frame.network.branch(self.index, h, None if self.slot is None else frame.buffer(self.slot, h))
+        if self.slot is not None:
+            frame.kept[self.slot] = out
+        return frame.network.residual(self.index, h, out, self.keep_input)
+
+
+@dataclass(frozen=True)
+class Reuse:
+    branches: tuple[tuple[int, Weights], ...]
+    keep_input: bool
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        return frame.network.reuse([(j, frame.read(w)) for j, w in self.branches], h, self.keep_input)
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A whole span replaced: by kept tokens, or by a kept offset on top of the current ones."""
+
+    span: Span
+    weights: Weights
+    unread: tuple[int, ...]  # long skips into the span
+    escaping: tuple[tuple[int, int], ...]  # long skips out of it, and where they are kept
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        for source in self.unread:
+            frame.skips.pop(source, None)
+        frame.skips.update({source: frame.kept[slot] for source, slot in self.escaping})  # type: ignore[misc]
+        value = combine(frame.read(self.weights))
+        return value if self.span.keep == STATE else h + value
+
+
+@dataclass(frozen=True)
+class Push:
+    block: int
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        frame.skips[self.block] = h
+        return h
+
+
+@dataclass(frozen=True)
+class Mark:
+    span: Span
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        frame.marks[self.span] = h
+        return h
+
+
+@dataclass(frozen=True)
+class Keep:
+    span: Span
+    slot: int
+    escaping: tuple[tuple[int, int], ...]
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        frame.write(self.slot, h - frame.marks.pop(self.span) if self.span.keep == OFFSET else h)
+        for source, slot in self.escaping:
+            frame.write(slot, frame.skips[source])
+        return h

@@ -1,0 +1,1 @@
+"""What people read: reports, sites, tables, plots, and the sentences in them."""

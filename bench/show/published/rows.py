@@ -1,0 +1,130 @@
+"""Numbers that others published, as data: results/published/, one TOML file a source (docs/published.md)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.host.places import REPOSITORY
+from models.errors import InputError, expect_one_of
+
+DIRECTORY = REPOSITORY / "results" / "published"
+METRICS = ("fid", "sfid", "is", "precision", "recall")
+EVALUATORS = ("adm", "unknown")
+UNITS = {"l2c": "MACs", "toca": "FLOPs", "smoothcache": "MACs"}  # of the conventions that papers use
+# One run's standard deviation over seeds, 50,000 samples: the largest that SmoothCache's table states (5 trials each).
+KNOWN_SIGMA = {"fid": 0.05, "sfid": 0.06, "is": 1.6}
+SOURCE_KEYS = ("schema", "tag", "citation", "url", "second_hand", "errata", "defaults", "rows")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where numbers come from. `second_hand`: read in somebody's summary, not in the publication itself."""
+
+    tag: str
+    citation: str
+    url: str = ""
+    second_hand: bool = False
+    errata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row of a published table. Metrics and units are as in results.csv; what was not stated is None or empty.
+
+    `sampler` and `cache` are tables like a suite's, `cell` is the slug of a cell with exactly these settings; a method
+    that we do not have is named in `cache_elsewhere`, and then nothing of ours matches.
+    """
+
+    source: Source
+    method: str  # as published
+    model: str | None = None
+    model_elsewhere: str = ""  # a model that we do not have
+    resolution: int | None = None  # pixels
+    sampler: dict[str, Any] | None = None
+    cache: dict[str, Any] | None = None
+    cache_elsewhere: str = ""
+    cell: str = ""
+    guidance_scale: float | None = None
+    samples: int | None = None
+    evaluator: str = "unknown"
+    metrics: dict[str, float] = field(default_factory=dict)
+    sigma: dict[str, float] = field(default_factory=dict)  # stated standard deviations over trials
+    latency_s: float | None = None
+    latency_sigma_s: float | None = None
+    batch: int | None = None
+    hardware: str = ""
+    speedup: float | None = None  # of latency, as stated
+    flops_speedup: float | None = None  # of the work alone
+    macs_t: float | None = None  # 10^12 of the convention's unit
+    convention: str = ""
+    table: str = ""
+    note: str = ""
+    second_hand: bool = False
+    errata: tuple[str, ...] = ()
+
+
+TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("guidance_scale", "latency_s", "latency_sigma_s", "speedup", "flops_speedup"), (int, float)),
+    **dict.fromkeys(("resolution", "samples", "batch"), (int,)),
+    **dict.fromkeys(("sampler", "cache", "metrics", "sigma"), (dict,)),
+    "macs_t": (int, float),
+    "errata": (list,),
+    "second_hand": (bool,),
+}  # every other key is a string
+
+
+@cache
+def load(directory: Path = DIRECTORY) -> tuple[Published, ...]:
+    """Every published row, in the order of the files' names; empty where the directory is absent."""
+    return tuple(row for path in sorted(directory.glob("*.toml")) for row in read(path))
+
+
+def read(path: Path) -> list[Published]:
+    """The rows of one file. Raises InputError that names the file, the row and the key."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from error
+    for key in content:
+        expect_one_of(f"key in {path.name}", key, SOURCE_KEYS)
+    if content.get("schema") != 1:
+        raise InputError(f"{path}: 'schema' must be 1, got {content.get('schema')!r}")
+    stated = {key: content[key] for key in ("tag", "citation", "url", "second_hand") if key in content}
+    source = Source(**stated, errata=tuple(content.get("errata", ())))
+    defaults = content.get("defaults", {})
+    return [_row(source, defaults | row, f"{path.name}: row {n}") for n, row in enumerate(content["rows"], start=1)]
+
+
+def _row(source: Source, values: dict[str, Any], where: str) -> Published:
+    for key, value in values.items():
+        expect_one_of(f"key in {where}", key, [f.name for f in fields(Published) if f.name != "source"])
+        if not isinstance(value, TYPES.get(key, (str,))):
+            raise InputError(f"{where}: '{key}' has the wrong type: {value!r}")
+    row = Published(source, **{**values, "errata": tuple(values.get("errata", ()))})
+    _check(row, where)
+    return row
+
+
+def _check(row: Published, where: str) -> None:
+    """Numbers must have a meaning; that settings are ones of ours is for the tests, the report knows no methods."""
+    for name in (*row.metrics, *row.sigma):
+        expect_one_of(f"metric in {where}", name, METRICS)
+    expect_one_of(f"evaluator in {where}", row.evaluator, EVALUATORS)
+    if row.macs_t is not None:
+        expect_one_of(f"convention in {where}", row.convention, UNITS)
+    if row.cell and (row.model is None or row.sampler is None or row.cache_elsewhere):
+        raise InputError(f"{where}: 'cell' needs a model and methods of ours")
+
+
+def is_setting_of(row: Published, cell: Mapping[str, Any]) -> bool:
+    """Whether a stored cell has the row's model, methods with every parameter, and guidance.
+
+    A slug names everything that differs from a method's defaults, so equal slugs are equal settings.
+    """
+    guidance = (cell.get("settings") or {}).get("guidance_scale")
+    return (row.model, row.cell, row.guidance_scale) == (cell["model"], cell["slug"], guidance) and bool(row.cell)

@@ -1,0 +1,119 @@
+"""Axes of the report's plots: which quantities can be drawn, where they lie, and where their ticks are."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtrit
+
+from bench.schema.cell import Cell, look_up
+from bench.statistics.jackknife import LEVEL
+
+WIDTH, HEIGHT = 760.0, 460.0
+LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0
+
+
+# What a plot's bars are. Around the plain distance they miss the true value by its bias (docs/uncertainty.md).
+BARS = (
+    "Bars along latency are 95 % intervals. Bars along quality are its spread over seeds (95 %, jackknife) around the "
+    "value at this sample count: where other seeds would put it, not where the true value lies. The bias of a Fréchet "
+    "distance or an Inception score of few samples is in every setting's value and outside every bar. Two settings can "
+    "differ although their bars overlap: verdicts are on paired differences without bias."
+)
+BARS_IN_SHORT = "bars: 95 % over seeds (rounds), bias not in them"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A quality that can stand on the vertical axis."""
+
+    key: str
+    label: str
+    better: str  # "lower" or "higher"
+    error: str | None = None  # where its standard error is
+
+    def value(self, cell: Cell) -> float | None:
+        """The cell's value, None where it has none."""
+        return look_up(cell, f"quality.{self.key}")
+
+    def ends(self, cell: Cell) -> tuple[float, float] | None:
+        """The ends of its bar (BARS), None where its error is not known."""
+        value, error = self.value(cell), look_up(cell, f"quality.{self.error}") if self.error else None
+        if value is None or not error:
+            return None
+        groups = len(look_up(cell, "quality.fd_jackknife") or ())
+        half = error * (float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else 1.959964)
+        return value - half, value + half
+
+
+MEASURES = (
+    Measure("fd", "{distance}", "lower", "fd_se"),
+    Measure("accuracy", "Label accuracy", "higher", "accuracy_se"),
+    Measure("latent_error_reference", "Latent error against {reference}", "lower"),
+    Measure("psnr_reference", "PSNR against {reference} (dB)", "higher"),
+    Measure("precision", "Precision", "higher"),
+    Measure("recall", "Recall", "higher"),
+    Measure("kid", "KID", "lower"),
+    Measure("is", "Inception score in the same features", "higher", "is_se"),
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to coordinates, linear or logarithmic."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool
+
+    def __call__(self, value: float) -> float:
+        """The coordinate of `value`; values beyond the ends land on them."""
+        value = min(max(value, self.low), self.high)
+        a, b, v = (math.log(x) for x in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        return self.start + (self.stop - self.start) * (v - a) / (b - a)
+
+    def ticks(self) -> list[float]:
+        """Round values between the ends."""
+        return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
+
+
+def scale(values: Sequence[float], start: float, stop: float, log: bool | None = None) -> Scale:
+    """A scale around `values` with a margin; logarithmic if asked, or where they span more than a factor of 6."""
+    low, high = min(values), max(values)
+    if low <= 0:
+        log = False
+    elif log is None:
+        log = high / low > 6
+    forward, back = (math.log, math.exp) if log else (_same, _same)
+    a, b = forward(low), forward(high)
+    margin = 0.06 * (b - a) or 0.05 * abs(b) or 0.05
+    return Scale(back(a - margin), back(b + margin), start, stop, bool(log))
+
+
+def _same(value: float) -> float:
+    return value
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    choices: tuple[Callable[[int], list[float]], ...] = (
+        lambda e: [10.0**e],
+        lambda e: [10.0**e, 3 * 10.0**e],
+        lambda e: [m * 10.0**e for m in (1, 2, 5)],
+        lambda e: [m * 10.0**e for m in (1, 1.5, 2, 3, 4, 5, 7)],
+    )
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for choice in choices:
+        found = [tick for e in decades for tick in choice(e) if low <= tick <= high]
+        if len(found) >= 4:
+            return found
+    return found if len(found) > 1 else _linear_ticks(low, high)
+
+
+def _linear_ticks(low: float, high: float) -> list[float]:
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
+    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]

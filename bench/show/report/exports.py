@@ -1,0 +1,87 @@
+"""Every table in four formats: CSV and JSON with all columns in full precision, Markdown and LaTeX for readers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.schema.cell import Cell, look_up
+from bench.show.published.columns import PUBLISHED_COLUMNS, published_records
+from bench.show.report import published
+from bench.show.report.bias import bias_sentence
+from bench.show.report.group import Analysis, Group
+from bench.show.report.markup import latex_table, markdown_table, markdown_text
+from bench.show.report.provenance import measured
+from bench.show.report.tables import short_table
+from bench.show.report.timing_notes import rounds_sentence, warning_sentence
+from bench.show.table import csv_bytes, frame
+
+FORMATS = {"csv": "csv", "json": "json", "markdown": "md", "latex": "tex"}  # and the suffixes of their files
+_OBJECTS = ("params", "sampler_params")  # JSON inside the tidy table
+
+
+def exported(form: str, cells: Sequence[Cell], groups: Sequence[Group], analysis: Analysis) -> str:
+    """The table of `cells` in a format of FORMATS; `groups` and `analysis` are those of all cells that they rank among.
+
+    CSV and JSON are one tidy table, results.csv's columns (docs/results-schema.md). Markdown and LaTeX are one table a
+    group, because a column never mixes what was measured differently.
+    """
+    if form == "csv":
+        return csv_bytes(frame(cells, analysis)).decode()
+    if form == "json":
+        return json.dumps(records(cells, analysis), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    one = markdown if form == "markdown" else latex
+    shown = [(group, wanted) for group in groups if (wanted := _of(group, cells))]
+    return "\n".join(one(group, wanted) for group, wanted in shown)
+
+
+def _of(group: Group, cells: Sequence[Cell]) -> list[Cell]:
+    wanted = {(cell["model"], cell["slug"]) for cell in cells}
+    return [c for c in (*group.cells, *group.without_numbers) if (c["model"], c["slug"]) in wanted]
+
+
+def records(cells: Sequence[Cell], analysis: Analysis) -> list[dict[str, Any]]:
+    """The tidy table's rows as objects; what does not apply is null, published numbers are a list of sources."""
+    table = frame(cells, analysis).drop(columns=list(PUBLISHED_COLUMNS)).astype(object)
+    return [
+        {str(key): _value(key, value) for key, value in row.items()} | {"published": published_records(cell)}
+        for cell, row in zip(cells, table.to_dict("records"), strict=True)
+    ]
+
+
+def _value(key: Any, value: Any) -> Any:
+    if pd.isna(value) or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return json.loads(value) if key in _OBJECTS else value
+
+
+def markdown(group: Group, cells: Sequence[Cell]) -> str:
+    """The short table of some of a group's cells under its title, with how it was measured and its sources."""
+    notes = [f"- {markdown_text(note)}" for note in published.notes(cells)]
+    parts = [f"### {markdown_text(group.title)}", markdown_text(caption(group, cells)),
+             markdown_table(*short_table(group, cells)).rstrip("\n"), "\n".join(notes)]  # fmt: skip
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def latex(group: Group, cells: Sequence[Cell]) -> str:
+    """The same as a table for booktabs and graphicx."""
+    heading, rows = short_table(group, cells)
+    text = f"{group.title}. {caption(group, cells)}"
+    return latex_table(heading, rows, text, group.anchor, published.notes(cells))
+
+
+def caption(group: Group, cells: Sequence[Cell]) -> str:
+    """Protocol, machine, samples, seeds and commit of some of a group's cells; how to read their numbers; warnings."""
+    read = [
+        f"{group.distance} ± standard error." if any(look_up(cell, "quality.fd") is not None for cell in cells) else "",
+        "Brackets are 95 % intervals; speed-ups are measured against the same sampler and steps uncached."
+        if any(look_up(cell, "timing.latency_ms") for cell in cells) else "",
+        bias_sentence(group),
+        rounds_sentence(cells),
+        warning_sentence(cells),
+    ]  # fmt: skip
+    return " ".join(part for part in (measured(cells), *read) if part)

@@ -1,0 +1,154 @@
+"""A group: the cells of one model that were measured alike, so that they may be compared and share columns."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from bench.judge import pareto
+from bench.judge.latency import Latency, drift, latencies
+from bench.schema.cell import Cell, look_up
+from bench.show.report.format import distance_heading, distance_name
+from bench.show.table import frame
+from bench.statistics.medians import is_resolved
+from bench.store.naming import family_name
+from bench.store.results import Results
+
+Analysis = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that are ok, and the model's cells that are not (shown in its first group only)."""
+
+    model: str
+    cells: list[Cell]
+    without_numbers: list[Cell]
+    reference_slug: str | None
+    number: int  # among the model's groups; 0 for the largest
+    index: int  # among all groups of the page
+    analysis: Analysis = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """The model, and what is different about the group where a model has several."""
+        return self.model if not self.number else f"{self.model}, measured differently ({self.heading})"
+
+    @property
+    def anchor(self) -> str:
+        """An identifier for links, unique on the page."""
+        safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.model)
+        return f"{safe}-{self.index}"
+
+    @property
+    def heading(self) -> str:
+        """`FD (mnist-cnn features, n=2,000)`."""
+        return distance_heading(self.cells[0]) if self.cells else "FD"
+
+    @property
+    def distance(self) -> str:
+        """FD or FID."""
+        return distance_name(self.cells[0]) if self.cells else "FD"
+
+    @cached_property
+    def points(self) -> dict[str, pareto.Point]:
+        """Places on the plot by slug."""
+        return {point.key[1]: point for point in pareto.place(self.cells)}
+
+    @cached_property
+    def timed(self) -> list[Cell]:
+        """Cells that have a latency, and so can stand in a plot."""
+        return [cell for cell in self.cells if look_up(cell, "timing.latency_ms")]
+
+    @cached_property
+    def latencies(self) -> dict[str, Latency]:
+        """Of all timed cells by slug: what verdicts, plots and sentences stand on."""
+        return dict(zip((cell["slug"] for cell in self.timed), latencies(self.timed), strict=True))
+
+    def latency(self, cell: Cell) -> tuple[float, float, float]:
+        """Low end, value and high end in ms: paired, or the cell's own where it is on no chain to the reference."""
+        found, own = self.latencies[cell["slug"]], cell["timing"]["latency_ms"]
+        return found.interval() if found.paired else (own["low"], own["median"], own["high"])
+
+    @cached_property
+    def by_slug(self) -> dict[str, Cell]:
+        """Cells that are ok by slug."""
+        return {cell["slug"]: cell for cell in self.cells}
+
+    @cached_property
+    def families(self) -> list[str]:
+        """Names of the families, samplers first."""
+        ordered = sorted(self.cells, key=lambda cell: cell.get("cache") is not None)
+        return list(dict.fromkeys(family_name(cell) for cell in ordered))
+
+    @property
+    def reference(self) -> Cell | None:
+        """The cell that speed-ups at a glance are counted from: the suite's, else the slowest uncached one."""
+        uncached = [cell for cell in self.timed if cell.get("cache") is None]
+        stated = [cell for cell in self.timed if cell["slug"] == self.reference_slug]
+        slowest = max(uncached, key=lambda cell: cell["timing"]["latency_ms"]["median"], default=None)
+        return stated[0] if stated else slowest
+
+    def verdict(self, cell: Cell) -> dict[str, Any]:
+        """`pareto`, `fd_gap`… of a cell; empty where it has no place on the plot."""
+        return self.analysis.get((cell["model"], cell["slug"]), {})
+
+    def row_id(self, cell: Cell) -> str:
+        """Identifier of the cell's row in the table."""
+        return f"row-{self.anchor}-{self.positions[cell['slug']]}"
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """The row of every cell in `table` by slug."""
+        return {cell["slug"]: i for i, cell in enumerate([*self.cells, *self.without_numbers])}
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row for every cell, those without numbers last; `claimed` says whether a speed-up may be claimed."""
+        cells = [*self.cells, *self.without_numbers]
+        return frame(cells, self.analysis).assign(claimed=[self.claimed(cell) for cell in cells])
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether some latencies are chained to the reference."""
+        return any(latency.paired for latency in self.latencies.values())
+
+    @property
+    def latency_title(self) -> str:
+        """What an axis of latencies shows."""
+        title = f"Measured latency of one batch of {look_up(self.timed[0], 'timing.batch') or '?'} images, ms"
+        return f"{title}, paired with {self.reference['method']}" if self.is_paired and self.reference else title
+
+    @property
+    def resolutions(self) -> list[tuple[float, float]]:
+        """The A/A intervals of all cells, narrowest first."""
+        found = [r for cell in self.cells if (r := look_up(cell, "timing.resolution"))]
+        return sorted(((r["low"], r["high"]) for r in found), key=lambda ends: math.log(ends[1] / ends[0]))
+
+    @property
+    def drift(self) -> float:
+        """Relative change of the same baseline from cell to cell (standard deviation)."""
+        return math.expm1(drift(self.cells))
+
+    def claimed(self, cell: Cell) -> bool:
+        """Whether the cell's speed-up is one that its own clock can see (docs/protocol.md, "Resolution")."""
+        speedup, resolution = look_up(cell, "timing.speedup"), look_up(cell, "timing.resolution")
+        return bool(speedup and resolution) and is_resolved(speedup, resolution)
+
+
+def groups_of(results: Results, analysis: Analysis) -> list[Group]:
+    """The groups of every model, in the suite's order, the largest of a model first."""
+    pools = pareto.pools(results.cells)
+    reference = results.suite.get("reference") or {}
+    found: list[Group] = []
+    for model in results.models:
+        own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)
+        placed = {cell["slug"] for members in own for cell in members}
+        rest = [cell for cell in results.cells if cell["model"] == model and cell["slug"] not in placed]
+        for number, members in enumerate(own or [[]]):
+            found.append(
+                Group(model, members, [] if number else rest, reference.get(model), number, len(found), analysis)
+            )
+    return found

@@ -1,0 +1,92 @@
+"""Plans drawn: evaluations across, branches down, attention and MLP apart."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from markupsafe import Markup
+
+from bench.schema.cell import PLAN_MARKS, Cell, look_up
+from bench.show.report.format import figure, percent
+from bench.show.report.group import Group
+from bench.show.report.svg import element, number, runs
+
+WIDTH, HEIGHT = 300, 6  # of all evaluations, and of one branch
+GAP = 8  # between the attention and the MLP panel
+MARGIN = 34  # for the panels' names
+LEGEND = {
+    "#": "computed",
+    ".": "reused: the branch's own output",
+    "s": "skipped: hidden state kept",
+    "o": "skipped: residual offset kept",
+}
+COLORS = {"#": "#0072b2", ".": "#dbe5ec", "s": "#e69f00", "o": "#cc79a7"}  # on paper; the page has its own
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One plan as a picture with its caption."""
+
+    name: str
+    caption: str
+    svg: Markup
+
+
+def heat_maps(group: Group) -> list[HeatMap]:
+    """The plans of a group's cached cells."""
+    return [heat_map(cell) for cell in group.cells if has_plan(cell)]
+
+
+def has_plan(cell: Cell) -> bool:
+    """Whether there is something to draw: uncached cells compute everything."""
+    return cell.get("cache") is not None and bool(look_up(cell, "plan.rows"))
+
+
+def heat_map(cell: Cell) -> HeatMap:
+    return HeatMap(cell["method"], caption(cell), draw(cell))
+
+
+def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:
+    """(class, meaning) of the marks that occur."""
+    used = {mark for cell in cells for row in look_up(cell, "plan.rows") or () for mark in row}
+    return [(PLAN_MARKS[mark], meaning) for mark, meaning in LEGEND.items() if mark in used]
+
+
+def caption(cell: Cell) -> str:
+    """`33 % computed, 2.35× measured`."""
+    speedup = look_up(cell, "timing.speedup.median")
+    shown = f", {figure(speedup)}× measured" if speedup else ""
+    return f"{percent(look_up(cell, 'plan.branches_computed'), 0)} computed{shown}"
+
+
+def draw(cell: Cell) -> Markup:
+    """The plan of one cell: attention branches of blocks 1, 2, … above, MLP branches below."""
+    rows = cell["plan"]["rows"]
+    blocks = len(rows[0]) // 2
+    panel = HEIGHT * blocks
+    parts = []
+    for kind, text in enumerate(("attn", "MLP")):
+        top = kind * (panel + GAP)
+        place = f"translate({MARGIN} {top}) scale({number(WIDTH / len(rows), 4)} {HEIGHT})"
+        for mark, name in PLAN_MARKS.items():
+            data = _path([row[kind::2] for row in rows], mark)
+            parts += [element("path", d=data, class_=name, transform=place)] if data else []
+        parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
+        parts.append(element("rect", x=MARGIN, y=top, width=WIDTH, height=panel, class_="frame"))
+    title = f"Plan of {cell['method']}: {caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
+    return element(
+        "svg", element("title", title), *parts, class_="plan", role="img", aria_label=title,
+        viewBox=f"0 -1 {MARGIN + WIDTH + 1} {2 * panel + GAP + 2}",
+    )  # fmt: skip
+
+
+def _path(columns: list[str], mark: str) -> str:
+    """Rectangles over unbroken runs of `mark` down the blocks, as path data; evaluations that are alike are one.
+
+    columns[k][j]: evaluation, block; each is one unit wide and high.
+    """
+    found, x = [], 0
+    for column, alike in groupby(columns):
+        width = len(list(alike))
+        found += [f"M{x} {start}h{width}v{stop - start}h-{width}z" for start, stop in runs(column, mark)]
+        x += width
+    return "".join(found)

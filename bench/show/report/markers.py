@@ -1,0 +1,49 @@
+"""Markers of the plots: a colour and a shape for every family, so that neither is needed alone."""
+
+import math
+from dataclasses import dataclass
+
+from bench.show.report.svg import path
+
+SHAPES = ("circle", "square", "triangle", "diamond", "star", "down", "pentagon", "cross", "hexagon")
+STYLES = {"DDIM": 0, "DPM-Solver++": 1, "FORA": 2, "DeepCache": 3, "L2C": 4, "DPM-Solver": 5, "DDPM": 6}
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colour (an index into the Okabe-Ito palette) and shape of a family."""
+
+    color: int
+    shape: str
+
+
+def styles(families: list[str]) -> dict[str, Style]:
+    """A style for every family: known ones always the same, others in order through what is left."""
+    free = [i for i in range(len(SHAPES)) if i not in {STYLES.get(name) for name in families}]
+    found: dict[str, Style] = {}
+    for i, name in enumerate(name for name in families if name not in STYLES):
+        k = free[i % len(free)] if free else i % len(SHAPES)
+        found[name] = Style(k % 8, SHAPES[k])
+    return {name: found.get(name) or Style(STYLES[name] % 8, SHAPES[STYLES[name]]) for name in families}
+
+
+# shape: corners, rotation in corners, size, radius of the inner corners and which of every how many they are
+_CORNERS = {
+    "square": (4, 0.5, 1.25), "triangle": (3, 0.0, 1.3), "diamond": (4, 0.0, 1.3), "star": (10, 0.0, 1.4),
+    "down": (3, 1.5, 1.3), "pentagon": (5, 0.0, 1.1), "cross": (12, 0.5, 1.25), "hexagon": (6, 0.0, 1.1),
+}  # fmt: skip
+_INNER = {"star": (2, 1, 0.45), "cross": (3, 1, 0.5)}  # every how many, which, radius
+
+
+def marker(shape: str, x: float, y: float, r: float) -> str:
+    """Path data of a marker of about equal area for every shape."""
+    if shape == "circle":
+        return f"M{x - r:.2f} {y:.2f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0Z"
+    corners, turn, size = _CORNERS[shape]
+    every, which, depth = _INNER.get(shape, (1, -1, 1.0))
+    points = []
+    for k in range(corners):
+        radius = r * size * (depth if k % every == which else 1.0)
+        angle = 2 * math.pi * (k + turn) / corners - math.pi / 2
+        points.append((x + radius * math.cos(angle), y + radius * math.sin(angle)))
+    return path(points, closed=True)

@@ -1,0 +1,155 @@
+"""The report: one HTML file that needs nothing else, and the tables, all from a result directory. Measures nothing."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bench.host.files import write_bytes
+from bench.judge import ranking
+from bench.judge.pareto import VERDICTS
+from bench.schema.cell import Cell
+from bench.show.batch_table import write_batches
+from bench.show.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
+from bench.show.report import plots as report_plots
+from bench.show.report.answer import answer
+from bench.show.report.axes import BARS
+from bench.show.report.bias import bias_sentence
+from bench.show.report.column import records
+from bench.show.report.exports import FORMATS, exported
+from bench.show.report.format import MISSING, duration
+from bench.show.report.group import Group, groups_of
+from bench.show.report.markers import marker, styles
+from bench.show.report.svg import element
+from bench.show.table import csv_bytes, frame
+from bench.store.naming import family_name
+from bench.store.results import Results, read_results
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
+    """Write the report of a result directory; returns its path (`out`, or DIR/report.html).
+
+    In DIR, wherever the page goes: results.csv, the same table as table.json, table.md and table.tex, and batches.csv
+    where several were timed. Raises InputError where there are no results, or a file cannot be written; a cell file
+    that cannot be trusted is listed on the page and none of its numbers is used.
+    """
+    directory = Path(directory)
+    results = read_results(directory)
+    analysis = ranking.ranked(results.cells)
+    groups = groups_of(results, analysis)
+    target = directory / "report.html" if out is None else Path(out)
+    for form, suffix in FORMATS.items():
+        name = "results.csv" if form == "csv" else f"table.{suffix}"
+        write_bytes(directory / name, exported(form, results.cells, groups, analysis).encode())
+    write_batches(results.cells, directory / "batches.csv")
+    write_bytes(target, render(results, analysis, groups).encode())
+    return target
+
+
+def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], groups: list[Group]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals["verdicts"] = VERDICTS
+    models = [model_context(group, results.directory) for group in groups]
+    table = base64.b64encode(csv_bytes(frame(results.cells, analysis))).decode()
+    return environment.get_template("report.html").render(
+        title=results.suite.get("title") or results.suite.get("suite") or results.directory.resolve().name,
+        description=results.suite.get("description") or "",
+        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
+        models=models,
+        bars=BARS,
+        tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
+        plan_legend=heatmaps.legend_of(results.cells),
+        unfinished=[c for c in results.cells if c["status"] != "ok"],
+        results=results,
+        csv=f"data:text/csv;base64,{table}",
+        protocol=provenance.protocol_facts(results),
+        settings=provenance.settings_facts(results),
+        random_weights=provenance.has_random_weights(results),
+        machine=provenance.environment_facts(results),
+        commands=provenance.commands(results),
+        sources=published.sources(m["published"] for m in models),
+        duration=duration,
+    )
+
+
+def model_context(group: Group, directory: Path) -> dict[str, Any]:
+    """Everything that the page shows of one group."""
+    columns, rows = tables.page_rows(group)
+    return {
+        "group": group,
+        "answer": answer(group),
+        "plots": plots(group),
+        "legend": legend(group),
+        "columns": columns,
+        "rows": rows,
+        "heat_maps": heatmaps.heat_maps(group),
+        "strips": samples.strips(group, directory),
+        "published": published.lines(group),
+        "conditions": speed.conditions(group),
+        "speed": speed.speed_table(group, tables.table_of(group)),
+        "batches": speed.batch_table(group),
+        "warned": timing_notes.warned(group.timed),
+        "bias": bias_sentence(group),
+        "rounds": timing_notes.rounds_sentence(group.timed),
+        "warning": timing_notes.warning_sentence(group.timed),
+    }
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One measure's plot: its key, the choice's name, and the picture."""
+
+    key: str
+    name: str
+    svg: Markup
+
+
+def plots(group: Group) -> list[Plot]:
+    """The plots of a group, the Fréchet distance first."""
+    return [
+        Plot(m.key, report_plots.label_of(m, group), report_plots.ParetoPlot(group, m).svg())
+        for m in report_plots.measures_of(group)
+    ]
+
+
+@dataclass(frozen=True)
+class Family:
+    """An entry of a plot's legend."""
+
+    name: str
+    note: str
+    swatch: Markup
+
+
+def legend(group: Group) -> list[Family]:
+    """The families of a group with their markers."""
+    cached = {family_name(c) for c in group.cells if c.get("cache") is not None}
+    found = []
+    for name, style in styles(group.families).items():
+        mark = element("path", d=marker(style.shape, 16, 9, 6), class_="mark")
+        line = [] if name in cached else [element("path", d="M0 9H32", class_=f"curve c{style.color}")]
+        svg = element("svg", *line, mark, viewBox="0 0 32 18", class_=f"swatch c{style.color}", aria_hidden="true")
+        found.append(Family(name, "" if name in cached else "fewer-steps curve", svg))
+    return found
+
+
+def tip(group: Group, cell: Cell) -> dict[str, Any]:
+    """What is shown when a point is pointed at: the setting's name, its verdict and its numbers."""
+    (row,) = records(tables.table_of(group, [cell]))
+    wanted = (group.heading, "Accuracy", "Latency, ms", "Speed-up", "vs fewer steps", "Branches computed", "Training")
+    lines = [[c.heading, c.text(row)] for c in tables.columns(group) if c.heading in wanted]
+    return {
+        "name": cell["method"],
+        "verdict": group.verdict(cell).get("pareto", ""),
+        "lines": [line for line in lines if line[1] != MISSING],
+    }

@@ -1,0 +1,53 @@
+"""Numbers as a reader meets them in a sentence: with their unit, their interval and the right plural."""
+
+from typing import Any
+
+from bench.schema.cell import Cell
+from bench.show.report.format import figure, plus_minus, signed
+from bench.show.report.group import Group
+
+
+def band(ends: tuple[float, float]) -> str:
+    """An interval of ratios around 1 as per cent."""
+    low, high = (f"{100 * (end - 1):+.1f}".replace("-", "−") for end in ends)
+    return f"{low} to {high} %"
+
+
+def distance(group: Group, cell: Cell) -> str:
+    return f"{group.distance} {plus_minus(cell['quality']['fd'], cell['quality'].get('fd_se'))}"
+
+
+def gap(group: Group, cell: Cell) -> str:
+    v = group.verdict(cell)
+    return f"{signed(v['fd_gap'])} [{signed(v['fd_gap_low'])}, {signed(v['fd_gap_high'])}] {group.distance}"
+
+
+def ms(group: Group, cell: Cell) -> str:
+    return f"{figure(group.latency(cell)[1])} ms"
+
+
+def spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    low, high = figure(min(values)), figure(max(values))
+    return f"{low}×" if low == high else f"{low}× to {high}×"
+
+
+def ranked(verdict: dict[str, Any], name: str, unit: str = "") -> str:
+    """A number of bench.judge.ranking with its interval, `…` where that is open."""
+    if verdict.get(name) is None:
+        return ""
+    low, high = ("…" if (end := verdict.get(f"{name}_{side}")) is None else figure(end) for side in ("low", "high"))
+    return f"{figure(verdict[name])}{unit} [{low}, {high}]"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def be(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -1,0 +1,201 @@
+"""Pareto plots as SVG: quality against measured latency, readable without colour and without a script."""
+
+import math
+from collections import defaultdict
+
+from markupsafe import Markup
+
+from bench.judge.latency import sampler_family
+from bench.judge.pareto import VERDICTS
+from bench.schema.cell import Cell, look_up
+from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
+from bench.show.report.format import figure
+from bench.show.report.group import Group
+from bench.show.report.labels import Label, place_labels
+from bench.show.report.markers import marker, styles
+from bench.show.report.svg import element, path
+from bench.store.naming import family_name, setting_name
+
+
+def measures_of(group: Group) -> list[Measure]:
+    """The measures that at least two cells of the group have."""
+    return [m for m in MEASURES if sum(m.value(cell) is not None for cell in group.timed) > 1]
+
+
+def label_of(measure: Measure, group: Group) -> str:
+    """The axis title of a measure, with its direction."""
+    reference = group.reference["method"] if group.reference else "the reference"
+    label = measure.label.format(distance=group.heading, reference=reference)
+    return f"{label}, {measure.better} is better"
+
+
+class ParetoPlot:
+    """One model's plot for one measure."""
+
+    def __init__(self, group: Group, measure: Measure) -> None:
+        self.group, self.measure = group, measure
+        self.cells = [cell for cell in group.timed if measure.value(cell) is not None]
+        self.styles = styles(group.families)
+        latencies = [v for cell in self.cells for v in group.latency(cell)]
+        self.x = scale(latencies, LEFT, WIDTH - RIGHT, log=True)
+        values = [v for cell in self.cells for v in self._spread(cell)]
+        self.y = scale(values, HEIGHT - BOTTOM, TOP)
+
+    def _spread(self, cell: Cell) -> list[float]:
+        value = self.measure.value(cell)
+        ends = [end for end in self.measure.ends(cell) or () if value and end > 0.3 * value]
+        return [v for v in (value, *ends) if v is not None]
+
+    def _latency(self, cell: Cell) -> float:
+        return self.group.latency(cell)[1]
+
+    def place(self, cell: Cell) -> tuple[float, float]:
+        """Coordinates of a cell's marker."""
+        return self.x(self._latency(cell)), self.y(self.measure.value(cell) or 0.0)
+
+    def svg(self) -> Markup:
+        """The plot as an SVG element."""
+        title = f"{self.group.title}: {label_of(self.measure, self.group)}, against measured latency"
+        marks = sorted(self.cells, key=lambda c: self.group.verdict(c).get("pareto") == "front")
+        return element(
+            "svg",
+            element("title", title),
+            element("desc", BARS),
+            self._axes(),
+            self._estimated_front(),
+            *self._curves(),
+            *self._sweeps(),
+            *(self._mark(cell) for cell in marks),
+            *self._labels(),
+            viewBox=f"0 0 {WIDTH:.0f} {HEIGHT:.0f}", role="group", aria_label=title, class_="pareto",
+        )  # fmt: skip
+
+    def _axes(self) -> Markup:
+        parts = []
+        for tick in self.x.ticks():
+            x, text = self.x(tick), f"{tick:,.0f}" if tick >= 10 else f"{tick:g}"
+            parts.append(element("path", d=path([(x, TOP), (x, HEIGHT - BOTTOM)]), class_="gridline"))
+            parts.append(element("text", text, x=x, y=HEIGHT - BOTTOM + 18, class_="tick middle"))
+        for tick in self.y.ticks():
+            y = self.y(tick)
+            parts.append(element("path", d=path([(LEFT, y), (WIDTH - RIGHT, y)]), class_="gridline"))
+            parts.append(element("text", _short(tick), x=LEFT - 8, y=y + 4, class_="tick end"))
+        under = self.group.latency_title + (" (log scale)" if self.x.log else "")
+        beside = label_of(self.measure, self.group) + (" (log scale)" if self.y.log else "")
+        middle = (TOP + HEIGHT - BOTTOM) / 2
+        parts.append(element("text", under, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 12, class_="axis middle"))
+        parts.append(
+            element("text", beside, x=15, y=middle, transform=f"rotate(-90 15 {middle:.0f})", class_="axis middle")
+        )
+        return element("g", *parts, aria_hidden="true")
+
+    def _curves(self) -> list[Markup]:
+        """The fewer-steps curves: always drawn, one for each sampler."""
+        lines = []
+        for members in self._by(lambda cell: None if cell.get("cache") else sampler_family(cell)).values():
+            ordered = sorted(members, key=self._latency)
+            color = self.styles[family_name(members[0])].color
+            lines.append(self._line([self.place(c) for c in ordered], f"curve c{color}", family_name(members[0])))
+        return lines
+
+    def _sweeps(self) -> list[Markup]:
+        """Thin lines through the settings of one cache method that differ in one parameter only."""
+        lines = []
+        for members in self._by(_sweep_key(self.cells)).values():
+            if len(members) > 1:
+                ordered = sorted(members, key=self._latency)
+                name = family_name(members[0])
+                lines.append(self._line([self.place(c) for c in ordered], f"sweep c{self.styles[name].color}", name))
+        return lines
+
+    def _by(self, key) -> dict:  # type: ignore[no-untyped-def]
+        groups = defaultdict(list)
+        for cell in self.cells:
+            if key(cell) is not None:
+                groups[key(cell)].append(cell)
+        return groups
+
+    def _line(self, places: list[tuple[float, float]], class_: str, family: str) -> Markup:
+        return element("path", d=path(places), class_=class_, data_family=family)
+
+    def _estimated_front(self) -> Markup:
+        """A staircase through the best of the estimates, for the eye; verdicts are the rings."""
+        sign = 1 if self.measure.better == "lower" else -1
+        stairs: list[tuple[float, float]] = []
+        best = math.inf
+        for cell in sorted(self.cells, key=self._latency):
+            value = sign * (self.measure.value(cell) or 0.0)
+            if value < best:
+                best = value
+                x, y = self.place(cell)
+                stairs += [(x, stairs[-1][1])] if stairs else []
+                stairs.append((x, y))
+        return element("path", d=path([*stairs, (WIDTH - RIGHT, stairs[-1][1])]), class_="stairs", aria_hidden="true")
+
+    def _mark(self, cell: Cell) -> Markup:
+        x, y = self.place(cell)
+        style, verdict = self.styles[family_name(cell)], self.group.verdict(cell).get("pareto", "")
+        kind = "cached" if cell.get("cache") else "uncached"
+        reference = self.group.reference
+        same_base = reference is None or cell["sampler"] == reference["sampler"] or cell.get("cache") is None
+        halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict == "front" else []
+        text = (
+            f"{cell['method']}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(self._latency(cell))} ms"
+        )
+        return element(
+            "g",
+            element("title", text + (f", {verdict}" if verdict else "")),
+            *self._error_bars(cell, x, y),
+            *halo,
+            element("path", d=marker(style.shape, x, y, 6.5), class_="mark" if same_base else "mark hollow"),
+            class_=f"point c{style.color} {kind} {verdict}".strip(), data_family=family_name(cell), data_x=x,
+            data_row=self.group.row_id(cell), role="img", aria_label=text,
+        )  # fmt: skip
+
+    def _error_bars(self, cell: Cell, x: float, y: float) -> list[Markup]:
+        low, _, high = self.group.latency(cell)
+        bars = [[(self.x(low), y), (self.x(high), y)]]
+        ends = self.measure.ends(cell)
+        if ends:
+            bars.append([(x, self.y(ends[0])), (x, self.y(ends[1]))])
+        return [element("path", d=path(bar), class_="bar") for bar in bars]
+
+    def _labels(self) -> list[Markup]:
+        """Settings on the front first, then step counts of the curves, then others, as far as there is room."""
+        rank = {verdict: place for place, verdict in enumerate(VERDICTS)}
+
+        def order(cell: Cell) -> float:
+            return 0.5 if cell.get("cache") is None else rank.get(self.group.verdict(cell).get("pareto", ""), len(rank))
+
+        wanted = [
+            Label(setting_name(cell), *self.place(cell), family_name(cell)) for cell in sorted(self.cells, key=order)
+        ]
+        box = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
+        placed = place_labels(wanted, [self.place(cell) for cell in self.cells], box)
+        return [
+            element("text", label.text, x=x, y=y, class_="label", data_family=label.family, aria_hidden="true")
+            for label, x, y in placed
+        ]
+
+
+def _short(value: float) -> str:
+    text = f"{value:.4g}"
+    return text.replace("-", "−")
+
+
+def _sweep_key(cells: list[Cell]):  # type: ignore[no-untyped-def]
+    """Cache, sampler, steps and every parameter but the one with the most values."""
+    values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for cell in cells:
+        for key, value in (look_up(cell, "cache.params") or {}).items():
+            values[cell["cache"]["name"], key].add(str(value))
+
+    def key_of(cell: Cell) -> tuple | None:
+        if cell.get("cache") is None:
+            return None
+        name, params = cell["cache"]["name"], look_up(cell, "cache.params") or {}
+        swept = max(params, key=lambda k: len(values[name, k]), default="")
+        fixed = tuple(sorted((k, str(v)) for k, v in params.items() if k != swept))
+        return name, sampler_family(cell), cell["sampler"].get("steps"), fixed
+
+    return key_of

@@ -1,0 +1,107 @@
+"""What a site is made of: result directories, each a run of its own, and groups of cells that were measured alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.judge.ranking import ranked
+from bench.schema.cell import Cell, look_up
+from bench.show.report.group import Analysis, Group, groups_of
+from bench.show.report.timing_notes import warning_sentence
+from bench.show.site.names import Names
+from bench.store.results import Results, read_results
+from models.errors import InputError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One result directory. `page` is the name of its page, without a folder or a suffix."""
+
+    results: Results
+    analysis: Analysis
+    name: str
+    page: str
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """Cells that may be ranked together; never across runs."""
+        return groups_of(self.results, self.analysis)
+
+    @property
+    def title(self) -> str:
+        """The suite's title, else the directory's name."""
+        return str(self.results.suite.get("title") or self.results.suite.get("suite") or self.name)
+
+    @cached_property
+    def warning(self) -> str:
+        """How many cells carry a timing warning, and of which kinds; empty where none does."""
+        return warning_sentence(self.results.cells)
+
+    @cached_property
+    def finished(self) -> datetime | None:
+        """When its last cell finished; None where none says."""
+        return max((t for cell in self.results.cells if (t := time_of(cell))), default=None)
+
+
+def read_runs(directories: Sequence[Path | str]) -> list[Run]:
+    """The runs, in the order given. Raises InputError where two directories claim the same cell of the same run."""
+    if not directories:
+        raise InputError("site: expected at least one directory of results")
+    _refuse_twins([Path(d) for d in directories])
+    names = Names()
+    runs: list[Run] = []
+    for i, directory in enumerate(directories):
+        results = read_results(directory)
+        name = Path(directory).resolve().name or "run"
+        page = names.of(name if all(name != run.name for run in runs) else f"{name} {i + 1}")
+        runs.append(Run(results, ranked(results.cells), name, page))
+    _refuse_double_claims(runs)
+    return runs
+
+
+def _refuse_twins(directories: Sequence[Path]) -> None:
+    seen: dict[Path, Path] = {}
+    for directory in directories:
+        if directory.resolve() in seen:
+            raise InputError(f"{directory}: given twice (also as {seen[directory.resolve()]})")
+        seen[directory.resolve()] = directory
+
+
+def _refuse_double_claims(runs: Sequence[Run]) -> None:
+    """One measurement in two places would count twice; which is right where they differ, nobody could tell."""
+    seen: dict[tuple[Any, ...], Run] = {}
+    for run in runs:
+        for cell in run.results.cells:
+            claim = (cell["model"], cell["slug"], cell["key"], cell.get("finished"))
+            other = seen.setdefault(claim, run)
+            if other is not run and cell.get("finished"):
+                where = f"{cell['model']}/{cell['slug']}, finished {cell['finished']}"
+                raise InputError(f"{run.results.directory} and {other.results.directory} claim the same cell: {where}")
+
+
+def time_of(cell: Cell) -> datetime | None:
+    """When a cell finished, in UTC; None where it does not say, or not as ISO 8601."""
+    try:
+        time = datetime.fromisoformat(cell.get("finished") or "")
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def machine_of(cell: Cell) -> str:
+    """The GPU where there was one, else the CPU and its cores."""
+    gpu, cpu = look_up(cell, "environment.gpu"), look_up(cell, "environment.cpu")
+    if gpu and not str(look_up(cell, "settings.device") or "").startswith("cpu"):
+        return str(gpu)
+    cores = look_up(cell, "environment.cores")
+    return (str(cpu) + (f", {cores} cores" if cores else "")) if cpu else "unrecorded machine"
+
+
+def machines_of(cells: Sequence[Cell]) -> list[str]:
+    """The machines of some cells, in their order."""
+    return list(dict.fromkeys(machine_of(cell) for cell in cells))

@@ -1,0 +1,1 @@
+"""Medians, intervals, bootstrap and jackknife; they know nothing of what is measured."""

@@ -1,0 +1,1 @@
+"""What was measured, on disk: one JSON a cell, its names, and which code made it."""

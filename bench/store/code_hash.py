@@ -1,0 +1,175 @@
+"""Which code a number was measured by: hashes of what definitions do, wherever they stand.
+
+A definition is a function, a class or a constant at the top level of a module. From the roots, names are followed to
+the definitions that they mean. What a definition does is its syntax tree without docstrings, comments, imports and
+annotations, each followed name replaced by the name it was defined under. So moving or renaming a file, importing under
+another name, or writing a comment changes no hash; changing what a measured function does changes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import methods
+from bench.suite.cells import Cell
+from models.errors import InputError
+
+# What turns trajectories into numbers. Executing them faster is no new rule, so executors are not among these.
+RULES = (
+    "bench.suite.protocol", "bench.measure.samples.cell_quality", "bench.measure.timing.cell_timing",
+    "bench.measure.samples.instruments", "bench.statistics.bootstrap", "bench.quality.metrics.frechet",
+    "bench.statistics.jackknife", "bench.quality.distribution", "bench.quality.metrics.paired",
+    "bench.quality.metrics.ssim", "bench.measure.timing.affinity", "bench.measure.timing.ceilings",
+    "bench.measure.timing.contenders", "bench.measure.timing.machine_load", "bench.measure.timing.rounds",
+    "bench.measure.timing.speed", "bench.statistics.medians", "bench.measure.timing.stopwatch",
+)  # fmt: skip
+ROOMS = ("bench.measure", "bench.quality", "bench.statistics", "bench.suite.protocol")  # where such rules stand
+SHORT = 16  # hexadecimal digits kept
+Definition = tuple[str, str]  # module, name
+
+
+def code_of(cell: Cell) -> dict[str, str | None]:
+    """`method` and `protocol`: hashes of the code of the cell's sampler and cache method, and of the measuring rules.
+
+    `method` is null where a method's source is not known, as with a broken plugin.
+    """
+    parts = [cell.sampler] if cell.cache is None else [cell.sampler, cell.cache]
+    try:
+        method = method_code(tuple(part.name for part in parts))
+    except (InputError, OSError, TypeError, SyntaxError):
+        method = None
+    return {"method": method, "protocol": protocol_code()}
+
+
+def method_code(names: tuple[str, ...]) -> str:
+    """Hash of registered methods' classes and of what they use in the methods package and in their own file."""
+    classes = [methods.find(name) for name in names]
+    within = ("methods", *(cls.__module__ for cls in classes))
+    return digest(reachable([(cls.__module__, cls.__name__) for cls in classes], within))
+
+
+@cache
+def protocol_code() -> str:
+    """Hash of the definitions of the modules in RULES and of what they use in the rooms where such rules stand."""
+    return digest(reachable([(module, name) for module in RULES for name in definitions(module)], ROOMS))
+
+
+def reachable(roots: Iterable[Definition], within: tuple[str, ...]) -> set[Definition]:
+    """The roots and, transitively, the definitions that they name in the packages or modules `within`."""
+    found: set[Definition] = set()
+    waiting = list(roots)
+    while waiting:
+        module, name = definition = waiting.pop()
+        if definition not in found and name in definitions(module):
+            found.add(definition)
+            used = references(definitions(module)[name], module)
+            waiting += [d for d in used if any(d[0] == w or d[0].startswith(w + ".") for w in within)]
+    return found
+
+
+def digest(found: Iterable[Definition]) -> str:
+    """One hash of what all these definitions do."""
+    total = hashlib.sha256()
+    for text in sorted(meaning(definitions(module)[name], module) for module, name in found):
+        total.update(f"{text}\0".encode())
+    return total.hexdigest()[:SHORT]
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(Path(inspect.getfile(importlib.import_module(module))).read_text("utf-8"))
+
+
+@cache
+def definitions(module: str) -> dict[str, ast.stmt]:
+    """Top-level functions, classes and constants of a module, by name; of one defined twice, the last."""
+    return {name: node for node in tree(module).body for name in bound(node)}
+
+
+def bound(node: ast.stmt) -> list[str]:
+    """The names that a top-level statement defines; imports define nothing."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)]
+
+
+@cache
+def imported(module: str) -> dict[str, Definition]:
+    """What each imported name of a module means: a definition, or (module, "") for a module."""
+    found: dict[str, Definition] = {}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                found[alias.asname or alias.name] = origin(node.module, alias.name)
+    return found
+
+
+def origin(module: str, name: str) -> Definition:
+    """(module, name), or (module.name, "") where that is a module of ours; re-exports are followed to their source."""
+    if module.partition(".")[0] not in ("bench", "methods", "models"):
+        return module, name
+    if name in definitions(module):
+        return module, name
+    if hasattr(importlib.import_module(module), "__path__") and importlib.util.find_spec(f"{module}.{name}"):
+        return f"{module}.{name}", ""
+    return imported(module).get(name) or (module, name)
+
+
+def meant(node: ast.AST, module: str) -> Definition | None:
+    """The definition that a name, or an attribute of an imported module, refers to."""
+    if isinstance(node, ast.Name):
+        return (module, node.id) if node.id in definitions(module) else imported(module).get(node.id)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        owner = imported(module).get(node.value.id)
+        return origin(owner[0], node.attr) if owner and not owner[1] else None
+    return None
+
+
+def references(node: ast.AST, module: str) -> Iterator[Definition]:
+    """Definitions that a piece of code names outside its annotations."""
+    if isinstance(node, ast.Raise):
+        return
+    found = meant(node, module)
+    if found and found[1]:
+        yield found
+        return
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from references(child, module)
+
+
+def meaning(node: Any, module: str) -> str:
+    """A syntax tree as text: the same for every Python, place, comment, docstring, import and annotation."""
+    if isinstance(node, list):
+        return f"[{','.join(meaning(item, module) for item in node if not says_nothing(item))}]"
+    if not isinstance(node, ast.AST):
+        return "" if node is None else repr(node)
+    found = meant(node, module)
+    if found and found[1]:
+        return f"@{found[1]}"
+    if isinstance(node, ast.Raise):  # what a refusal says changes no number
+        return "Raise()"
+    fields = {
+        name: meaning(value, module)
+        for name, value in ast.iter_fields(node)
+        if name not in ("kind", "annotation", "returns", "type_params", "ctx")
+    }
+    return f"{type(node).__name__}({','.join(f'{k}={v}' for k, v in sorted(fields.items()) if v not in ('', '[]'))})"
+
+
+def says_nothing(node: Any) -> bool:
+    """A docstring, or any string that stands as a statement, and imports, which only say where a name is found."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return isinstance(node, (ast.Import, ast.ImportFrom))

@@ -1,0 +1,171 @@
+"""A run's directory: one JSON a cell, written whole or not at all, and what makes a second run a resume."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from bench.host.files import OutputError, make_folder, write_json
+from bench.schema.cell import SCHEMA, read_cell, read_json
+from bench.suite.cells import Cell, Settings
+from bench.suite.file import Suite
+from bench.suite.protocol import VERSION
+from models.errors import InputError
+
+
+class Store:
+    """DIR/suite.json, DIR/cells/<model>/<slug>.json, DIR/samples/<model>/<slug>/, DIR/logs/."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+
+    def cell_path(self, cell: Cell) -> Path:
+        return self._path("cells", cell, ".json")
+
+    def samples_folder(self, cell: Cell) -> Path:
+        """Holds the cell's shards."""
+        return self._path("samples", cell, "")
+
+    def images_folder(self, cell: Cell) -> Path:
+        """Of the images that a suite keeps."""
+        return self._path("images", cell, "")
+
+    def log_path(self, cell: Cell) -> Path:
+        return self._path("logs", cell, ".log")
+
+    def _path(self, folder: str, cell: Cell, suffix: str) -> Path:
+        return self.directory / folder / cell.model / (cell.slug + suffix)
+
+    def open(self, suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> None:
+        """Make the directory this suite's. Raises InputError where it holds another suite's run."""
+        path = self.directory / "suite.json"
+        new = describe(suite, settings, plugins)
+        if path.exists():
+            check_same_run(self.directory, read_json(path), new)
+        elif (self.directory / "cells").exists():
+            raise InputError(f"{self.directory}: holds cells but no suite.json; choose another --out")
+        write_json(path, new)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """One run a directory, without lock files at its end. Raises InputError where another one is at work."""
+        with self._locked(fcntl.LOCK_EX):
+            remove_leftovers(self.directory)
+            try:
+                yield
+            finally:
+                self._remove_locks()
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """For those that only add samples: side by side, but not beside a run. Raises InputError where one is."""
+        with self._locked(fcntl.LOCK_SH) as lock:
+            try:
+                yield
+            finally:
+                with contextlib.suppress(BlockingIOError):  # the last one tidies up
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._remove_locks()
+
+    @contextlib.contextmanager
+    def _locked(self, mode: int) -> Iterator[IO[str]]:
+        make_folder(self.directory)
+        with self._open_lock(self.directory / ".run.lock") as lock:
+            try:
+                fcntl.flock(lock, mode | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"{self.directory}: another run is writing here; wait for it or choose --out"
+                ) from None
+            yield lock
+
+    def _remove_locks(self) -> None:
+        for left in self.directory.glob(".*.lock"):
+            left.unlink(missing_ok=True)
+
+    def _open_lock(self, path: Path) -> IO[str]:
+        try:
+            return path.open("a")
+        except OSError as error:
+            raise OutputError(f"cannot write in {self.directory}: {error.strerror}") from error
+
+    def read(self, cell: Cell) -> dict[str, Any] | None:
+        """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
+        path = self.cell_path(cell)
+        if not path.exists():
+            return None
+        try:
+            return read_cell(path)
+        except InputError as error:
+            raise InputError(f"{error}; delete this cell file to run the cell again") from error
+
+    def write(self, cell: Cell, result: dict[str, Any]) -> None:
+        write_json(self.cell_path(cell), result)
+
+
+def describe(suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """What suite.json says: which cells belong to the run and under which protocol, settings and plugins they ran."""
+    return {
+        "schema": SCHEMA,
+        "suite": suite.name,
+        "title": suite.title,
+        "description": suite.description,
+        "sha256": suite.sha256,
+        "protocol": {"version": VERSION, **suite.protocol.as_dict()},
+        "settings": settings.recorded(),
+        "plugins": [
+            {"file": Path(file).name, "sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest()} for file in plugins
+        ],
+        "cells": [[cell.model, cell.slug] for cell in suite.cells],
+        "reference": {model: cell.slug for model, cell in suite.references.items()},
+    }
+
+
+def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
+    """A suite may gain or lose cells between runs; its name, protocol, settings and reference must stay."""
+    if not isinstance(old, dict) or old.get("schema") != SCHEMA:
+        raise InputError(f"{directory / 'suite.json'}: not a suite record of schema {SCHEMA}; choose another --out")
+    if old.get("suite") != new["suite"]:
+        raise InputError(
+            f"{directory}: holds a run of suite '{old.get('suite')}', not '{new['suite']}'; choose another --out"
+        )
+    for what in ("protocol", "settings"):
+        before, now = flat(old.get(what)), flat(new[what])
+        for key in now:
+            may_change = key == "timeout" or key.startswith("quality.")  # samples may be judged anew
+            if not may_change and before.get(key) != now[key]:
+                raise InputError(
+                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
+                )
+    check_same_reference(directory, flat(old.get("reference")), new["reference"])
+
+
+def check_same_reference(directory: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Of models known before, all cells compare with one reference; a model that is new in the suite may be new here.
+
+    A suite states a reference for all of its models or for none.
+    """
+    if bool(old) == bool(new) and all(old.get(model, slug) == slug for model, slug in new.items()):
+        return
+    before, now = (", ".join(sorted({str(slug) for slug in r.values()})) or "none" for r in (old, new))
+    raise InputError(f"{directory}: its run has the reference {before}, this one {now}; choose another --out")
+
+
+def flat(table: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested tables with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in (table if isinstance(table, dict) else {}).items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Temporary files of a run that was killed while writing."""
+    for folder in ("cells", "samples", "images"):
+        for path in (directory / folder).rglob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -1,0 +1,88 @@
+"""A result directory as records and as one tidy table: the contract's columns, then ours. Reads; never measures."""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.schema.cell import Cell, read_cell, read_json
+from bench.schema.clipping import clipped
+from models.errors import InputError
+
+_SUITE = {"suite": str, "title": str, "description": str, "sha256": str, "protocol": dict, "settings": dict,
+          "reference": dict, "cells": list}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a result directory holds. `unreadable` are one-line reasons; `missing` are (model, slug) not run yet."""
+
+    directory: Path
+    cells: list[Cell]
+    unreadable: list[str] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    suite: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def models(self) -> list[str]:
+        """Model names in the suite's order."""
+        return list(dict.fromkeys(cell["model"] for cell in self.cells))
+
+
+def read_results(directory: Path | str) -> Results:
+    """Every cell under `directory`/cells, in the suite's order, long texts cut. Raises InputError if there is none.
+
+    A file that cannot be trusted becomes an entry of `unreadable`; none of its numbers is used.
+    """
+    whole = read_whole(directory)
+    return replace(
+        whole, cells=[clipped(cell) for cell in whole.cells], suite=clipped(whole.suite),
+        unreadable=[clipped(line) for line in whole.unreadable],
+    )  # fmt: skip
+
+
+def read_whole(directory: Path | str) -> Results:
+    """`read_results` with every text in full, however long."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")
+    cells, unreadable = [], []
+    for path in sorted(directory.glob("cells/*/*.json")):
+        try:
+            cells.append(read_cell(path))
+        except InputError as error:
+            unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
+    if not cells and not unreadable:
+        raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
+    suite, listed = _read_suite(directory / "suite.json", unreadable)
+    order = {pair: i for i, pair in enumerate(listed)}
+    cells.sort(key=lambda cell: order.get((cell["model"], cell["slug"]), len(order)))
+    present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
+    return Results(directory, cells, unreadable, [pair for pair in listed if pair not in present], suite)
+
+
+def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """suite.json and its list of cells; both empty, with a note in `unreadable`, where it is absent or damaged."""
+    try:
+        suite = read_json(path)
+        return suite, _listed(path, suite)
+    except InputError as error:
+        if path.exists():
+            unreadable.append(str(error).removeprefix(f"{path.parent}{os.sep}"))
+        return {}, []
+
+
+def _listed(path: Path, suite: dict[str, Any]) -> list[tuple[str, str]]:
+    """The suite's (model, slug). Raises InputError where anything that pages read has another type."""
+    for key, kind in _SUITE.items():
+        if not isinstance(suite.get(key), kind | None):
+            raise InputError(f"{path}: {key} must be a {kind.__name__}, found {type(suite[key]).__name__}")
+    listed = suite.get("cells") or []
+    if not all(isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in listed):
+        raise InputError(f"{path}: cells must be a list of [model, method]")
+    return [(model, slug) for model, slug in listed]
+
+
+def one_line(text: str) -> str:
+    """`text` with control characters (line ends, tabs, escapes) as single spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

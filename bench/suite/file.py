@@ -1,0 +1,211 @@
+"""Suite files: TOML that says which cells. docs/suites.md describes every key."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import methods
+import models
+from bench.suite import SHIPPED, protocol
+from bench.suite.cells import Cell, Part
+from models.errors import InputError, expect_name, expect_one_of
+
+TOP_KEYS = ("name", "title", "description", "protocol", "reference", "cells")
+CELL_KEYS = ("models", "sampler", "cache")
+MOST_CELLS = 10_000
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`references` is the uncached sampler that a model's other methods are compared with."""
+
+    name: str
+    title: str
+    description: str
+    protocol: protocol.Protocol
+    cells: tuple[Cell, ...]
+    references: dict[str, Cell]
+    sha256: str
+
+
+def names() -> list[str]:
+    """The shipped suites."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def load(
+    name_or_path: str, broken: dict[str, str] | None = None, overrides: dict[str, dict[str, Any]] | None = None
+) -> Suite:
+    """A shipped suite by name, or a suite file. Raises InputError that names the file, the key and the value.
+
+    `overrides` are keys of tables within [protocol] that the command line replaces: {"timing": {"batch": 64}}.
+
+    `broken` are plugins that did not load, with the reasons: a name that nobody else knows is taken for
+    theirs, and its cells fail with that reason when they run.
+    """
+    path = find(name_or_path)
+    try:
+        text = path.read_bytes()
+        content = tomllib.loads(text.decode())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from error
+    for table, values in (overrides or {}).items():
+        content["protocol"] = merged(content.get("protocol", {}), table, values)
+    reader = Reader(path.name if path.parent == SHIPPED else str(path), "; ".join((broken or {}).values()))
+    return reader.suite(content, hashlib.sha256(text).hexdigest())
+
+
+def merged(outer: Any, table: str, values: dict[str, Any]) -> Any:
+    """`outer` with `values` put into its inner table; what is no table is left for the reader to refuse."""
+    inner = outer.get(table, {}) if isinstance(outer, dict) else None
+    return {**outer, table: {**inner, **values}} if isinstance(inner, dict) else outer
+
+
+def find(name_or_path: str) -> Path:
+    """The file of a shipped suite's name, or the path itself."""
+    if name_or_path in names():
+        return SHIPPED / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or "/" in name_or_path:
+        if not path.is_file():
+            raise InputError(f"{name_or_path}: no such suite file")
+        return path
+    expect_one_of("suite", name_or_path, names())
+    return path
+
+
+class Reader:
+    """Checks one suite file. Every error starts with the file's name and the table's place in it."""
+
+    def __init__(self, file: str, broken: str) -> None:
+        self.file, self.broken = file, broken
+
+    def suite(self, content: dict[str, Any], sha256: str) -> Suite:
+        for key in content:
+            expect_one_of(f"key in {self.file}", key, TOP_KEYS)
+        name = self.text(content, "name")
+        expect_name(f"{self.file}: 'name'", name)
+        rules = protocol.read(self.table(content, "protocol"), f"{self.file}: [protocol]")
+        cells = self.cells(content, rules)
+        return Suite(
+            name=name,
+            title=self.text(content, "title", name),
+            description=self.text(content, "description", ""),
+            protocol=rules,
+            cells=cells,
+            references=self.references(content, cells, rules),
+            sha256=sha256,
+        )
+
+    def text(self, table: dict[str, Any], key: str, default: str | None = None) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str):
+            raise InputError(f"{self.file}: '{key}' must be a string" + (f", got {value!r}" if key in table else ""))
+        return value
+
+    def table(self, content: dict[str, Any], key: str) -> dict[str, Any]:
+        value = content.get(key, {})
+        if not isinstance(value, dict):
+            raise InputError(f"{self.file}: '{key}' must be a table, got {value!r}")
+        return value
+
+    def cells(self, content: dict[str, Any], rules: protocol.Protocol) -> tuple[Cell, ...]:
+        """Every block's cross product, without repetitions; what others are compared with comes first."""
+        blocks = content.get("cells")
+        if not isinstance(blocks, list) or not blocks:
+            raise InputError(f"{self.file}: expected at least one [[cells]] table")
+        found: dict[tuple[str, str], Cell] = {}
+        for number, block in enumerate(blocks, start=1):
+            for cell in self.block(f"{self.file}: [[cells]] {number}", block, rules):
+                found.setdefault((cell.model, cell.slug), cell)
+                if len(found) > MOST_CELLS:
+                    raise InputError(f"{self.file}: more than {MOST_CELLS} cells")
+        return tuple(sorted(found.values(), key=lambda cell: cell.cache is not None))
+
+    def block(self, where: str, block: Any, rules: protocol.Protocol) -> list[Cell]:
+        if not isinstance(block, dict):
+            raise InputError(f"{where}: expected a table, got {block!r}")
+        for key in block:
+            expect_one_of(f"key in {where}", key, CELL_KEYS)
+        samplers = self.parts(where, "sampler", block.get("sampler"))
+        caches = self.parts(where, "cache", block["cache"]) if "cache" in block else [(None, None)]
+        cells = []
+        for model, (sampler, fault), (cache, cache_fault) in itertools.product(
+            self.models(where, block), samplers, caches
+        ):
+            broken = fault or cache_fault or self.unknown_model(where, model)
+            cells.append(Cell(model, sampler, cache, rules, broken))
+        return cells
+
+    def models(self, where: str, block: dict[str, Any]) -> list[str]:
+        value = block.get("models")
+        chosen = [value] if isinstance(value, str) else value
+        if not isinstance(chosen, list) or not chosen or not all(isinstance(m, str) for m in chosen):
+            raise InputError(f"{where}: 'models' must be a model's name or a list of names")
+        return chosen
+
+    def unknown_model(self, where: str, model: str) -> str | None:
+        """The reason why the model's cells will fail, None for a known one. Raises InputError for a wrong name."""
+        expect_name(f"{where}: a model's name", model)
+        if self.broken and model not in models.names():
+            return self.broken
+        try:
+            expect_one_of("model", model, models.names())
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return None
+
+    def parts(self, where: str, kind: str, value: Any) -> list[tuple[Any, str | None]]:
+        """The methods of one table or a list of tables, lists of values swept, each with what is broken in it."""
+        tables = value if isinstance(value, list) else [value]
+        found = []
+        for table in tables:
+            if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+                raise InputError(f"{where}: '{kind}' must be a table like {{ name = \"…\" }} or a list of them")
+            params = {key: value for key, value in table.items() if key != "name"}
+            found += [self.part(where, kind, table["name"], given) for given in sweep(params)]
+        if not found:
+            raise InputError(f"{where}: '{kind}' is an empty list")
+        return found
+
+    def part(self, where: str, kind: str, name: str, given: dict[str, Any]) -> tuple[Part, str | None]:
+        part = Part(name, given)
+        if self.broken and name not in methods.names():
+            return part, self.broken
+        try:
+            expect_one_of(f"{kind} method" if kind == "cache" else kind, name, methods.names(kind))
+            _ = part.method
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        except Exception as error:  # a plugin's own constructor
+            return part, f"{name}: {type(error).__name__}: {error}"
+        return part, None
+
+    def references(self, content: dict[str, Any], cells: tuple[Cell, ...], rules: protocol.Protocol) -> dict[str, Cell]:
+        """The cell of every model that is the reference; none where the file states none."""
+        if "reference" not in content:
+            return {}
+        where = f"{self.file}: 'reference'"
+        parts = self.parts(where, "sampler", content["reference"])
+        if len(parts) != 1:
+            raise InputError(f"{where} must be one sampler with one setting")
+        found = {}
+        for model in dict.fromkeys(cell.model for cell in cells):
+            cell = Cell(model, parts[0][0], None, rules, parts[0][1])
+            if cell.slug not in {c.slug for c in cells if c.model == model}:
+                raise InputError(f"{where}: {cell.slug} is not a cell of {model}; add it to [[cells]]")
+            found[model] = cell
+        return found
+
+
+def sweep(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of the listed values: {a: [1, 2], b: 3} -> {a: 1, b: 3}, {a: 2, b: 3}."""
+    choices = [value if isinstance(value, list) else [value] for value in params.values()]
+    return [dict(zip(params, values, strict=True)) for values in itertools.product(*choices)]

@@ -1,0 +1,140 @@
+"""Labelled images to train on: a folder with one subfolder a class, or JPEG files packed into one npz.
+
+`DIR/<class>/**/*.JPEG` is ImageNet's layout; Tiny ImageNet's `DIR/train/<class>/images/*.JPEG` reads the same way.
+Classes are numbered in the order of their folders' names, or as the model's `classes` names them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models.errors import InputError, first_line
+from models.spec import ModelSpec
+
+KEPT_BYTES = 2**30  # decoded images are kept up to this size, so that small ones are decoded once
+Source = Path | tuple[str, bytes]  # a file, or the name of a packed one and its bytes
+
+
+class Images:
+    """Images cropped to `size`, by number. `name` says what they are, for cards and checkpoints."""
+
+    def __init__(self, sources: Sequence[Source], labels: Tensor, size: int, name: str, threads: int = 1) -> None:
+        self.sources, self.labels, self.size, self.name = sources, labels, size, name
+        self.pool = ThreadPoolExecutor(threads)  # Pillow decodes and resizes outside the interpreter's lock
+        self.kept: dict[int, Tensor] = {}
+        self.keeps = len(sources) * 3 * size**2 <= KEPT_BYTES
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def read(self, numbers: Sequence[int]) -> Tensor:
+        """Images uint8 [n,3,size,size]. Raises InputError naming a file that cannot be decoded."""
+        return torch.stack(list(self.pool.map(self._one, numbers)))
+
+    def _one(self, number: int) -> Tensor:
+        if number in self.kept:
+            return self.kept[number]
+        image = decode(self.sources[number], self.size)
+        if self.keeps:
+            self.kept[number] = image
+        return image
+
+
+def write_npz(images: Images, path: Path, batch: int = 256) -> None:
+    """All images as the model sees them, uint8 [N,H,W,3] under `arr_0`: what evaluators take as a reference.
+
+    Atomically; they are held in memory. Raises OutputError, and InputError for an image that cannot be decoded.
+    """
+    from bench.host.files import write_through
+
+    parts = [images.read(range(start, min(start + batch, len(images)))) for start in range(0, len(images), batch)]
+    pixels = torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
+    write_through(path, lambda file: np.savez(file, arr_0=pixels))
+
+
+def decode(source: Source, size: int) -> Tensor:
+    """One image uint8 [3,size,size]; greyscale and palettes become RGB."""
+    where, file = (source, source) if isinstance(source, Path) else (source[0], io.BytesIO(source[1]))
+    try:
+        with Image.open(file) as image:
+            return centre_crop(image.convert("RGB"), size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{where}: not a readable image ({first_line(error)})") from error
+
+
+def centre_crop(image: Image.Image, size: int) -> Tensor:
+    """ADM's crop (Dhariwal & Nichol 2021): halve by area while that leaves enough, then bicubic, then the centre."""
+    while min(image.size) >= 2 * size:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    scale = size / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    pixels = np.asarray(image.crop((left, top, left + size, top + size)))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+def open_images(path: Path, spec: ModelSpec, threads: int = 1) -> Images:
+    """The images of a folder or a packed npz with labels of the model's classes. Raises InputError."""
+    if spec.resolution is None:
+        raise InputError(f"{spec.name}: states no resolution, so images cannot be cropped for it")
+    read = packed if path.is_file() else folder
+    sources, labels, listing = read(path, spec)
+    digest = hashlib.sha256("\n".join(listing).encode()).hexdigest()[:16]
+    name = f"{len(sources):,} images of {spec.num_classes} classes in {path.name} (SHA-256 of the list {digest})"
+    return Images(sources, torch.tensor(labels, dtype=torch.int64), spec.resolution, name, threads)
+
+
+def folder(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[str]]:
+    """Files, labels and relative paths under a folder of class folders."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+
+    root = path / "train" if (path / "train").is_dir() else path
+    found = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    numbers = number_classes(root, found, spec)
+    try:
+        files = make_dataset(str(root), numbers, IMG_EXTENSIONS)
+    except FileNotFoundError as error:
+        raise InputError(f"{root}: {first_line(error)}") from error
+    listing = [f"{label} {os.path.relpath(file, root)}" for file, label in files]
+    return [Path(file) for file, _ in files], [label for _, label in files], listing
+
+
+def number_classes(root: Path, found: list[str], spec: ModelSpec) -> dict[str, int]:
+    """Folder -> label. Raises InputError unless they are the model's classes."""
+    if spec.classes:
+        missing = [name for name in spec.classes if name not in found]
+        if missing:
+            raise InputError(f"{root}: has no folder '{missing[0]}' ({len(missing)} of {spec.name}'s classes missing)")
+        return {name: label for label, name in enumerate(spec.classes)}
+    if len(found) != spec.num_classes:
+        raise InputError(f"{root}: has {len(found)} class folders, {spec.name} has {spec.num_classes} classes")
+    return {name: label for label, name in enumerate(found)}
+
+
+def packed(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[str]]:
+    """Images of an npz: `jpeg` uint8, all files end to end, `offsets` [n+1], `labels` [n] and `wnids`, their names."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            jpeg, offsets, labels, wnids = (content[key] for key in ("jpeg", "offsets", "labels", "wnids"))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(f"{path}: not an npz of packed images ({first_line(error)})") from error
+    numbers = number_classes(path, [str(name) for name in wnids], spec)
+    if len(offsets) != len(labels) + 1 or not (labels.min() >= 0 and labels.max() < len(wnids)):
+        raise InputError(f"{path}: 'offsets' or 'labels' do not fit the images")
+    pieces = [jpeg[a:b].tobytes() for a, b in pairwise(offsets)]
+    names = [f"{path.name}[{i}]" for i in range(len(pieces))]
+    chosen = [(i, numbers[str(wnids[label])]) for i, label in enumerate(labels) if str(wnids[label]) in numbers]
+    listing = [f"{label} {hashlib.sha256(pieces[i]).hexdigest()}" for i, label in chosen]
+    return [(names[i], pieces[i]) for i, _ in chosen], [label for _, label in chosen], listing
