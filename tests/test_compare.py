@@ -186,7 +186,7 @@ def written(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(text)
         importlib.invalidate_caches()
         rooms = tuple(file.stem for file in tmp_path.glob("hashed_*.py"))
-        return code_hash.digest(code_hash.reachable([(name, root)], rooms))
+        return code_hash.digest([(name, root)], rooms)
 
     yield write
     for name in [name for name in sys.modules if name.startswith("hashed_")]:
@@ -208,6 +208,8 @@ def test_code_hashes_survive_a_move_and_a_renamed_file(written):
     moved = "from hashed_helpers import g as scaled\n\n\ndef f(x):\n    return scaled(x)\n"
     assert written("hashed_b", moved) == whole
     assert written("hashed_c", "from hashed_helpers import g\n\n\ndef f(x):\n    return g(x)\n") == whole
+    renamed = "from hashed_helpers import g\n\n\ndef double(x):\n    return g(x)\n"
+    assert written("hashed_e", renamed, root="double") == whole
     written("hashed_other", "STEP = 3\n\n\ndef g(x):\n    return x * STEP\n", root="g")
     assert written("hashed_d", "from hashed_other import g\n\n\ndef f(x):\n    return g(x)\n") != whole
 
@@ -220,8 +222,15 @@ def test_a_refusals_words_are_no_change_of_code(written):
 def test_a_methods_code_is_its_class_and_what_that_uses():
     import methods
 
+    hashes = code_hash.Hashes(("methods",))
     cls = methods.find("l2c")
-    names = {name for _, name in code_hash.reachable([(cls.__module__, cls.__name__)], ("methods",))}
+    hashes.of((cls.__module__, cls.__name__))
+    names = {name for _, name in hashes.known}
     assert {"L2C", "Plan", "CacheMethod", "Routed", "read_router"} <= names
     assert "Fora" not in names
     assert code_hash.method_code(("fora",)) != code_hash.method_code(("ddim",))
+
+
+def test_code_that_calls_itself_has_a_hash(written):
+    mutual = "def f(x):\n    return g(x - 1) if x else 0\n\n\ndef g(x):\n    return f(x)\n"
+    assert written("hashed_a", mutual) == written("hashed_b", mutual) != written("hashed_c", mutual.replace("1", "2"))

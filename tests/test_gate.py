@@ -17,7 +17,7 @@ from bench.cli import main
 from bench.judge.change import from_logs
 from bench.judge.gate import baseline
 from bench.judge.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
-from bench.judge.gate.duel import FEWEST, Duel, checkout
+from bench.judge.gate.duel import MIN_ROUNDS, Duel, checkout
 from bench.judge.gate.fight import duels
 from bench.measure.samples.fingerprint import fingerprint
 from bench.show import gate_text
@@ -192,7 +192,7 @@ def test_every_look_adds_to_the_rounds_before_it():
     duel = Played(1.0, 1.0)
     duel.look(0.0)
     duel.look(0.0)
-    assert len(duel.rounds) == 2 * FEWEST
+    assert len(duel.rounds) == 2 * MIN_ROUNDS
 
 
 def test_command_line_and_reviewable_baseline(tmp_path, capsys):

@@ -9,7 +9,7 @@ import torch
 from fake_machine import MS, FakeMachine
 
 from bench.measure.timing import rounds as timing_module
-from bench.measure.timing.rounds import WARMUP_MOST, Budget, measure_pair
+from bench.measure.timing.rounds import MAX_WARMUP, Budget, measure_pair
 from bench.measure.timing.stopwatch import Lap
 
 FIVE = Budget(fewest=5, most=5, seconds=0)
@@ -142,9 +142,9 @@ def test_warm_up_ends_when_nothing_becomes_faster_any_more():
 
 def test_warm_up_is_bounded_in_rounds_and_in_time():
     machine = FakeMachine()
-    faster = lambda: itertools.chain((1e4 * 0.9**n for n in range(WARMUP_MOST)), itertools.repeat(1.0))  # noqa: E731
+    faster = lambda: itertools.chain((1e4 * 0.9**n for n in range(MAX_WARMUP)), itertools.repeat(1.0))  # noqa: E731
     timing = measure(machine, machine.call("m", faster()), None, Budget(5, 5, 1e9))
-    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (WARMUP_MOST, False)
+    assert (timing["warmup_rounds"], timing["warmup_stable"]) == (MAX_WARMUP, False)
     timing = measure(machine, machine.call("m", faster()), None, Budget(5, 5, 0.04))
     assert (timing["warmup_rounds"], timing["warmup_stable"]) == (2, False)
 

@@ -17,9 +17,10 @@ from bench.train.latents import in_memory
 from bench.train.loop import Trainer
 from bench.train.recipe import Recipe
 from bench.train.run import save_weights, train
+from models.checkpoint import sha256
 from models.dit import DiT
 from models.errors import InputError
-from models.places import WEIGHTS, sha256
+from models.places import WEIGHTS
 from models.small import weights_file
 
 RECIPE = Recipe(steps=12, batch=4, learning_rate=1e-2, warmup=3)

@@ -17,7 +17,7 @@ MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only 
 PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset"}
 Cell = dict[str, Any]
 
-MOST_EXACT = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
+MAX_EXACT_INTEGER = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
 
 _NUMBER = (int, float)
 # lists of numbers, one a group of samples
@@ -135,7 +135,7 @@ def _finite(text: str) -> float:
 
 def _exact(text: str) -> int:
     value = int(text)
-    if abs(value) > MOST_EXACT:
+    if abs(value) > MAX_EXACT_INTEGER:
         raise ValueError(f"an integer of {len(text.lstrip('-'))} digits is beyond 2^53")
     return value
 

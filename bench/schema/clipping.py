@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-LONGEST_TEXT = 400  # characters
+MAX_TEXT = 400  # characters
 
 
 def clipped(value: Any) -> Any:
-    """`value`, a piece of JSON, with every text in it at most LONGEST_TEXT characters long; plans stay as they are."""
+    """`value`, a piece of JSON, with every text in it at most MAX_TEXT characters long; plans stay as they are."""
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…"
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
     if isinstance(value, dict):
         return {clipped(key): item if key == "plan" else clipped(item) for key, item in value.items()}
     if isinstance(value, list):

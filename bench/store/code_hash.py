@@ -1,9 +1,9 @@
 """Which code a number was measured by: hashes of what definitions do, wherever they stand.
 
-A definition is a function, a class or a constant at the top level of a module. From the roots, names are followed to
-the definitions that they mean. What a definition does is its syntax tree without docstrings, comments, imports and
-annotations, each followed name replaced by the name it was defined under. So moving or renaming a file, importing under
-another name, or writing a comment changes no hash; changing what a measured function does changes it.
+A definition is a function, a class or a constant at the top level of a module. What it does is its syntax tree without
+docstrings, comments, imports and annotations, in which each name of another definition stands for the hash of what that
+one does (a Merkle tree). So moving or renaming a file or a definition, importing under another name, or writing a
+comment changes no hash; changing what a measured function does, or anything that it calls, changes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ RULES = (
     "bench.measure.timing.speed", "bench.statistics.medians", "bench.measure.timing.stopwatch",
 )  # fmt: skip
 ROOMS = ("bench.measure", "bench.quality", "bench.statistics", "bench.suite.protocol")  # where such rules stand
+ANNOTATIONS = {"kind", "annotation", "returns", "type_params", "ctx"}  # and what else changes nothing at run time
 SHORT = 16  # hexadecimal digits kept
 Definition = tuple[str, str]  # module, name
 
@@ -53,34 +54,23 @@ def method_code(names: tuple[str, ...]) -> str:
     """Hash of registered methods' classes and of what they use in the methods package and in their own file."""
     classes = [methods.find(name) for name in names]
     within = ("methods", *(cls.__module__ for cls in classes))
-    return digest(reachable([(cls.__module__, cls.__name__) for cls in classes], within))
+    return digest([(cls.__module__, cls.__name__) for cls in classes], within)
 
 
 @cache
 def protocol_code() -> str:
     """Hash of the definitions of the modules in RULES and of what they use in the rooms where such rules stand."""
-    return digest(reachable([(module, name) for module in RULES for name in definitions(module)], ROOMS))
+    return digest([(module, name) for module in RULES for name in definitions(module)], ROOMS)
 
 
-def reachable(roots: Iterable[Definition], within: tuple[str, ...]) -> set[Definition]:
-    """The roots and, transitively, the definitions that they name in the packages or modules `within`."""
-    found: set[Definition] = set()
-    waiting = list(roots)
-    while waiting:
-        module, name = definition = waiting.pop()
-        if definition not in found and name in definitions(module):
-            found.add(definition)
-            used = references(definitions(module)[name], module)
-            waiting += [d for d in used if any(d[0] == w or d[0].startswith(w + ".") for w in within)]
-    return found
+def digest(roots: Iterable[Definition], within: tuple[str, ...]) -> str:
+    """One hash of what all these definitions do, names followed in the packages or modules `within`."""
+    hashes = Hashes(within)
+    return sha256("".join(sorted(hashes.of(root) for root in roots)))
 
 
-def digest(found: Iterable[Definition]) -> str:
-    """One hash of what all these definitions do."""
-    total = hashlib.sha256()
-    for text in sorted(meaning(definitions(module)[name], module) for module, name in found):
-        total.update(f"{text}\0".encode())
-    return total.hexdigest()[:SHORT]
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:SHORT]
 
 
 @cache
@@ -124,7 +114,7 @@ def origin(module: str, name: str) -> Definition:
     return imported(module).get(name) or (module, name)
 
 
-def meant(node: ast.AST, module: str) -> Definition | None:
+def meaning_of(node: ast.AST, module: str) -> Definition | None:
     """The definition that a name, or an attribute of an imported module, refers to."""
     if isinstance(node, ast.Name):
         return (module, node.id) if node.id in definitions(module) else imported(module).get(node.id)
@@ -134,38 +124,41 @@ def meant(node: ast.AST, module: str) -> Definition | None:
     return None
 
 
-def references(node: ast.AST, module: str) -> Iterator[Definition]:
-    """Definitions that a piece of code names outside its annotations."""
-    if isinstance(node, ast.Raise):
-        return
-    found = meant(node, module)
-    if found and found[1]:
-        yield found
-        return
-    for name, value in ast.iter_fields(node):
-        if name not in ("annotation", "returns"):
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    yield from references(child, module)
+class Hashes:
+    """Of definitions, by what they do; each is worked out once."""
 
+    def __init__(self, within: tuple[str, ...]) -> None:
+        self.within = within
+        self.known: dict[Definition, str] = {}
 
-def meaning(node: Any, module: str) -> str:
-    """A syntax tree as text: the same for every Python, place, comment, docstring, import and annotation."""
-    if isinstance(node, list):
-        return f"[{','.join(meaning(item, module) for item in node if not says_nothing(item))}]"
-    if not isinstance(node, ast.AST):
-        return "" if node is None else repr(node)
-    found = meant(node, module)
-    if found and found[1]:
-        return f"@{found[1]}"
-    if isinstance(node, ast.Raise):  # what a refusal says changes no number
-        return "Raise()"
-    fields = {
-        name: meaning(value, module)
-        for name, value in ast.iter_fields(node)
-        if name not in ("kind", "annotation", "returns", "type_params", "ctx")
-    }
-    return f"{type(node).__name__}({','.join(f'{k}={v}' for k, v in sorted(fields.items()) if v not in ('', '[]'))})"
+    def of(self, definition: Definition) -> str:
+        """The hash of a definition; a call of itself, however indirect, is just that."""
+        if definition not in self.known:
+            self.known[definition] = "itself"
+            module, name = definition
+            self.known[definition] = sha256(self.meaning(definitions(module)[name], module, top=True))
+        return self.known[definition]
+
+    def follows(self, definition: Definition) -> bool:
+        module, name = definition
+        inside = any(module == room or module.startswith(room + ".") for room in self.within)
+        return inside and name in definitions(module)
+
+    def meaning(self, node: Any, module: str, top: bool = False) -> str:
+        """A syntax tree as text: the same for every Python, place, name, comment, docstring, import and annotation."""
+        if isinstance(node, list):
+            return f"[{','.join(self.meaning(item, module) for item in node if not says_nothing(item))}]"
+        if not isinstance(node, ast.AST):
+            return "" if node is None else repr(node)
+        if isinstance(node, ast.Raise):  # what a refusal says changes no number
+            return "Raise()"
+        meant = meaning_of(node, module)
+        if meant and meant[1] and not top:
+            return "@" + (self.of(meant) if self.follows(meant) else meant[1])
+        left_out = {*ANNOTATIONS, "name", "target", "targets"} if top else ANNOTATIONS
+        fields = {name: self.meaning(value, module) for name, value in ast.iter_fields(node) if name not in left_out}
+        inside = ",".join(f"{name}={text}" for name, text in sorted(fields.items()) if text not in ("", "[]"))
+        return f"{type(node).__name__}({inside})"
 
 
 def says_nothing(node: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import methods
 import models
 from bench.sampling.compiled import Execution
-from bench.schema.cell import MOST_EXACT, SCHEMA
+from bench.schema.cell import MAX_EXACT_INTEGER, SCHEMA
 from bench.suite import protocol
 from models.errors import InputError
 from models.fetch import recorded_sha256
@@ -170,7 +170,7 @@ def _sha256(identity: dict[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """A parameter's value as JSON holds it: the value itself, or its text."""
-    exact = not isinstance(value, int) or abs(value) <= MOST_EXACT
+    exact = not isinstance(value, int) or abs(value) <= MAX_EXACT_INTEGER
     return value if exact and isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 

@@ -17,7 +17,7 @@ from models.errors import InputError, expect_name, expect_one_of
 
 TOP_KEYS = ("name", "title", "description", "protocol", "reference", "cells")
 CELL_KEYS = ("models", "sampler", "cache")
-MOST_CELLS = 10_000
+MAX_CELLS = 10_000
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Reader:
         for number, block in enumerate(blocks, start=1):
             for cell in self.block(f"{self.file}: [[cells]] {number}", block, rules):
                 found.setdefault((cell.model, cell.slug), cell)
-                if len(found) > MOST_CELLS:
-                    raise InputError(f"{self.file}: more than {MOST_CELLS} cells")
+                if len(found) > MAX_CELLS:
+                    raise InputError(f"{self.file}: more than {MAX_CELLS} cells")
         return tuple(sorted(found.values(), key=lambda cell: cell.cache is not None))
 
     def block(self, where: str, block: Any, rules: protocol.Protocol) -> list[Cell]:

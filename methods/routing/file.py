@@ -23,7 +23,7 @@ from torch import Tensor
 
 from models.errors import InputError, first_line
 
-MOST_ROWS = 1000  # no sampler takes more steps
+MAX_ROWS = 1000  # no sampler takes more steps
 METADATA_KEY = "router"
 
 
@@ -44,8 +44,8 @@ def read_router(path: str | Path) -> Router:
     logits, card = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_torch(path), {})
     rows = _rows(path, logits)
     count = card.get("rows", max(rows) + 1)
-    if type(count) is not int or not max(rows) < count <= MOST_ROWS:
-        raise InputError(f"{path}: row {max(rows)} lies outside 0..{MOST_ROWS - 1} or the stated number of rows")
+    if type(count) is not int or not max(rows) < count <= MAX_ROWS:
+        raise InputError(f"{path}: row {max(rows)} lies outside 0..{MAX_ROWS - 1} or the stated number of rows")
     _check_card(path, card)
     scores = torch.full((count, len(rows[max(rows)])), torch.nan)
     for i, row in rows.items():

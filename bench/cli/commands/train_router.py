@@ -25,7 +25,7 @@ from models.official import weights_file
 from models.spec import ModelSpec
 
 HELP = "train a router for the cache method l2c"
-PER_PAIR, LEAST = 40, 400  # iterations; fewer leave the logits undecided
+PER_PAIR, MIN_STEPS = 40, 400  # iterations; fewer leave the logits undecided
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", metavar="KIND", help="digits, generated, or a path of images or encoded latents")
     parser.add_argument("--samples", type=int, default=1000, help="how many to generate (default: 1000)")
-    parser.add_argument("--iterations", type=int, help=f"default: {PER_PAIR} a cached evaluation, at least {LEAST}")
+    parser.add_argument("--iterations", type=int, help=f"default: {PER_PAIR} a cached evaluation, at least {MIN_STEPS}")
     parser.add_argument("--batch", type=int, default=recipe.batch, help=f"default: {recipe.batch}")
     parser.add_argument("--lr", type=float, default=recipe.learning_rate, help=f"default: {recipe.learning_rate:g}")
     parser.add_argument("--threshold", type=float, help="train with decisions at this score, straight through")
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 def recipe_of(args: argparse.Namespace, spec: ModelSpec, sampler: Sampler, cached: int) -> RouterRecipe:
     """The recipe that the options describe, for a sampler with `cached` cached evaluations."""
     return RouterRecipe(
-        steps=args.iterations or max(LEAST, PER_PAIR * cached),
+        steps=args.iterations or max(MIN_STEPS, PER_PAIR * cached),
         batch=args.batch,
         dtype=args.dtype or "float32",
         learning_rate=args.lr,

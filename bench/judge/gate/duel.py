@@ -29,7 +29,7 @@ from bench.statistics.medians import ratio_interval
 from models.errors import InputError
 
 WORKER = Path(__file__).with_name("duel_worker.py")
-WARM_UP, FEWEST, MOST = 2, 8, 200  # rounds; the latter two of each look
+WARM_UP, MIN_ROUNDS, MAX_ROUNDS = 2, 8, 200  # rounds; the latter two of each look
 BASE, HEAD = "base", "head"
 Round = Mapping[str, Mapping[str, int]]  # nanoseconds by side and clock
 
@@ -91,7 +91,9 @@ class Duel:
     def look(self, seconds: float) -> Change:
         """Head's latency over base's, from all rounds since `begin`: `seconds` more of them. Raises Unable."""
         before, start = len(self.rounds), time.monotonic()
-        while (new := len(self.rounds) - before) < FEWEST or (new < MOST and time.monotonic() - start < seconds):
+        while (new := len(self.rounds) - before) < MIN_ROUNDS or (
+            new < MAX_ROUNDS and time.monotonic() - start < seconds
+        ):
             self.rounds.append(self.round())
         processor, wall = (ratio(self.rounds, clock) for clock in ("processor", "wall"))
         return wall if wall.low > SLOWER else processor

@@ -11,7 +11,7 @@ from bench.schema.timing import is_number
 from bench.statistics.jackknife import jackknife, jackknife_groups
 from bench.statistics.medians import median_interval, ratio_interval
 
-MOST_ROUNDS, MOST_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
+MAX_ROUNDS, MAX_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
 TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
 _RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
 _TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
@@ -53,8 +53,8 @@ def plan_problems(cell: Cell) -> Iterator[str]:
 def timing_problems(timing: dict[str, Any], cached: bool) -> Iterator[str]:
     """Against the raw rounds. The bootstrap is seeded, so its ends must come out the same."""
     rounds = timing.get("rounds") or []
-    if len(rounds) > MOST_ROUNDS:
-        yield f"timing.rounds are {len(rounds):,}, expected at most {MOST_ROUNDS:,}"
+    if len(rounds) > MAX_ROUNDS:
+        yield f"timing.rounds are {len(rounds):,}, expected at most {MAX_ROUNDS:,}"
         return
     wall: dict[str, list[float]] = {}
     for name in ("method", "baseline", "baseline_again", "reference"):
@@ -78,8 +78,8 @@ def timing_problems(timing: dict[str, Any], cached: bool) -> Iterator[str]:
 
 def quality_problems(quality: dict[str, Any]) -> Iterator[str]:
     samples = quality.get("samples")
-    if not samples or not 1 <= samples <= MOST_SAMPLES:
-        yield f"quality.samples must lie in 1..{MOST_SAMPLES:,}, found {samples}"
+    if not samples or not 1 <= samples <= MAX_SAMPLES:
+        yield f"quality.samples must lie in 1..{MAX_SAMPLES:,}, found {samples}"
         return
     if (quality.get("identical") or 0) > samples:
         yield f"quality.identical is {quality['identical']} of {samples} samples"

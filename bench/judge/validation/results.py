@@ -13,7 +13,7 @@ from bench.schema.cell import Cell, look_up
 from bench.store.results import Results, one_line, read_whole
 
 PROTOCOLS = ("1", "2", "3")  # that results may have; only equal ones are compared
-LARGEST = 8_000_000  # bytes of a cell's file
+MAX_FILE = 8_000_000  # bytes of a cell's file
 ENVIRONMENT = ("python", "torch", "numpy", "cpu", "cores", "os")
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
 _SHOWN = 400  # characters of a line
@@ -79,8 +79,8 @@ def _reason_problems(cell: Cell) -> Iterator[str]:
 
 def _file_problems(results: Results) -> Iterator[str]:
     for path in sorted(results.directory.glob("cells/*/*.json")):
-        if path.stat().st_size > LARGEST:
-            yield f"{path}: {path.stat().st_size / 1e6:.0f} MB, expected at most {LARGEST / 1e6:.0f} MB"
+        if path.stat().st_size > MAX_FILE:
+            yield f"{path}: {path.stat().st_size / 1e6:.0f} MB, expected at most {MAX_FILE / 1e6:.0f} MB"
     for model, slug in results.missing:
         yield f"{results.directory}/suite.json: lists {model}/{slug}, which is not there"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-LONGEST_NAME, LONGEST_TEXT = 300, 2000
+MAX_NAME, MAX_TEXT = 300, 2000
 FREE = ("reason", "timing.warnings", "quality.omitted")  # sentences; all other text is names
 _MARKUP = re.compile(r"<\s*[/!a-zA-Z]|javascript:|url\s*\(|expression\s*\(", re.IGNORECASE)
 _FORMULA = re.compile(r"\s*[=+@]|\s*-\D")
@@ -17,9 +17,9 @@ def text_problems(cell: dict[str, Any]) -> Iterator[str]:
     """One line for each string (or key) of the cell that a page, a spreadsheet or a file system might take amiss."""
     for where, text in strings(cell):
         free = where.startswith(FREE)
-        limit = LONGEST_TEXT if free else LONGEST_NAME
+        limit = MAX_TEXT if free else MAX_NAME
         if len(text) > limit:
-            yield f"{where[:LONGEST_NAME]} has {len(text):,} characters, expected at most {limit:,}"
+            yield f"{where[:MAX_NAME]} has {len(text):,} characters, expected at most {limit:,}"
         elif not text.isprintable():
             yield f"{where!a} has control characters: {text[:60]!a}"
         elif _MARKUP.search(text) or (_FORMULA.match(text) and not free):

@@ -13,7 +13,7 @@ GEMM_SIZE = {"cpu": 1024, "cuda": 8192}  # of a square product
 HALF_ON_CPU = 256  # without instructions for it, half precision is 60 times slower there, at every size
 COPY_BYTES = {"cpu": 2**26, "cuda": 8 * 10**9}  # of the copied buffer, far more than caches hold
 LAUNCHES = {"cpu": 1, "cuda": 8}  # in one lap, so that starting the clock costs nothing
-FEWEST = 2  # laps
+MIN_LAPS = 2  # laps
 
 
 def gemm_rate(watch: Stopwatch, device: str, dtype: torch.dtype, seconds: float) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def copy_rate(watch: Stopwatch, device: str, seconds: float) -> dict[str, Any]:
 def _best_seconds(watch: Stopwatch, action: Callable[[], object], seconds: float) -> float:
     """The fastest lap: what disturbs a lap only makes it slower, and a ceiling is what is possible."""
     laps = [watch.time(action).wall_ns]  # the first touches memory and chooses kernels
-    while len(laps) <= FEWEST or sum(laps) < seconds * 1e9:
+    while len(laps) <= MIN_LAPS or sum(laps) < seconds * 1e9:
         laps.append(watch.time(action).wall_ns)
     return min(laps[1:]) / 1e9
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.measure.task import Task
 
 ALL = (METHOD, BASELINE, REFERENCE)
-FEWEST_ROUNDS = 5  # however slow a trajectory is; a suite may ask for fewer
+MIN_ROUNDS = 5  # however slow a trajectory is; a suite may ask for fewer
 CEILING_SHARE = 0.05  # of the protocol's seconds, for each of the machine's two rates
 CEILING_SECONDS = 1.0  # but no more
 ENERGY_SECONDS = 10.0  # least window of the energy counter
@@ -68,7 +68,7 @@ class CellTimer:
             for name, contender in self.contenders.items()
             if name in names
         }
-        fewest = min(FEWEST_ROUNDS, self.rules.rounds)
+        fewest = min(MIN_ROUNDS, self.rules.rounds)
         with telemetry.recording(self.gpu) as recorder:
             timing = measure_pair(
                 calls[METHOD],

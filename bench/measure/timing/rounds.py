@@ -14,7 +14,7 @@ from bench.measure.timing.stopwatch import Clock, Lap, Stopwatch, quiet_interpre
 from bench.measure.timing.telemetry import Recorder
 from bench.statistics.medians import median_interval, ratio_interval
 
-WARMUP_MOST = 10  # rounds
+MAX_WARMUP = 10  # rounds
 WARMUP_GAIN = 0.05  # a call that became faster by more than this fraction is still warming up
 WARMUP_SHARE = 0.25  # of `seconds`: past it, two rounds of warm-up are enough
 
@@ -82,7 +82,7 @@ def _warm_up(calls: dict[str, Call], watch: Stopwatch, seconds: float) -> dict[s
     timings: list[list[int]] = []
     distinct = [calls[name] for name in (METHOD, BASELINE, REFERENCE) if name in calls]
     stable = False
-    while not stable and len(timings) < WARMUP_MOST:
+    while not stable and len(timings) < MAX_WARMUP:
         spent = sum(map(sum, timings))
         if len(timings) >= 2 and spent > WARMUP_SHARE * seconds * 1e9:
             break

@@ -16,7 +16,7 @@ from bench.quality.metrics.frechet import Features, Target
 from bench.statistics.jackknife import Groups, jackknife
 
 SIZES = 15  # of the subsets that FID∞ extrapolates from (Chong & Forsyth 2020)
-SMALLEST = 10  # the smallest holds N / 10 samples: 5000 of 50,000, as theirs …
+MIN_SHARE = 10  # the smallest holds N / 10 samples: 5000 of 50,000, as theirs …
 ENOUGH = 2  # … and twice as many as dimensions, where half of the samples are: below, the bias bends away from 1/N
 RANGES = 4  # disjoint ranges of seeds whose spread is shown
 SEED = 2020
@@ -56,7 +56,7 @@ def extrapolate(samples: Features, target: Target, labels: Labels | None = None,
     """
     rng = np.random.default_rng(seed)
     count, dimensions = samples.shape
-    smallest = max(count // SMALLEST, min(ENOUGH * dimensions, count // 2))
+    smallest = max(count // MIN_SHARE, min(ENOUGH * dimensions, count // 2))
     sizes = np.linspace(smallest, count, SIZES).astype(int)
     found = [target.distance(samples[np.sort(balanced_order(count, labels, rng)[:n])]) for n in sizes]
     design = np.stack([np.ones(SIZES), 1 / sizes], axis=1)

@@ -7,17 +7,17 @@ from bench.show.report.group import Group
 
 # Dimensions of the shipped extractors' features by their name; a cell does not store them. Of others nothing is known.
 DIMENSIONS = {"digit-classifier": 128, "adm": 2048, "clean": 2048, "efficientnet-lite0": 1280}
-FEWEST = 4  # samples a dimension; with 2 the interval missed the truth too often (docs/uncertainty.md)
+MIN_PER_DIMENSION = 4  # samples a dimension; with 2 the interval missed the truth too often (docs/uncertainty.md)
 
 
 def too_few(features: str | None, samples: int | None) -> bool:
     """Whether the 1/n bias of a Fréchet distance of so many samples cannot be taken out."""
-    return bool(samples) and samples < FEWEST * DIMENSIONS.get(str(features), 0)  # type: ignore[operator]
+    return bool(samples) and samples < MIN_PER_DIMENSION * DIMENSIONS.get(str(features), 0)  # type: ignore[operator]
 
 
 def reason(features: str, samples: int) -> str:
     """`n=64 is fewer than 4 samples for each of 128 dimensions`."""
-    return f"n={samples:,} is fewer than {FEWEST} samples for each of {DIMENSIONS[features]:,} dimensions"
+    return f"n={samples:,} is fewer than {MIN_PER_DIMENSION} samples for each of {DIMENSIONS[features]:,} dimensions"
 
 
 def corrected(row: Row) -> str:

@@ -22,7 +22,7 @@ OKABE_ITO = ("#000000", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "
 MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "star": "*", "down": "v", "pentagon": "p",
            "cross": "P", "hexagon": "h"}  # fmt: skip
 CURVE = "lines: fewer steps"
-LONGEST = 56  # characters of a name in a picture
+MAX_NAME = 56  # characters of a name in a picture
 CHARACTER = 0.53  # its mean width, in units of the font's size
 
 
@@ -122,16 +122,16 @@ def _scales(axes: Axes, values: list[float]) -> None:
 def _texts(axes: Axes, group: Group, measure: Measure, placed: list[Cell], size: tuple[float, float]) -> None:
     samples = look_up(placed[0], "quality.samples")
     count = "" if measure.key == "fd" or samples is None else f", n={samples:,}"  # the distance's own name has it
-    axes.set_xlabel(shown(group.latency_title, 2 * LONGEST))
-    label = shown(label_of(measure, group), 2 * LONGEST).replace(" is better", "\u00a0is\u00a0better") + count
+    axes.set_xlabel(shown(group.latency_title, 2 * MAX_NAME))
+    label = shown(label_of(measure, group), 2 * MAX_NAME).replace(" is better", "\u00a0is\u00a0better") + count
     axes.set_ylabel(textwrap.fill(label, int(0.72 * 72 * size[1] / (CHARACTER * 7))))
-    axes.set_title(shown(group.title, 2 * LONGEST), loc="left", fontweight="bold")
+    axes.set_title(shown(group.title, 2 * MAX_NAME), loc="left", fontweight="bold")
     axes.grid(color="#e6e9ed", lw=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def shown(text: str, longest: int = LONGEST) -> str:
+def shown(text: str, longest: int = MAX_NAME) -> str:
     """A name as a picture shows it: one line, cut where it is long; a leading underscore would hide it in a legend."""
     line = one_line(text)
     line = line if len(line) <= longest else line[: longest - 1] + "…"

@@ -14,7 +14,7 @@ from bench.show.report.format import figure, plus_minus
 from bench.show.report.group import Group
 
 COLUMNS = 10
-LARGEST = 96  # pixels: larger images are shown smaller
+MAX_PIXELS = 96  # pixels: larger images are shown smaller
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def read_images(path: Path) -> np.ndarray:
 
 
 def data_uri(strip: np.ndarray) -> str:
-    """A strip as a PNG in a data URI, at most LARGEST pixels high."""
+    """A strip as a PNG in a data URI, at most MAX_PIXELS pixels high."""
     image = Image.fromarray(strip.squeeze(2) if strip.shape[2] == 1 else strip)
-    if image.height > LARGEST:
-        size = (round(image.width * LARGEST / image.height), LARGEST)
+    if image.height > MAX_PIXELS:
+        size = (round(image.width * MAX_PIXELS / image.height), MAX_PIXELS)
         image = image.resize(size, Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)

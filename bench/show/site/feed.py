@@ -13,7 +13,7 @@ from bench.show.site.runs import Run, time_of
 from bench.store.results import one_line
 
 NAMESPACE = uuid.UUID("5b0c2b5e-6c55-5d0b-9f0e-0d7d1b6f9a10")  # of this feed's identifiers
-MOST = 100  # entries; older ones leave the feed
+MAX_ENTRIES = 100  # entries; older ones leave the feed
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
             if time := time_of(cell):
                 days[run.page, time.date().isoformat()].append((time, cell))
     made = [_entry(by_page[page], day, timed) for (page, day), timed in days.items()]
-    return sorted(made, key=lambda entry: (entry.updated, entry.link), reverse=True)[:MOST]
+    return sorted(made, key=lambda entry: (entry.updated, entry.link), reverse=True)[:MAX_ENTRIES]
 
 
 def _entry(run: Run, day: str, timed: list[tuple[datetime, Cell]]) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-LONGEST_NAME = 60  # characters of a page's name
+MAX_NAME = 60  # characters of a page's name
 
 
 class Names:
@@ -27,10 +27,8 @@ class Names:
 
 def plain(text: str) -> str:
     """Lower-case ASCII letters, digits and single hyphens; `page` where nothing is left."""
-    kept = "".join(
-        c if c.isascii() and c.isalnum() else " " for c in text[: 4 * LONGEST_NAME].lower().replace("+", "p")
-    )
-    name = "-".join(kept.split())[:LONGEST_NAME].strip("-")
+    kept = "".join(c if c.isascii() and c.isalnum() else " " for c in text[: 4 * MAX_NAME].lower().replace("+", "p"))
+    name = "-".join(kept.split())[:MAX_NAME].strip("-")
     return f"page-{name}".rstrip("-") if not name or name in _RESERVED else name
 
 
