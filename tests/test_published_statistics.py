@@ -7,7 +7,7 @@ import torch
 from bench.cli import main
 from bench.quality import extractors
 from bench.quality.extractors import inception
-from bench.quality.features import published_statistics, reference, references
+from bench.quality.features import published_statistics, references
 from bench.quality.features.feature_set import FeatureSet
 from models.errors import InputError
 
@@ -97,7 +97,7 @@ def test_features_of_other_inception_weights_are_refused(tmp_path, few_dimension
 def test_published_references_are_fetched_by_name_or_address(tmp_path, few_dimensions, monkeypatch):
     np.savez(tmp_path / "VIRTUAL.npz", **statistics())
     asked = []
-    monkeypatch.setattr(reference, "fetch", lambda url: asked.append(url) or tmp_path / "VIRTUAL.npz")
+    monkeypatch.setattr(references, "fetch", lambda url: asked.append(url) or tmp_path / "VIRTUAL.npz")
     assert references.load("imagenet256").name == "imagenet256"
     references.load("https://example.org/stats.npz")
     assert asked[0].endswith("/imagenet/256/VIRTUAL_imagenet256_labeled.npz")
