@@ -9,7 +9,11 @@ of one evaluation by something kept from earlier evaluations of the same traject
   Delta-DiT, TeaCache). Nothing inside runs.
 
 `order` 0 holds the last kept tensor; order n extrapolates from the last n + 1 by finite differences in
-evaluation index (TaylorSeer). Branches in no span are computed.
+evaluation index (TaylorSeer; HiCache with `sigma`, methods/forecast.py). Branches in no span are computed.
+
+`fresh` is the share of a reused branch that is computed anew and put in place of what was kept: some tokens of every
+image (ToCa), or some images of the batch (LazyDiT). Which ones, a policy says during sampling; and a policy may say
+the rows themselves (methods/policy.py), whose plan then computes everything, the most that it can.
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from methods.policy import Policy
 
 BRANCH, STATE, OFFSET = "branch", "state", "offset"
 
@@ -32,12 +39,14 @@ class Span:
     stop: int
     keep: str = BRANCH
     order: int = 0
+    sigma: float = 0.0  # 0: Taylor's weights; else Hermite's, contracted by it
+    fresh: float = 0.0  # share of a single branch that is computed anew
 
     def slots(self) -> list[Span]:
         """The kept tensors that this span reads: one a branch, or one for the whole span."""
         if self.keep != BRANCH:
             return [self]
-        return [Span(j, j + 1, BRANCH, self.order) for j in range(self.start, self.stop)]
+        return [Span(j, j + 1, BRANCH, self.order, self.sigma) for j in range(self.start, self.stop)]
 
 
 @dataclass(frozen=True)
@@ -47,16 +56,17 @@ class Plan:
     branches: int
     rows: tuple[tuple[Span, ...], ...]
     notes: dict[str, Any] = field(default_factory=dict, compare=False)
+    policy: Policy | None = None  # what is decided during sampling
 
     def __post_init__(self) -> None:
         for k, row in enumerate(self.rows):
             self._check_row(k, row)
         if self.rows and self.rows[0]:
             raise ValueError("evaluation 0 has nothing to reuse")
-        orders: dict[tuple[int, int, str], int] = {}
+        orders: dict[tuple[int, int, str], tuple[int, float]] = {}
         for slot in (slot for row in self.rows for span in row for slot in span.slots()):
             place = (slot.start, slot.stop, slot.keep)
-            if orders.setdefault(place, slot.order) != slot.order:
+            if orders.setdefault(place, (slot.order, slot.sigma)) != (slot.order, slot.sigma):
                 raise ValueError(f"branches {slot.start}..{slot.stop} are reused with two different orders")
 
     def _check_row(self, k: int, row: Sequence[Span]) -> None:
@@ -70,6 +80,8 @@ class Plan:
                 raise ValueError(f"evaluation {k}: unknown kind of span '{span.keep}'")
             if span.keep != BRANCH and (span.start % 2 or span.stop % 2):
                 raise ValueError(f"evaluation {k}: a {span.keep} span must start and stop at a block boundary")
+            if span.fresh and (span.keep != BRANCH or span.stop != span.start + 1 or not 0 < span.fresh < 1):
+                raise ValueError(f"evaluation {k}: only a share in (0, 1) of one branch is computed anew, got {span}")
             end = span.stop
 
     def __len__(self) -> int:
@@ -83,6 +95,15 @@ class Plan:
             for span in row:
                 mask[k, span.start : span.stop] = False
         return mask
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """float [evaluations, branches]: 1 where computed, 0 where reused, `fresh` where part of it is computed."""
+        shares = self.computed.astype(float)
+        for k, row in enumerate(self.rows):
+            for span in row:
+                shares[k, span.start : span.stop] = span.fresh
+        return shares
 
 
 def uncached(evaluations: int, branches: int) -> Plan:

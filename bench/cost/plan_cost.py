@@ -28,5 +28,5 @@ def evaluation_macs(model: Denoiser, plan: Plan, k: int) -> int:
             continue
         if j % 2 == 0:
             total += model.enter_block_macs(j // 2)
-        total += model.residual_macs(j) + (model.branch_macs(j) if plan.computed[k, j] else 0)
+        total += model.residual_macs(j) + round(plan.shares[k, j] * model.branch_macs(j))
     return total
