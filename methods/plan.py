@@ -7,6 +7,8 @@ of one evaluation by something kept from earlier evaluations of the same traject
 * STATE: the tokens at the span's end (DeepCache on U-ViT, Faster Diffusion). Nothing inside runs.
 * OFFSET: what the span added to the tokens, on top of the current ones (DeepCache's form on DiT,
   Delta-DiT, TeaCache). Nothing inside runs.
+* OUTPUT: what the denoiser returned (HiCache++), and CHANGE: what it returned less its input, on top of the current
+  input (EasyCache). Such a span is the whole evaluation: not even the embedding runs.
 
 `order` 0 holds the last kept tensor; order n extrapolates from the last n + 1 by finite differences in
 evaluation index (TaylorSeer; HiCache with `sigma`, methods/forecast.py). Branches in no span are computed.
@@ -28,7 +30,8 @@ import numpy as np
 if TYPE_CHECKING:
     from methods.policy import Policy
 
-BRANCH, STATE, OFFSET = "branch", "state", "offset"
+BRANCH, STATE, OFFSET, OUTPUT, CHANGE = "branch", "state", "offset", "output", "change"
+WHOLE = (OUTPUT, CHANGE)  # spans that are a whole evaluation
 
 
 @dataclass(frozen=True, order=True)
@@ -76,7 +79,9 @@ class Plan:
                 raise ValueError(
                     f"evaluation {k}: span {span.start}..{span.stop} overlaps or leaves 0..{self.branches}"
                 )
-            if span.keep not in (BRANCH, STATE, OFFSET):
+            if span.keep in WHOLE and (span.start, span.stop) != (0, self.branches):
+                raise ValueError(f"evaluation {k}: a kept {span.keep} stands for all {self.branches} branches")
+            if span.keep not in (BRANCH, STATE, OFFSET, *WHOLE):
                 raise ValueError(f"evaluation {k}: unknown kind of span '{span.keep}'")
             if span.keep != BRANCH and (span.start % 2 or span.stop % 2):
                 raise ValueError(f"evaluation {k}: a {span.keep} span must start and stop at a block boundary")

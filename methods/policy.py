@@ -34,6 +34,9 @@ class Look(Protocol):
     def branch_input(self, index: int) -> Tensor:
         """The branch's normalised, modulated input [N,T,D], from the tokens at this point."""
 
+    def output_of(self, index: int) -> Tensor:
+        """The branch's output [N,T,D] before its gate, from the tokens at this point; for the policy alone."""
+
     def branch(self, index: int, tokens: Tensor) -> Tensor:
         """Tokens [N,T,D] after a branch that is run for the policy alone; the evaluation goes on without it."""
 

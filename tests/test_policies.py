@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import methods
+from bench.sampling import balanced_labels, sample, seeded_noise
 from bench.sampling.compiled import Execution
 from bench.sampling.executor import Executor
-from bench.sampling import balanced_labels, sample, seeded_noise
 from methods.plan import BRANCH, OFFSET, Plan, Span, uncached
 from methods.policy import Decisions, Policy
 from models.dit import DiT

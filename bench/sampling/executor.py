@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from methods.forecast import weights
-from methods.plan import BRANCH, OFFSET, STATE, Plan, Span
+from methods.plan import BRANCH, CHANGE, OFFSET, STATE, WHOLE, Plan, Span
 from models.denoiser import Denoiser
 
 if TYPE_CHECKING:
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 class Step:
     """One operation of an evaluation, on the branches of `slot`."""
 
-    # "enter" a block, "compute" a branch, "reuse" a slot, "refresh" a part of it first, "mark" a slot's start, "keep"
-    # it at its end, "see": the policy looks on
+    # "embed", "enter" a block, "compute" a branch, "reuse" a slot, "refresh" a part of it first, "mark" a slot's start,
+    # "keep" it at its end, "unembed", "restore" an output; "see": the policy looks on
     do: str
     slot: Span
     flag: bool = False  # compute: also keep the output; reuse: the last reading, free it
+
+
+EMBED, UNEMBED = Step("embed", Span(0, 0)), Step("unembed", Span(0, 0))
 
 
 @dataclass
@@ -65,7 +68,26 @@ def compile_plan(model: Denoiser, plan: Plan) -> list[list[Step]]:
     slots = sorted({slot for row in plan.rows for span in row for slot in span.slots()})
     live = liveness(plan, slots)
     seen = () if plan.policy is None else plan.policy.points
-    return [compile_row(model, row, {s: live[s][k] for s in slots}, seen=seen) for k, row in enumerate(plan.rows)]
+    return [_compile_evaluation(model, row, {s: live[s][k] for s in slots}, seen) for k, row in enumerate(plan.rows)]
+
+
+def _compile_evaluation(
+    model: Denoiser, row: tuple[Span, ...], state: dict[Span, str], seen: tuple[int, ...]
+) -> list[Step]:
+    if row and row[0].keep in WHOLE:
+        return [restore(row[0], state)]
+    return [EMBED, *compile_row(model, row, state, seen=seen), UNEMBED, *keep_whole(state)]
+
+
+def restore(span: Span, state: dict[Span, str]) -> Step:
+    """The whole evaluation, where its output is one that was kept."""
+    slot = span.slots()[0]
+    return Step("restore", slot, flag=state[slot] == "free")
+
+
+def keep_whole(state: dict[Span, str]) -> list[Step]:
+    """What is kept once the output is there."""
+    return [Step("keep", s) for s, what in state.items() if what == "keep" and s.keep in WHOLE]
 
 
 def liveness(plan: Plan, slots: list[Span]) -> dict[Span, list[str]]:
@@ -93,6 +115,8 @@ def passes(row: tuple[Span, ...], slot: Span) -> bool:
     """Whether the evaluation produces what the slot keeps: its branch computed, or its boundaries reached."""
     if slot.keep == BRANCH:
         return not any(span.start <= slot.start < span.stop for span in row)
+    if slot.keep in WHOLE:
+        return not (row and row[0].keep in WHOLE)
     return not any(span.start < slot.stop and slot.start < span.stop and _same_place(span, slot) for span in row)
 
 
@@ -113,7 +137,7 @@ def compile_row(
     """Operations of the branches start..stop-1 (all by default) of an evaluation; before those in `seen`, a look."""
     stop = model.num_branches if stop is None else stop
     reused = {slot.start: (slot, span) for span in row for slot in span.slots()}
-    keeping = [s for s, what in state.items() if what == "keep"]
+    keeping = [s for s, what in state.items() if what == "keep" and s.keep not in WHOLE]
     steps: list[Step] = []
     j = start
     while j < stop:
@@ -151,7 +175,6 @@ class Executor:
         self.script: Script = make_script(model, plan)
         self.sources = set(model.skips.values())
         self.reset()
-        self.script.begin()
 
     def reset(self) -> None:
         """Forget everything kept: a cache lives inside one trajectory."""
@@ -161,7 +184,7 @@ class Executor:
         self.output: Tensor | None = None
         self.skips: dict[int, Tensor] = {}
         self.marks: dict[Span, Tensor] = {}
-        self.x = self.tokens = self.c = None
+        self.x = self.tokens = self.c = self.t = self.y = None
 
     def begin(self, timesteps: list[float], labels: Tensor) -> None:
         """Prepare what does not depend on x: the denoiser's conditioning at every evaluation, for `labels` [B]."""
@@ -171,14 +194,25 @@ class Executor:
 
     def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Evaluation k: model output for x [B,C,H,W], t [B], y [B], reusing what the plan or its policy says."""
-        h, c = self.model.embed(x, t, y, self.conditions[k])
         self.skips, self.marks = {}, {}
-        self.x, self.tokens, self.c = x, h, c
+        self.x, self.tokens, self.t, self.y = x, x, t, y
         for piece in self.script.pieces(k, self):
             for step in piece:
                 self.tokens = getattr(self, f"_{step.do}")(k, step, self.tokens)
-        self.output = self.model.unembed(self.tokens, c)
+        self.output = self.tokens
         return self.output
+
+    def _embed(self, k: int, step: Step, x: Tensor) -> Tensor:
+        h, self.c = self.model.embed(x, self.t, self.y, self.conditions[k])
+        return h
+
+    def _unembed(self, k: int, step: Step, h: Tensor) -> Tensor:
+        return self.model.unembed(h, self.c)
+
+    def _restore(self, k: int, step: Step, x: Tensor) -> Tensor:
+        kept = self.kept.pop(step.slot) if step.flag else self.kept[step.slot]
+        value = kept.value(k, step.slot.sigma)
+        return add_input(value, self.x) if step.slot.keep == CHANGE else value
 
     def _enter(self, k: int, step: Step, h: Tensor) -> Tensor:
         block = step.slot.start // 2
@@ -198,6 +232,9 @@ class Executor:
 
     def _keep(self, k: int, step: Step, h: Tensor) -> Tensor:
         slot = step.slot
+        if slot.keep in WHOLE:
+            self._hold(k, slot, add_input(h, self.x, -1) if slot.keep == CHANGE else h, {})
+            return h
         escaping = {s: self.skips[s] for s in escaping_skips(self.model, slot)}
         self._hold(k, slot, h - self.marks.pop(slot) if slot.keep == OFFSET else h, escaping)
         return h
@@ -239,6 +276,9 @@ class Executor:
     def branch_input(self, index: int) -> Tensor:
         return self.model.branch_input(index, self.tokens, self.c)
 
+    def output_of(self, index: int) -> Tensor:
+        return self.model.branch(index, self.tokens, self.c)
+
     def branch(self, index: int, tokens: Tensor) -> Tensor:
         return self.model.residual(index, tokens, self.model.branch(index, tokens, self.c), self.c)
 
@@ -251,16 +291,23 @@ class Executor:
     x: Any
     tokens: Any
     c: Any
+    t: Any
+    y: Any
 
     def cache_bytes(self, batch: int, guided: bool = True, bytes_per_value: int = 4) -> int:
         """Most bytes kept at once between evaluations, for `batch` images, predicted from the plan."""
-        tokens, width = self.model.token_shape()
         alive = [set(self.plan.policy.slots)] if self.script.decides and self.plan.policy else self._alive()
-        peak = max((sum(self._tensors(s) for s in slots) for slots in alive), default=0)
-        return peak * batch * (2 if guided else 1) * tokens * width * bytes_per_value
+        peak = max((sum(self._values(s) for s in slots) for slots in alive), default=0)
+        return peak * batch * (2 if guided else 1) * bytes_per_value
 
-    def _tensors(self, slot: Span) -> int:
-        return slot.order + 1 + (len(escaping_skips(self.model, slot)) if slot.keep != BRANCH else 0)
+    def _values(self, slot: Span) -> int:
+        """Numbers kept for one image."""
+        if slot.keep in WHOLE:
+            C, H, W = self.model.latent_shape
+            return (slot.order + 1) * getattr(self.model, "out_channels", C) * H * W
+        tokens, width = self.model.token_shape()
+        skips = len(escaping_skips(self.model, slot)) if slot.keep != BRANCH else 0
+        return (slot.order + 1 + skips) * tokens * width
 
     def _alive(self) -> list[set[Span]]:
         """The slots that hold a tensor after each evaluation."""
@@ -268,9 +315,16 @@ class Executor:
         history = []
         for row in self.script.rows:
             alive |= {s.slot for s in row if s.do == "keep" or (s.do == "compute" and s.flag)}
-            alive -= {s.slot for s in row if s.do in ("reuse", "refresh") and s.flag}
+            alive -= {s.slot for s in row if s.do in ("reuse", "refresh", "restore") and s.flag}
             history.append(set(alive))
         return history
+
+
+def add_input(output: Tensor, x: Tensor, sign: int = 1) -> Tensor:
+    """`output` [N,C or 2C,H,W] with the network's input x [N,C,H,W] added to its prediction, the first C channels."""
+    total = output.clone()
+    total[:, : x.shape[1]].add_(x.to(total.dtype), alpha=sign)
+    return total
 
 
 def pick(z: Tensor, fresh: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.sampling.executor import Step, compile_plan, compile_row, passes
-from methods.plan import BRANCH, Plan, Span
+from bench.sampling.executor import EMBED, UNEMBED, Step, compile_plan, compile_row, keep_whole, passes, restore
+from methods.plan import BRANCH, WHOLE, Plan, Span
 from methods.policy import Decisions, Look, Policy
 from models.denoiser import Denoiser
 from models.errors import InputError
@@ -21,7 +21,7 @@ class Script:
 
     def __init__(self, model: Denoiser, plan: Plan) -> None:
         self.plan, self.rows = plan, compile_plan(model, plan)
-        self.begin()
+        self.decisions = Decisions()
 
     def begin(self) -> None:
         """Start a trajectory."""
@@ -58,26 +58,40 @@ class DecidedScript(Script):
         self.model, self.policy = model, plan.policy
         self.edges = sorted({0, *self.policy.points, model.num_branches})
         self.made: dict[tuple[int, tuple[Span, ...]], list[Step]] = {}
+        self.decided: list[tuple[Span, ...]] = []
+        self.held: set[Span] = set()
         super().__init__(model, plan)
 
     def begin(self) -> None:
         super().begin()
-        self.decided: list[tuple[Span, ...]] = []
-        self.held: set[Span] = set()
+        self.decided, self.held = [], set()
 
     def pieces(self, k: int, look: Look) -> Iterator[Sequence[Step]]:
         row: tuple[Span, ...] = ()
+        yield [EMBED]
         for start, stop in pairwise([*self.edges, self.edges[-1] + 1]):
             spans = tuple(self.decisions.decide(k, start, look)) if start in self.policy.points else ()
             self.check(k, start, stop, spans)
             row += spans
+            if spans and spans[0].keep in WHOLE:
+                self.decided.append(row)
+                yield [restore(spans[0], {spans[0]: "read"})]
+                return
             if start < self.model.num_branches:
                 yield self.piece(start, stop, spans)
         self.decided.append(row)
+        yield [UNEMBED, *self.whole()]
+
+    def whole(self) -> list[Step]:
+        """Keep outputs that may be reused."""
+        slots = [s for s in self.policy.slots if s.keep in WHOLE]
+        self.held.update(slots)
+        return keep_whole(dict.fromkeys(slots, "keep"))
 
     def piece(self, start: int, stop: int, spans: tuple[Span, ...]) -> list[Step]:
         """The steps of the branches start..stop-1, made at their first use."""
-        produced = [s for s in self.policy.slots if start <= s.start < s.stop <= stop and passes(spans, s)]
+        inside = [s for s in self.policy.slots if s.keep not in WHOLE and start <= s.start < s.stop <= stop]
+        produced = [s for s in inside if passes(spans, s)]
         self.held.update(produced)
         if (start, spans) not in self.made:
             state = dict.fromkeys((slot for span in spans for slot in span.slots()), "read")
@@ -89,7 +103,8 @@ class DecidedScript(Script):
         """Raise InputError unless the policy may reuse what it says."""
         who, end = type(self.policy).__name__, start
         for span in spans:
-            if not isinstance(span, Span) or not end <= span.start < span.stop <= stop:
+            fits = isinstance(span, Span) and end <= span.start < span.stop <= stop
+            if not fits and not (isinstance(span, Span) and span.keep in WHOLE and start == 0):
                 expected = f"spans within the branches {start}..{stop}"
                 raise InputError(f"{who}, evaluation {k}: decided {span!r}, expected {expected}")
             missing = [s for s in span.slots() if s not in self.held]
@@ -117,5 +132,5 @@ def check_policy(model: Denoiser, policy: Policy) -> None:
     if edges[0] < 0 or edges[-1] > model.num_branches:
         raise InputError(f"{who}: points {list(policy.points)} leave 0..{model.num_branches}")
     for slot in policy.slots:
-        if slot.keep != BRANCH and any(slot.start < edge < slot.stop for edge in edges):
+        if slot.keep not in (BRANCH, *WHOLE) and any(slot.start < edge < slot.stop for edge in edges):
             raise InputError(f"{who}: {slot} is cut by a point in {edges}")

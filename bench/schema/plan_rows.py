@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from methods.plan import BRANCH, OFFSET, STATE, Plan
+from methods.plan import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, Plan
 
-MARKS = {BRANCH: ".", STATE: "s", OFFSET: "o"}  # "#" is a computed branch
+MARKS = {BRANCH: ".", STATE: "s", OFFSET: "o", OUTPUT: "s", CHANGE: "o"}  # "#" is a computed branch
 PART = "+"  # reused, but for some tokens or images
 
 

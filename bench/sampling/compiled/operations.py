@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.sampling.compiled.network import Network, combine
-from bench.sampling.executor import attention_map, pick
-from methods.plan import OFFSET, STATE, Span
+from bench.sampling.executor import add_input, attention_map, pick
+from methods.plan import CHANGE, OFFSET, STATE, WHOLE, Span
 from methods.policy import Decisions
 
 
@@ -42,19 +42,52 @@ class Frame:
     def branch_input(self, index: int) -> Tensor:
         return self.network.branch_input(index, self.tokens)
 
+    def output_of(self, index: int) -> Tensor:
+        return self.network.branch(index, self.tokens, None).clone()
+
     def branch(self, index: int, tokens: Tensor) -> Tensor:
         return self.network.residual(index, tokens, self.network.branch(index, tokens, None), True)
 
     def attention(self, index: int) -> Tensor:
         return attention_map(self.network.model.layer(index), self.branch_input(index))
 
-    x: Tensor = field(init=False)
+    def inputs(self) -> Tensor:
+        """The network's input [N,C,H,W], in both halves."""
+        return self.latents.repeat(self.halves, 1, 1, 1)
+
+    x = property(inputs)
+    latents: Tensor = field(init=False)
+    halves: int = 1
     tokens: Tensor = field(init=False)
     output: Tensor | None = None
 
 
 Weights = tuple[tuple[int, float], ...]  # kept slots and their weights
 Operation = Callable[[Frame, Tensor], Tensor]  # tokens in, tokens out
+
+
+@dataclass(frozen=True)
+class Embed:
+    def __call__(self, frame: Frame, x: Tensor) -> Tensor:
+        return frame.network.embed(frame.k, x)
+
+
+@dataclass(frozen=True)
+class Unembed:
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        return frame.network.unembed(h)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """An output that was kept, or the change that was kept on top of the current input: a copy, guided in place."""
+
+    span: Span
+    weights: Weights
+
+    def __call__(self, frame: Frame, x: Tensor) -> Tensor:
+        value = combine(frame.read(self.weights))
+        return add_input(value, frame.inputs()) if self.span.keep == CHANGE else value.clone()
 
 
 @dataclass(frozen=True)
@@ -130,6 +163,9 @@ class Keep:
     escaping: tuple[tuple[int, int], ...]
 
     def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        if self.span.keep in WHOLE:
+            frame.kept[self.slot] = add_input(h, frame.inputs(), -1) if self.span.keep == CHANGE else h.clone()
+            return h
         frame.write(self.slot, h - frame.marks.pop(self.span) if self.span.keep == OFFSET else h)
         for source, slot in self.escaping:
             frame.write(slot, frame.skips[source])

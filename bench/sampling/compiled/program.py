@@ -14,6 +14,7 @@ from bench.sampling.compiled.linear import Linear
 from bench.sampling.compiled.operations import (
     Compute,
     Difference,
+    Embed,
     Enter,
     Frame,
     Jump,
@@ -22,13 +23,15 @@ from bench.sampling.compiled.operations import (
     Operation,
     Push,
     Refresh,
+    Restore,
     Reuse,
     Show,
+    Unembed,
     Weights,
 )
 from bench.sampling.executor import Kept, Step, escaping_skips
 from bench.sampling.script import DecidedScript, Script, make_script
-from methods.plan import BRANCH, STATE, Plan, Span
+from methods.plan import BRANCH, STATE, WHOLE, Plan, Span
 from models.denoiser import Denoiser
 
 
@@ -63,7 +66,6 @@ class DecidedProgram(Program):
         frame.forget = self.compiler.forget
 
     def operations(self, k: int, frame: Frame) -> Iterator[Operation]:
-        yield Show()
         self.compiler.start()
         for piece in self.script.pieces(k, frame):
             yield from self.compiler.piece(k, piece)
@@ -90,8 +92,9 @@ class _Slots:
     count: int = 0
     free: list[int] = field(default_factory=list)
 
-    def take(self) -> int:
-        if self.free:
+    def take(self, shared: bool = True) -> int:
+        """A free slot; one of its own for a tensor of another shape than the tokens'."""
+        if self.free and shared:
             self.free.sort()
             return self.free.pop(0)
         self.count += 1
@@ -154,6 +157,16 @@ class _Compiler:
         self.operations.append(Refresh(step.slot.start, slots[0]))
         self.reuse(k, step)
 
+    def embed(self, k: int, step: Step) -> None:
+        self.operations.append(Embed())
+
+    def unembed(self, k: int, step: Step) -> None:
+        self.operations.append(Unembed())
+
+    def restore(self, k: int, step: Step) -> None:
+        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
+        self.operations.append(Restore(step.slot, self._weights(k, step.slot, held)))
+
     def enter(self, k: int, step: Step) -> None:
         if type(self.model).enter_block is Denoiser.enter_block:
             return  # it does nothing
@@ -179,9 +192,7 @@ class _Compiler:
 
     def reuse(self, k: int, step: Step) -> None:
         held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
-        assert held.symbols is not None
-        value: Linear = held.symbols.value(k, step.slot.sigma)
-        weights: Weights = tuple((slot, c) for slot, c in value.terms.items() if c != 0.0)  # type: ignore[misc]
+        weights = self._weights(k, step.slot, held)
         spent = [*held.values, *held.escaping.values()] if step.flag else []
         if step.slot.keep == BRANCH:
             self._reuse_branch(step.slot.start, weights)
@@ -189,6 +200,11 @@ class _Compiler:
         else:
             self._jump(step.slot, weights, held)
             self.late += spent
+
+    def _weights(self, k: int, span: Span, held: _Held) -> Weights:
+        assert held.symbols is not None
+        value: Linear = held.symbols.value(k, span.sigma)
+        return tuple((slot, c) for slot, c in value.terms.items() if c != 0.0)  # type: ignore[misc]
 
     def _reuse_branch(self, index: int, weights: Weights) -> None:
         before = self.operations[-1] if self.operations else None
@@ -218,7 +234,7 @@ class _Compiler:
         """The slot for what evaluation k keeps: a new one, or that of the oldest value which nothing reads now."""
         held = self.held.setdefault(span, _Held())
         full = len(held.values) > span.order
-        slot = held.values.pop() if full else self.slots.take()
+        slot = held.values.pop() if full else self.slots.take(shared=span.keep not in WHOLE)
         held.values.insert(0, slot)
         held.symbols = Kept.after(held.symbols, k, Linear({slot: 1.0}), span.order, {})
         return slot

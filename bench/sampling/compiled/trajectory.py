@@ -120,12 +120,11 @@ class Trajectory:
 
     def evaluate(self, frame: Frame, k: int, x: Tensor) -> Tensor:
         """The guided model output [B,C,H,W] or [B,2C,H,W] of evaluation k."""
-        h = self.network.embed(k, x)
-        if self.program.looks:
-            frame.k, frame.x = k, x if self.scale == 1 else torch.cat([x, x])
+        frame.k, frame.latents, frame.halves = k, x, 1 if self.scale == 1 else 2
+        h = x
         for operation in self.program.operations(k, frame):
             h = operation(frame, h)
-        out = self.network.unembed(h).to(x.dtype)
+        out = h.to(x.dtype)
         frame.output = out.clone() if self.program.looks else None
         return self.guide(out)
 
