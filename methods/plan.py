@@ -23,33 +23,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from methods.policy import Policy
+from methods.policy import Policy
+from methods.span import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, WHOLE, Span
 
-BRANCH, STATE, OFFSET, OUTPUT, CHANGE = "branch", "state", "offset", "output", "change"
-WHOLE = (OUTPUT, CHANGE)  # spans that are a whole evaluation
-
-
-@dataclass(frozen=True, order=True)
-class Span:
-    """Branches start..stop-1 of one evaluation, replaced by what was kept."""
-
-    start: int
-    stop: int
-    keep: str = BRANCH
-    order: int = 0
-    sigma: float = 0.0  # 0: Taylor's weights; else Hermite's, contracted by it
-    fresh: float = 0.0  # share of a single branch that is computed anew
-
-    def slots(self) -> list[Span]:
-        """The kept tensors that this span reads: one a branch, or one for the whole span."""
-        if self.keep != BRANCH:
-            return [self]
-        return [Span(j, j + 1, BRANCH, self.order, self.sigma) for j in range(self.start, self.stop)]
+__all__ = ["BRANCH", "CHANGE", "OFFSET", "OUTPUT", "STATE", "WHOLE", "Plan", "Span", "from_mask", "uncached"]
 
 
 @dataclass(frozen=True)

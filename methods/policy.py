@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from methods.plan import Span
+    from methods.span import Span
 
 
 class Look(Protocol):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.sampling.executor import EMBED, UNEMBED, Step, compile_plan, compile_row, keep_whole, passes, restore
+from bench.sampling.steps import EMBED, UNEMBED, Step, compile_plan, compile_row, keep_whole, passes, restore
 from methods.plan import BRANCH, WHOLE, Plan, Span
 from methods.policy import Decisions, Look, Policy
 from models.denoiser import Denoiser

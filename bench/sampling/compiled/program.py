@@ -29,8 +29,9 @@ from bench.sampling.compiled.operations import (
     Unembed,
     Weights,
 )
-from bench.sampling.executor import Kept, Step, escaping_skips
+from bench.sampling.executor import Kept
 from bench.sampling.script import DecidedScript, Script, make_script
+from bench.sampling.steps import Step, escaping_skips
 from methods.plan import BRANCH, STATE, WHOLE, Plan, Span
 from models.denoiser import Denoiser
 
