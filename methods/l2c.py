@@ -61,7 +61,9 @@ class L2C(CacheMethod):
         if (self.router is None) == (self.l1 is None):
             raise InputError("l2c: give either 'router' (a file or a tensor of scores) or 'l1' (λ of a shipped router)")
         self.official = isinstance(self.router, str) and self.router == OFFICIAL
-        self.given: Router | None = None if self.router is None or self.official else _router(self.router)
+        self.given: Router | None = (
+            None if self.router is None or self.official else expect_scores(self.name, self.router)
+        )
         if self.given is not None:
             self.training = _training(self.given)
 
@@ -135,19 +137,20 @@ def _score_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int]:
     return solver_steps(sampler.evaluations(model.noise_schedule)), model.num_branches
 
 
-def _router(value: Any) -> Router:
+def expect_scores(name: str, value: Any) -> Router:
+    """The router in a file or a tensor of scores. Raises InputError, naming the method, for anything else."""
     if isinstance(value, (str, Path)):
         return read_router(value)
     if not isinstance(value, Tensor):
-        raise InputError(f"l2c: 'router' must be a file or a tensor of scores, got {type(value).__name__}")
+        raise InputError(f"{name}: 'router' must be a file or a tensor of scores, got {type(value).__name__}")
     if value.ndim != 2 or not value.numel() or not value.is_floating_point():
         raise InputError(
-            f"l2c: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}"
+            f"{name}: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}"
         )
     scores = value.detach().float().cpu()
     if not ((scores >= 0) & (scores <= 1)).all():
-        raise InputError("l2c: 'router' must hold scores in [0, 1]; logits go through a sigmoid first")
-    return Router(scores, "l2c: 'router'")
+        raise InputError(f"{name}: 'router' must hold scores in [0, 1]; logits go through a sigmoid first")
+    return Router(scores, f"{name}: 'router'")
 
 
 def _training(router: Router) -> dict[str, Any] | None:

@@ -7,9 +7,15 @@ of one evaluation by something kept from earlier evaluations of the same traject
 * STATE: the tokens at the span's end (DeepCache on U-ViT, Faster Diffusion). Nothing inside runs.
 * OFFSET: what the span added to the tokens, on top of the current ones (DeepCache's form on DiT,
   Delta-DiT, TeaCache). Nothing inside runs.
+* OUTPUT: what the denoiser returned (HiCache++), and CHANGE: what it returned less its input, on top of the current
+  input (EasyCache). Such a span is the whole evaluation: not even the embedding runs.
 
 `order` 0 holds the last kept tensor; order n extrapolates from the last n + 1 by finite differences in
-evaluation index (TaylorSeer). Branches in no span are computed.
+evaluation index (TaylorSeer; HiCache with `sigma`, methods/forecast.py). Branches in no span are computed.
+
+`fresh` is the share of a reused branch that is computed anew and put in place of what was kept: some tokens of every
+image (ToCa), or some images of the batch (LazyDiT). Which ones, a policy says during sampling; and a policy may say
+the rows themselves (methods/policy.py), whose plan then computes everything, the most that it can.
 """
 
 from __future__ import annotations
@@ -21,23 +27,10 @@ from typing import Any
 
 import numpy as np
 
-BRANCH, STATE, OFFSET = "branch", "state", "offset"
+from methods.policy import Policy
+from methods.span import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, WHOLE, Span
 
-
-@dataclass(frozen=True, order=True)
-class Span:
-    """Branches start..stop-1 of one evaluation, replaced by what was kept."""
-
-    start: int
-    stop: int
-    keep: str = BRANCH
-    order: int = 0
-
-    def slots(self) -> list[Span]:
-        """The kept tensors that this span reads: one a branch, or one for the whole span."""
-        if self.keep != BRANCH:
-            return [self]
-        return [Span(j, j + 1, BRANCH, self.order) for j in range(self.start, self.stop)]
+__all__ = ["BRANCH", "CHANGE", "OFFSET", "OUTPUT", "STATE", "WHOLE", "Plan", "Span", "from_mask", "uncached"]
 
 
 @dataclass(frozen=True)
@@ -47,16 +40,17 @@ class Plan:
     branches: int
     rows: tuple[tuple[Span, ...], ...]
     notes: dict[str, Any] = field(default_factory=dict, compare=False)
+    policy: Policy | None = None  # what is decided during sampling
 
     def __post_init__(self) -> None:
         for k, row in enumerate(self.rows):
             self._check_row(k, row)
         if self.rows and self.rows[0]:
             raise ValueError("evaluation 0 has nothing to reuse")
-        orders: dict[tuple[int, int, str], int] = {}
+        orders: dict[tuple[int, int, str], tuple[int, float]] = {}
         for slot in (slot for row in self.rows for span in row for slot in span.slots()):
             place = (slot.start, slot.stop, slot.keep)
-            if orders.setdefault(place, slot.order) != slot.order:
+            if orders.setdefault(place, (slot.order, slot.sigma)) != (slot.order, slot.sigma):
                 raise ValueError(f"branches {slot.start}..{slot.stop} are reused with two different orders")
 
     def _check_row(self, k: int, row: Sequence[Span]) -> None:
@@ -66,10 +60,14 @@ class Plan:
                 raise ValueError(
                     f"evaluation {k}: span {span.start}..{span.stop} overlaps or leaves 0..{self.branches}"
                 )
-            if span.keep not in (BRANCH, STATE, OFFSET):
+            if span.keep in WHOLE and (span.start, span.stop) != (0, self.branches):
+                raise ValueError(f"evaluation {k}: a kept {span.keep} stands for all {self.branches} branches")
+            if span.keep not in (BRANCH, STATE, OFFSET, *WHOLE):
                 raise ValueError(f"evaluation {k}: unknown kind of span '{span.keep}'")
             if span.keep != BRANCH and (span.start % 2 or span.stop % 2):
                 raise ValueError(f"evaluation {k}: a {span.keep} span must start and stop at a block boundary")
+            if span.fresh and (span.keep != BRANCH or span.stop != span.start + 1 or not 0 < span.fresh < 1):
+                raise ValueError(f"evaluation {k}: only a share in (0, 1) of one branch is computed anew, got {span}")
             end = span.stop
 
     def __len__(self) -> int:
@@ -83,6 +81,15 @@ class Plan:
             for span in row:
                 mask[k, span.start : span.stop] = False
         return mask
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """float [evaluations, branches]: 1 where computed, 0 where reused, `fresh` where part of it is computed."""
+        shares = self.computed.astype(float)
+        for k, row in enumerate(self.rows):
+            for span in row:
+                shares[k, span.start : span.stop] = span.fresh
+        return shares
 
 
 def uncached(evaluations: int, branches: int) -> Plan:

@@ -29,3 +29,17 @@ def refreshes(evaluations: int, interval: int, pattern: str) -> list[bool]:
     """Whether each of the evaluations computes everything; the first always does."""
     phase = {UNSHIFTED: 0, SHIFTED: 1, FROM_END: evaluations - 1}[pattern]
     return [k == 0 or (k - phase) % interval == 0 for k in range(evaluations)]
+
+
+OFFICIAL, DIFFUSERS = "official", "diffusers"
+
+
+def warmed_up(evaluations: int, interval: int, warmup: int, cadence: str = OFFICIAL, cooldown: int = 0) -> list[bool]:
+    """Whether each evaluation computes everything: `warmup` at the start, then each time `interval` has passed.
+
+    `official`: counted from the last of the warm-up, as in the code of TaylorSeer and HiCache++. `diffusers`: the
+    first refresh is two evaluations after it, whatever the interval, as in diffusers' TaylorSeer hook.
+    """
+    first = warmup - 1 if cadence == OFFICIAL else warmup + 1
+    late = evaluations - cooldown
+    return [k < warmup or k >= late or (k >= first and (k - first) % interval == 0) for k in range(evaluations)]

@@ -1,7 +1,8 @@
 """A static schedule from a file, in the layout that SmoothCache's repository publishes its schedules in (2411.10510).
 
 A JSON object of lists, one entry an evaluation in execution order, 1 to compute and 0 to reuse. A key is a kind of
-branch, `attn` or `mlp`, for all blocks alike, or `attn-3` for block 3 alone. `attn1` and `ff` are diffusers' names.
+branch, `attn` or `mlp`, for all blocks alike, or `attn-3` for block 3 alone, which wins. `attn1` and `ff` are
+diffusers' names. What no key names is computed: the schedule published for diffusers names attention alone.
 """
 
 from __future__ import annotations
@@ -65,21 +66,19 @@ def read(path: Any) -> dict[str, Any]:
 
 
 def mask(content: dict[str, Any], blocks: int, evaluations: int, source: str) -> np.ndarray:
-    """bool [evaluations, branches]: what is computed. Raises InputError unless every branch is said exactly once."""
-    computed = np.zeros((evaluations, 2 * blocks), dtype=bool)
-    said = np.zeros(2 * blocks, dtype=int)
-    for key, row in content.items():
+    """bool [evaluations, branches]: what is computed. Raises InputError for a key or a row that does not fit."""
+    computed = np.ones((evaluations, 2 * blocks), dtype=bool)
+    said: dict[tuple[bool, int], str] = {}
+    for key, row in sorted(content.items(), key=lambda item: "-" in item[0]):  # a block's own row last
         if not isinstance(row, list) or len(row) != evaluations or any(v not in (0, 1) for v in row):
             raise InputError(f"{source}: '{key}' must be a list of {evaluations} zeros and ones, one an evaluation")
         if row[0] != 1:
             raise InputError(f"{source}: '{key}' begins with 0, but the first evaluation has nothing to reuse")
         places = branches(key, blocks, source)
-        said[places] += 1
+        other = said.setdefault(("-" in key, places[0]), key)
+        if other != key:
+            raise InputError(f"{source}: '{other}' and '{key}' name the same branch")
         computed[:, places] = np.array(row, dtype=bool)[:, None]
-    if (said != 1).any():
-        branch = int(np.flatnonzero(said != 1)[0])
-        name = f"{'mlp' if branch % 2 else 'attn'}-{branch // 2}"
-        raise InputError(f"{source}: '{name}' is there {said[branch]} times; expected once in each of {blocks} blocks")
     return computed
 
 

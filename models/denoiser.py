@@ -54,6 +54,19 @@ class Denoiser(nn.Module, ABC):
     def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
         """The branch's output [B,T,D] before its gate: what L2C and FORA keep."""
 
+    @property
+    def splits_branches(self) -> bool:
+        """Whether `branch` is `layer(branch_input)`, so that a part of a branch can be computed."""
+        return type(self).layer is not Denoiser.layer and type(self).branch_input is not Denoiser.branch_input
+
+    def layer(self, index: int) -> Any:
+        """The branch's module, an Attention or an Mlp: [B,T,D] -> [B,T,D]; an Mlp takes any tokens [B,K,D]."""
+        raise NotImplementedError
+
+    def branch_input(self, index: int, h: Tensor, c: Any) -> Tensor:
+        """What the branch's module receives [B,T,D]: normalised and, on DiT, modulated."""
+        raise NotImplementedError
+
     def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
         """Tokens after the branch: h + gate * out, the gate from the current timestep."""
         return h + out
@@ -122,10 +135,14 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        B, T, D = x.shape
-        q, k, v = self.qkv(x).view(B, T, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # each [B,H,T,D/H]
+        q, k, v = self.project(x)
         out = nn.functional.scaled_dot_product_attention(q, k, v)
-        return self.proj(out.transpose(1, 2).reshape(B, T, D))
+        return self.proj(out.transpose(1, 2).reshape(x.shape))
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of x [B,T,D]: [3,B,H,T,D/H]."""
+        B, T, _ = x.shape
+        return self.qkv(x).view(B, T, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
 
 
 class Mlp(nn.Module):

@@ -93,12 +93,19 @@ class DiT(Denoiser):
             c = Modulation(self.modulated(), silu(self.t_embedder(t) + self.y_embedder(y)))
         return self.x_embedder(x) + self.pos_embed, c
 
-    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
+    def layer(self, index: int) -> Any:
         block = self.blocks[index // 2]
+        return block.mlp if index % 2 else block.attn
+
+    def branch_input(self, index: int, h: Tensor, c: Any) -> Tensor:
+        block: Any = self.blocks[index // 2]
         first = 3 * (index % 2)
         shift, scale = c(index // 2, first, first + 2)
-        norm, sublayer = (block.norm2, block.mlp) if index % 2 else (block.norm1, block.attn)
-        return sublayer(norm(h) * (1 + scale) + shift)
+        norm = block.norm2 if index % 2 else block.norm1
+        return norm(h) * (1 + scale) + shift
+
+    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
+        return self.layer(index)(self.branch_input(index, h, c))
 
     def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
         gate_chunk = 3 * (index % 2) + 2

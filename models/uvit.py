@@ -92,9 +92,16 @@ class UViT(Denoiser):
         join = self.block(block).skip_linear
         return h if skip is None or join is None else join(torch.cat([h, skip], dim=-1))
 
-    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
+    def layer(self, index: int) -> Any:
         block = self.block(index // 2)
-        return block.mlp(block.norm2(h)) if index % 2 else block.attn(block.norm1(h))
+        return block.mlp if index % 2 else block.attn
+
+    def branch_input(self, index: int, h: Tensor, c: Any) -> Tensor:
+        block = self.block(index // 2)
+        return block.norm2(h) if index % 2 else block.norm1(h)
+
+    def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
+        return self.layer(index)(self.branch_input(index, h, c))
 
     def unembed(self, h: Tensor, c: Any) -> Tensor:
         p, g, C = self.patch_size, self.grid, self.latent_shape[0]

@@ -149,6 +149,11 @@ def test_a_plan_makes_the_round_trip_through_a_schedule_file(tmp_path):
     short = make_plan(model, methods.build("ddim", steps=3), methods.build("schedule", file=by_kind))
     assert short.computed[:, 0::2].all(axis=1).tolist() == [True, False, True]
     assert short.computed[:, 1::2].any(axis=1).tolist() == [True, True, False]
+    partial = {"mlp-3": [1, 1, 0], "mlp": [1, 0, 1]}  # attention is not named, block 3 twice
+    short = make_plan(model, methods.build("ddim", steps=3), methods.build("schedule", file=partial))
+    assert short.computed[:, 0::2].all()
+    assert short.computed[:, 7].tolist() == [True, True, False]
+    assert short.computed[:, 1].tolist() == [True, False, True]
     with pytest.raises(InputError, match="only plans that reuse branch outputs"):
         schedule.lists(make_plan(model, sampler, methods.build("deepcache", interval=2)))
 
@@ -164,8 +169,8 @@ def test_a_plan_makes_the_round_trip_through_a_schedule_file(tmp_path):
             '{"attn": [0, 1, 1], "mlp": [1, 0, 1]}',
             "'attn' begins with 0, but the first evaluation has",
         ),
-        ('{"attn": [1, 0, 1]}', "'mlp-0' is there 0 times; expected once in each of 12 blocks"),
-        ('{"attn": [1, 0, 1], "mlp": [1, 0, 1], "mlp-3": [1, 0, 1]}', "'mlp-3' is there 2 times"),
+        ('{"attn": [1, 0, 1], "attn1": [1, 0, 1]}', "'attn' and 'attn1' name the same branch"),
+        ('{"mlp-3": [1, 0, 1], "ff-3": [1, 0, 1]}', "'mlp-3' and 'ff-3' name the same branch"),
         ('{"attn-12": [1, 0, 1]}', "unexpected entry 'attn-12', expected attn-0, mlp-0, … mlp-11"),
     ],
 )

@@ -31,7 +31,7 @@ class Executed:
     """How often one trajectory runs each piece of a denoiser."""
 
     evaluations: int
-    computed: np.ndarray  # int [branches]
+    computed: np.ndarray  # float [branches]: a branch that is computed in part counts for that part
     passed: np.ndarray  # int [branches]: computed, or reused with its gate
     entered: np.ndarray  # int [blocks]: the long skip joined
 
@@ -41,7 +41,7 @@ def executed(plan: Plan) -> Executed:
     passed = np.full(plan.branches, len(plan))
     for span in (span for row in plan.rows for span in row if span.keep != BRANCH):
         passed[span.start : span.stop] -= 1
-    return Executed(len(plan), plan.computed.sum(axis=0), passed, passed[::2])
+    return Executed(len(plan), plan.shares.sum(axis=0), passed, passed[::2])
 
 
 def attention_products(model: Denoiser) -> int:
@@ -57,7 +57,7 @@ def linear_macs(model: Denoiser, index: int) -> int:
 
 
 def linear_total(model: Denoiser, runs: Executed) -> int:
-    return sum(int(n) * linear_macs(model, j) for j, n in enumerate(runs.computed))
+    return round(sum(float(n) * linear_macs(model, j) for j, n in enumerate(runs.computed)))
 
 
 def entering_total(model: Denoiser, runs: Executed) -> int:
@@ -77,7 +77,7 @@ def l2c(model: Denoiser, plan: Plan) -> int | None:
         return None
     runs = executed(plan)
     modulation = 3 * model.width**2 * int(runs.passed.sum()) if isinstance(model, DiT) else 0
-    norms = layer_norm_ops(model) * (int(runs.computed.sum()) + runs.evaluations)
+    norms = round(layer_norm_ops(model) * (float(runs.computed.sum()) + runs.evaluations))
     fixed = runs.evaluations * model.embed_macs() + entering_total(model, runs)
     return fixed + modulation + norms + linear_total(model, runs)
 
@@ -89,11 +89,11 @@ def toca(model: Denoiser, plan: Plan) -> int | None:
     runs = executed(plan)
     T, D = model.token_shape()
     heads: int = model.blocks[0].attn.num_heads  # type: ignore[union-attr, assignment]
-    attention, mlp = int(runs.computed[::2].sum()), int(runs.computed[1::2].sum())
+    attention, mlp = float(runs.computed[::2].sum()), float(runs.computed[1::2].sum())
     products = 2 * (linear_total(model, runs) + attention * attention_products(model))
     elementwise = attention * (T * D + 5 * heads * T**2) + mlp * 6 * T * model.mlp_width + (attention + mlp) * T * D
     modulation = int(runs.passed[::2].sum()) * (6 * D**2 + D)
-    return 2 * (products + elementwise + modulation)
+    return round(2 * (products + elementwise + modulation))
 
 
 def smoothcache(model: Denoiser, plan: Plan) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from methods.plan import BRANCH, Plan
+from methods.plan import BRANCH, WHOLE, Plan
 from models.denoiser import Denoiser
 
 
@@ -21,6 +21,8 @@ def distinct_evaluations(plan: Plan) -> list[tuple[int, int]]:
 
 def evaluation_macs(model: Denoiser, plan: Plan, k: int) -> int:
     """MACs of one unguided image at evaluation k."""
+    if plan.rows[k] and plan.rows[k][0].keep in WHOLE:
+        return 0
     whole = [span for span in plan.rows[k] if span.keep != BRANCH]
     total = model.embed_macs()
     for j in range(model.num_branches):
@@ -28,5 +30,5 @@ def evaluation_macs(model: Denoiser, plan: Plan, k: int) -> int:
             continue
         if j % 2 == 0:
             total += model.enter_block_macs(j // 2)
-        total += model.residual_macs(j) + (model.branch_macs(j) if plan.computed[k, j] else 0)
+        total += model.residual_macs(j) + round(plan.shares[k, j] * model.branch_macs(j))
     return total

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bench.cost.plan_cost import distinct_evaluations, evaluation_macs
-from methods.plan import BRANCH, STATE, Plan, Span, uncached
+from methods.plan import BRANCH, STATE, WHOLE, Plan, Span, uncached
 from models.denoiser import Denoiser
 
 
@@ -69,6 +69,8 @@ def weight_values(model: Denoiser, plan: Plan, k: int) -> float:
 def reuse_passes(model: Denoiser, span: Span) -> int:
     """Tensors of tokens that a reused span reads or writes; extrapolation reads each of its differences."""
     kept = span.order + 1
+    if span.keep in WHOLE:
+        return 0  # latents, small beside tokens
     if span.keep != BRANCH:
         return kept + (0 if span.keep == STATE else 2)
     return sum((kept * (stop - start) if _gated(model, start) else kept) + 2 for start, stop in runs(model, span))

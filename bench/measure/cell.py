@@ -18,7 +18,7 @@ from bench.measure.samples import cell_quality
 from bench.measure.samples.cell_samples import open_stream
 from bench.measure.samples.fingerprint import fingerprint
 from bench.measure.timing.cell_timing import CellTimer
-from bench.measure.timing.contenders import contenders
+from bench.measure.timing.contenders import Contender, contenders, inputs, prepared
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_rows import rows
@@ -49,6 +49,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
         rivals = contenders(task, model, plans["method"])
         # before the quality metrics load what has no part in sampling
         memory, prepare_s = measure_memory(task, model, rivals["method"])
+        plans |= {"announced": plans["method"], "method": taken(task, model, rivals["method"])}
         result: dict[str, Any] = {
             "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
             "work": work(model, plans, is_guided(task)),
@@ -81,6 +82,16 @@ def make_plans(cell: Cell, model: Denoiser) -> dict[str, Plan]:
     return {"method": make_plan(model, sampler, cell.cache.method), "baseline": baseline}
 
 
+def taken(task: Task, model: Denoiser, method: Contender) -> Plan:
+    """The method's plan, or where a policy decides it what the first batch of the timing took."""
+    if method.plan.policy is None:
+        return method.plan
+    batch = task.cell.protocol.timing.batch
+    run = prepared(task, model, method, batch, task.settings.execution)
+    run(*inputs(task, model, batch))
+    return run.taken()
+
+
 def describe_plan(plans: dict[str, Plan], evaluations: list[Any]) -> dict[str, Any]:
     plan = plans["method"]
     return {
@@ -100,7 +111,9 @@ def work(model: Denoiser, plans: dict[str, Plan], guided: bool) -> dict[str, Any
         "macs": macs,
         "macs_baseline": baseline,
         "macs_ratio": macs / baseline,
-        "cache_bytes": Executor(model, plans["method"]).cache_bytes(1, guided, value_bytes(model)),
+        "cache_bytes": Executor(model, plans.get("announced", plans["method"])).cache_bytes(
+            1, guided, value_bytes(model)
+        ),
         "macs_conventions": in_conventions(model, plans["method"]),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,6 +54,7 @@ def sample(
     guidance_channels: int | None = None,
     step_noise: Tensor | None = None,
     callback: Callback | None = None,
+    trace: list[np.ndarray] | None = None,
     options: Execution | None = None,
 ) -> Tensor:
     """Samples [B,C,H,W] from `noise` [B,C,H,W] for `labels` [B] int64.
@@ -61,13 +63,17 @@ def sample(
     channels (all by default); other channels follow the conditional half, and scale 1 makes no unconditional
     evaluation. U-ViT's s is `guidance_scale = 1 + s`. `step_noise` [evaluations,B,C,H,W] replaces a stochastic
     sampler's own noise, which depends on `noise` alone. `callback(k, timestep, x, model_out)` is called after
-    evaluation k, which takes the plain path whatever `options` say. The same arguments give the same samples.
+    evaluation k, which takes the plain path whatever `options` say. To `trace` is appended what each evaluation
+    computed, bool [branches]: the plan's row, or what a policy decided; [N,branches] where it decides for each of the
+    N images (the unconditional half second). The same arguments give the same samples.
     """
     check_inputs(model, noise, labels)
     plan = cache if isinstance(cache, Plan) else make_plan(model, sampler, cache)
     if callback is not None:
         executor = Executor(model, plan)
-        return plain.run(executor, sampler, noise, labels, guidance_scale, guidance_channels, step_noise, callback)
+        samples = plain.run(executor, sampler, noise, labels, guidance_scale, guidance_channels, step_noise, callback)
+        _extend(trace, executor.script.trace())
+        return samples
     trajectory = prepare(
         model,
         sampler,
@@ -77,7 +83,14 @@ def sample(
         guidance_channels=guidance_channels,
         options=options,
     )
-    return trajectory(noise, labels, step_noise)
+    samples = trajectory(noise, labels, step_noise)
+    _extend(trace, trajectory.trace())
+    return samples
+
+
+def _extend(trace: list[np.ndarray] | None, rows: list[np.ndarray]) -> None:
+    if trace is not None:
+        trace.extend(rows)
 
 
 def seeded_noise(indices: Sequence[int], shape: Sequence[int], base_seed: int = 0) -> Tensor:

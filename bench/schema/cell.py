@@ -14,7 +14,7 @@ SCHEMA = 1
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 STATUSES = ("ok", "failed", "timeout", "oom", "unsupported")
 MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only an ok cell has
-PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset"}
+PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset", "+": "partial"}
 Cell = dict[str, Any]
 
 MAX_EXACT_INTEGER = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)

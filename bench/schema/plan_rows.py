@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from methods.plan import BRANCH, OFFSET, STATE, Plan
+from methods.plan import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, Plan
 
-MARKS = {BRANCH: ".", STATE: "s", OFFSET: "o"}  # "#" is a computed branch
+MARKS = {BRANCH: ".", STATE: "s", OFFSET: "o", OUTPUT: "s", CHANGE: "o"}  # "#" is a computed branch
+PART = "+"  # reused, but for some tokens or images
 
 
-MEANINGS = {"#": "computed", ".": "reused branch", "s": "skipped, state kept", "o": "skipped, offset kept"}
+MEANINGS = {
+    "#": "computed",
+    ".": "reused branch",
+    "s": "skipped, state kept",
+    "o": "skipped, offset kept",
+    PART: "reused, in part computed",
+}
 
 
 LEGEND = "   ".join(f"{mark} {meaning}" for mark, meaning in MEANINGS.items())
@@ -19,6 +26,7 @@ def rows(plan: Plan) -> list[str]:
     for spans in plan.rows:
         line = ["#"] * plan.branches
         for span in spans:
-            line[span.start : span.stop] = MARKS[span.keep] * (span.stop - span.start)
+            mark = PART if span.fresh else MARKS[span.keep]
+            line[span.start : span.stop] = mark * (span.stop - span.start)
         lines.append("".join(line))
     return lines

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.schema.plan_rows import MEANINGS, rows
 from methods.plan import Plan
 
-COLORS = {"#": "#0072b2", ".": "#f0e442", "s": "#e69f00", "o": "#cc79a7"}  # Okabe and Ito
+COLORS = {"#": "#0072b2", ".": "#f0e442", "s": "#e69f00", "o": "#cc79a7", "+": "#009e73"}  # Okabe and Ito
 
 
 def draw(plan: Plan, title: str, path: str | Path) -> None:

@@ -6,9 +6,10 @@ sampler's folded updates. The plain path (bench/sampling/plain.py) is the refere
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from bench.sampling import plain
@@ -30,8 +31,26 @@ from models.uvit import UViT
 __all__ = ["COMPILED", "PLAIN", "Execution", "Run", "prepare"]
 
 PLAIN, COMPILED = "plain", "compiled"
-PIECES = {"conditions", "embed", "enter_block", "branch", "residual", "unembed"}  # of models.denoiser.Denoiser
-Run = Callable[..., Tensor]  # (noise [B,C,H,W], labels [B], step_noise=None) -> samples [B,C,H,W]
+PIECES = {
+    "conditions",
+    "embed",
+    "enter_block",
+    "branch",
+    "branch_input",
+    "layer",
+    "residual",
+    "unembed",
+}  # of models.denoiser.Denoiser
+
+
+class Run(Protocol):
+    """A trajectory made ready, and what its last run did (bench/sampling/script.py)."""
+
+    def __call__(self, noise: Tensor, labels: Tensor, step_noise: Tensor | None = None) -> Tensor: ...
+
+    def taken(self) -> Plan: ...
+
+    def trace(self) -> list[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -63,8 +82,12 @@ def prepare(
     Nothing computed by one call is used by another. Raises InputError where plan, sampler and guidance do not fit.
     """
     options = options or Execution()
+    if plan.policy is not None and (options.cuda_graphs or options.compile):
+        raise InputError("a method that decides during sampling takes neither cuda_graphs nor compile")
+    if plan.policy is not None and not model.splits_branches:
+        raise InputError(f"a method that decides during sampling cannot see into {type(model).__name__}'s branches")
     if options.path == PLAIN:
-        return _plain(Executor(model, plan), sampler, guidance_scale, guidance_channels)
+        return PlainTrajectory(Executor(model, plan), sampler, guidance_scale, guidance_channels)
     evaluations = sampler.evaluations(model.noise_schedule)
     plain.check_plan(plan, len(evaluations))
     plain.check_guidance(model, guidance_scale, guidance_channels)
@@ -93,8 +116,12 @@ def build_network(model: Denoiser, timesteps: list[float], variances: bool, fuse
     return PlainNetwork(model, timesteps)
 
 
-def _plain(executor: Executor, sampler: Sampler, scale: float, channels: int | None) -> Run:
-    def trajectory(noise: Tensor, labels: Tensor, step_noise: Tensor | None = None) -> Tensor:
-        return plain.run(executor, sampler, noise, labels, scale, channels, step_noise)
+class PlainTrajectory:
+    """`trajectory` by the plain path."""
 
-    return trajectory
+    def __init__(self, executor: Executor, sampler: Sampler, scale: float, channels: int | None) -> None:
+        self.executor, self.sampler, self.guidance = executor, sampler, (scale, channels)
+        self.taken, self.trace = executor.script.taken, executor.script.trace
+
+    def __call__(self, noise: Tensor, labels: Tensor, step_noise: Tensor | None = None) -> Tensor:
+        return plain.run(self.executor, self.sampler, noise, labels, *self.guidance, step_noise)

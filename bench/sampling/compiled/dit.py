@@ -96,6 +96,12 @@ class DiTNetwork:
             return layer.fused(h, shift, scale, EPS)
         return layer(modulated_norm(h, shift, scale, self.unit), self.work, out)
 
+    def branch_input(self, index: int, h: Tensor) -> Tensor:
+        return modulated_norm(h, self.chunks[3 * index], self.chunks[3 * index + 1], self.unit)
+
+    def part(self, index: int, z: Tensor) -> Tensor:
+        return self.layers[index](z, None, None)
+
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         gate = self.chunks[3 * index + 2]
         return torch.addcmul(h, gate, out) if keep else h.addcmul_(gate, out)

@@ -41,6 +41,7 @@ class GraphedTrajectory:
 
     def __init__(self, trajectory: Trajectory, capture: Capture = capture) -> None:
         self.trajectory, self.capture = trajectory, capture
+        self.taken, self.trace = trajectory.taken, trajectory.trace
         self.replay: Replay | None = None
         self.static: list[Tensor] = []
 

@@ -20,6 +20,10 @@ class Network(Protocol):
     that h is still needed as it is, else it may be overwritten.
     """
 
+    @property
+    def model(self) -> Any:
+        """The denoiser."""
+
     def begin(self, labels: Tensor, images: int) -> None:
         """Start a trajectory of `images` B with labels [N]."""
 
@@ -40,6 +44,12 @@ class Network(Protocol):
 
     def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
         """h + Σ gate_j * Σ weight * tensor over consecutive branches j."""
+
+    def branch_input(self, index: int, h: Tensor) -> Tensor:
+        """What the branch's layer receives [N,T,D]."""
+
+    def part(self, index: int, z: Tensor) -> Tensor:
+        """The branch's layer on some of its input: fewer images, or of an MLP's input fewer tokens."""
 
     def unembed(self, h: Tensor) -> Tensor:
         """Model output [N,C,H,W], or [N,2C,H,W] where the sampler reads variances."""
@@ -89,6 +99,12 @@ class PlainNetwork:
         for index, terms in kept:
             h = self.model.residual(index, h, combine(terms), self.c)
         return h
+
+    def branch_input(self, index: int, h: Tensor) -> Tensor:
+        return self.model.branch_input(index, h, self.c)
+
+    def part(self, index: int, z: Tensor) -> Tensor:
+        return self.model.layer(index)(z)
 
     def unembed(self, h: Tensor) -> Tensor:
         return self.model.unembed(h, self.c)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from bench.sampling.compiled.network import Network, combine
-from methods.plan import OFFSET, STATE, Span
+from bench.sampling.executor import add_input, attention_map, pick
+from methods.plan import CHANGE, OFFSET, STATE, WHOLE, Span
+from methods.policy import Decisions
 
 
 @dataclass
@@ -20,6 +22,9 @@ class Frame:
     kept: list[Tensor | None]
     skips: dict[int, Tensor] = field(default_factory=dict)
     marks: dict[Span, Tensor] = field(default_factory=dict)
+    k: int = 0  # the evaluation that is running
+    decisions: Decisions = field(default_factory=Decisions)
+    forget: Callable[[Span], None] = field(default=lambda slot: None)
 
     def read(self, weights: Weights) -> list[tuple[Tensor, float]]:
         return [(self.kept[slot], weight) for slot, weight in weights]  # type: ignore[misc]
@@ -33,9 +38,56 @@ class Frame:
         """Keep a copy of a value that others go on using."""
         self.kept[slot] = self.buffer(slot, value).copy_(value)
 
+    # What a policy sees (methods.policy.Look).
+    def branch_input(self, index: int) -> Tensor:
+        return self.network.branch_input(index, self.tokens)
+
+    def output_of(self, index: int) -> Tensor:
+        return self.network.branch(index, self.tokens, None).clone()
+
+    def branch(self, index: int, tokens: Tensor) -> Tensor:
+        return self.network.residual(index, tokens, self.network.branch(index, tokens, None), True)
+
+    def attention(self, index: int) -> Tensor:
+        return attention_map(self.network.model.layer(index), self.branch_input(index))
+
+    def inputs(self) -> Tensor:
+        """The network's input [N,C,H,W], in both halves."""
+        return self.latents.repeat(self.halves, 1, 1, 1)
+
+    x = property(inputs)
+    latents: Tensor = field(init=False)
+    halves: int = 1
+    tokens: Tensor = field(init=False)
+    output: Tensor | None = None
+
 
 Weights = tuple[tuple[int, float], ...]  # kept slots and their weights
 Operation = Callable[[Frame, Tensor], Tensor]  # tokens in, tokens out
+
+
+@dataclass(frozen=True)
+class Embed:
+    def __call__(self, frame: Frame, x: Tensor) -> Tensor:
+        return frame.network.embed(frame.k, x)
+
+
+@dataclass(frozen=True)
+class Unembed:
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        return frame.network.unembed(h)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """An output that was kept, or the change that was kept on top of the current input: a copy, guided in place."""
+
+    span: Span
+    weights: Weights
+
+    def __call__(self, frame: Frame, x: Tensor) -> Tensor:
+        value = combine(frame.read(self.weights))
+        return add_input(value, frame.inputs()) if self.span.keep == CHANGE else value.clone()
 
 
 @dataclass(frozen=True)
@@ -111,7 +163,54 @@ class Keep:
     escaping: tuple[tuple[int, int], ...]
 
     def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        if self.span.keep in WHOLE:
+            frame.kept[self.slot] = add_input(h, frame.inputs(), -1) if self.span.keep == CHANGE else h.clone()
+            return h
         frame.write(self.slot, h - frame.marks.pop(self.span) if self.span.keep == OFFSET else h)
         for source, slot in self.escaping:
             frame.write(slot, frame.skips[source])
+        return h
+
+
+@dataclass(frozen=True)
+class Show:
+    """Let the policy see the tokens; where the rows are known, ask it to look at them before branch `point`."""
+
+    point: int | None = None
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        frame.tokens = h
+        if self.point is not None:
+            frame.decisions.decide(frame.k, self.point, frame)
+        return h
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Kept values into a value and its differences, each a combination of the slots before."""
+
+    slots: tuple[int, ...]
+    rows: tuple[Weights, ...]
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        made = [combine(frame.read(row)) for row in self.rows]
+        for slot, value in zip(self.slots, made, strict=True):
+            frame.kept[slot] = value
+        return h
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Compute the part of a branch that the policy picks, and put it in place of what is kept in the slot."""
+
+    index: int
+    slot: int
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        frame.tokens = h
+        fresh = frame.decisions.fresh(frame.k, self.index, frame)
+        out = frame.network.part(self.index, pick(frame.branch_input(self.index), fresh))
+        kept = frame.kept[self.slot]
+        assert kept is not None
+        frame.kept[self.slot] = frame.decisions.merge(kept, fresh, out)
         return h

@@ -7,26 +7,83 @@ known where tokens may be overwritten.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from bench.sampling.compiled.linear import Linear
-from bench.sampling.compiled.operations import Compute, Enter, Jump, Keep, Mark, Operation, Push, Reuse, Weights
-from bench.sampling.executor import Kept, Step, compile_plan, escaping_skips
-from methods.plan import BRANCH, STATE, Plan, Span
+from bench.sampling.compiled.operations import (
+    Compute,
+    Difference,
+    Embed,
+    Enter,
+    Frame,
+    Jump,
+    Keep,
+    Mark,
+    Operation,
+    Push,
+    Refresh,
+    Restore,
+    Reuse,
+    Show,
+    Unembed,
+    Weights,
+)
+from bench.sampling.executor import Kept
+from bench.sampling.script import DecidedScript, Script, make_script
+from bench.sampling.steps import Step, escaping_skips
+from methods.plan import BRANCH, STATE, WHOLE, Plan, Span
 from models.denoiser import Denoiser
 
 
-@dataclass(frozen=True)
+@dataclass
 class Program:
+    """The operations of every evaluation, known before sampling."""
+
     rows: tuple[tuple[Operation, ...], ...]
     slots: int  # tensors kept at once, at most
+    script: Script
+
+    @property
+    def looks(self) -> bool:
+        """Whether a policy sees the trajectory: its batch is then never padded."""
+        return self.script.plan.policy is not None
+
+    def begin(self, frame: Frame) -> None:
+        """Start a trajectory."""
+        self.script.begin()
+        frame.decisions = self.script.decisions
+
+    def operations(self, k: int, frame: Frame) -> Iterable[Operation]:
+        return self.rows[k]
+
+
+class DecidedProgram(Program):
+    """The operations of every evaluation, as a policy decides them."""
+
+    def begin(self, frame: Frame) -> None:
+        super().begin(frame)
+        self.compiler = _Compiler(self.script.model)
+        frame.forget = self.compiler.forget
+
+    def operations(self, k: int, frame: Frame) -> Iterator[Operation]:
+        self.compiler.start()
+        for piece in self.script.pieces(k, frame):
+            yield from self.compiler.piece(k, piece)
+            yield Show()
+
+    script: DecidedScript
 
 
 def compile_program(model: Denoiser, plan: Plan) -> Program:
-    """The program of a plan. Raises ValueError where the plan does not fit the denoiser."""
+    """The program of a plan. Raises ValueError where the plan, InputError where its policy does not fit."""
+    script = make_script(model, plan)
+    if isinstance(script, DecidedScript):
+        held = sum(s.order + 1 + len(escaping_skips(model, s)) for s in script.policy.slots)
+        return DecidedProgram(((),) * len(plan), held, script)
     compiler = _Compiler(model)
-    rows = tuple(compiler.row(k, steps) for k, steps in enumerate(compile_plan(model, plan)))
-    return Program(rows, compiler.slots.count)
+    rows = tuple(compiler.row(k, steps) for k, steps in enumerate(script.rows))
+    return Program(rows, compiler.slots.count, script)
 
 
 @dataclass
@@ -36,8 +93,9 @@ class _Slots:
     count: int = 0
     free: list[int] = field(default_factory=list)
 
-    def take(self) -> int:
-        if self.free:
+    def take(self, shared: bool = True) -> int:
+        """A free slot; one of its own for a tensor of another shape than the tokens'."""
+        if self.free and shared:
             self.free.sort()
             return self.free.pop(0)
         self.count += 1
@@ -62,15 +120,53 @@ class _Compiler:
 
     def row(self, k: int, steps: list[Step]) -> tuple[Operation, ...]:
         """The operations of evaluation k, in whose course slots are taken and given back."""
-        self.operations: list[Operation] = []
+        self.start()
+        operations = self.piece(k, steps)
+        self.slots.free += self.late
+        return operations
+
+    def start(self) -> None:
+        """Begin an evaluation."""
         self.needed = False  # whether the current tokens are also read from elsewhere
         self.late: list[int] = []  # slots whose tensor is read until the evaluation ends
+
+    def piece(self, k: int, steps: Iterable[Step]) -> tuple[Operation, ...]:
+        """The operations of some steps of evaluation k."""
+        self.operations: list[Operation] = []
         for step in steps:
             getattr(self, step.do)(k, step)
-            if step.do in ("compute", "reuse"):
+            if step.do in ("compute", "reuse", "refresh"):
                 self._push(step.slot)
-        self.slots.free += self.late
         return tuple(self.operations)
+
+    def see(self, k: int, step: Step) -> None:
+        self.operations.append(Show(step.slot.start))
+
+    def forget(self, span: Span) -> None:
+        held = self.held.pop(span, None)
+        if held is not None:
+            self.slots.free += [*held.values, *held.escaping.values()]
+
+    def refresh(self, k: int, step: Step) -> None:
+        held = self.held[step.slot]
+        assert held.symbols is not None
+        slots, terms = held.values, held.symbols.tensors
+        if len(terms) > 1 and any(t.terms != {slot: 1.0} for slot, t in zip(slots, terms, strict=True)):
+            rows = tuple(tuple((s, c) for s, c in t.terms.items() if c != 0.0) for t in terms)
+            self.operations.append(Difference(tuple(slots[: len(terms)]), rows))
+            held.symbols.tensors[:] = [Linear({slot: 1.0}) for slot in slots[: len(terms)]]
+        self.operations.append(Refresh(step.slot.start, slots[0]))
+        self.reuse(k, step)
+
+    def embed(self, k: int, step: Step) -> None:
+        self.operations.append(Embed())
+
+    def unembed(self, k: int, step: Step) -> None:
+        self.operations.append(Unembed())
+
+    def restore(self, k: int, step: Step) -> None:
+        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
+        self.operations.append(Restore(step.slot, self._weights(k, step.slot, held)))
 
     def enter(self, k: int, step: Step) -> None:
         if type(self.model).enter_block is Denoiser.enter_block:
@@ -97,9 +193,7 @@ class _Compiler:
 
     def reuse(self, k: int, step: Step) -> None:
         held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
-        assert held.symbols is not None
-        value: Linear = held.symbols.value(k)
-        weights: Weights = tuple((slot, c) for slot, c in value.terms.items() if c != 0.0)  # type: ignore[misc]
+        weights = self._weights(k, step.slot, held)
         spent = [*held.values, *held.escaping.values()] if step.flag else []
         if step.slot.keep == BRANCH:
             self._reuse_branch(step.slot.start, weights)
@@ -107,6 +201,11 @@ class _Compiler:
         else:
             self._jump(step.slot, weights, held)
             self.late += spent
+
+    def _weights(self, k: int, span: Span, held: _Held) -> Weights:
+        assert held.symbols is not None
+        value: Linear = held.symbols.value(k, span.sigma)
+        return tuple((slot, c) for slot, c in value.terms.items() if c != 0.0)  # type: ignore[misc]
 
     def _reuse_branch(self, index: int, weights: Weights) -> None:
         before = self.operations[-1] if self.operations else None
@@ -136,7 +235,7 @@ class _Compiler:
         """The slot for what evaluation k keeps: a new one, or that of the oldest value which nothing reads now."""
         held = self.held.setdefault(span, _Held())
         full = len(held.values) > span.order
-        slot = held.values.pop() if full else self.slots.take()
+        slot = held.values.pop() if full else self.slots.take(shared=span.keep not in WHOLE)
         held.values.insert(0, slot)
         held.symbols = Kept.after(held.symbols, k, Linear({slot: 1.0}), span.order, {})
         return slot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from bench.sampling.compiled.operations import Frame
 from bench.sampling.compiled.program import Program
 from bench.sampling.plain import StepNoise, check_step_noise
 from methods.method import Sampler
+from methods.plan import Plan
 from models.denoiser import Denoiser
 
 Draw = Callable[[int], Tensor]
@@ -22,7 +24,8 @@ class Trajectory:
     """`trajectory(noise [B,C,H,W], labels [B], step_noise=None) -> samples`, B at most `batch`.
 
     The state is kept in float32 at least, whatever the denoiser's dtype. `updates` are the sampler's, folded, or None
-    where the sampler runs its own formula. A smaller batch is padded, so that every image meets the same kernels.
+    where the sampler runs its own formula. A smaller batch is padded, so that every image meets the same kernels;
+    but not under a policy, which would see the padding.
     """
 
     def __init__(
@@ -53,6 +56,14 @@ class Trajectory:
             draw = self.drawn(draw).__getitem__  # before the first step: no step waits for the host
         return self.run(noise, labels, draw)[:images].to(dtype)
 
+    def taken(self) -> Plan:
+        """The plan that the last trajectory took."""
+        return self.program.script.taken()
+
+    def trace(self) -> list[np.ndarray]:
+        """What the last trajectory computed: bool [branches] an evaluation (bench/sampling/script.py)."""
+        return self.program.script.trace()
+
     def inputs(self, noise: Tensor, labels: Tensor, step_noise: Tensor | None) -> tuple[Tensor, Tensor, Draw | None]:
         """A full batch of noise and labels, and the noise of each step where the sampler adds some."""
         check_step_noise(step_noise, len(self.program.rows), noise)
@@ -71,7 +82,7 @@ class Trajectory:
 
     def pad(self, rows: Tensor) -> Tensor:
         """The first image again in the places that are left."""
-        missing = self.batch - len(rows)
+        missing = 0 if self.program.looks else self.batch - len(rows)
         return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 
     def run(self, noise: Tensor, labels: Tensor, draw: Draw | None) -> Tensor:
@@ -79,11 +90,13 @@ class Trajectory:
         both = labels if self.scale == 1 else torch.cat([labels, torch.full_like(labels, self.model.null_label)])
         x = noise.to(torch.promote_types(noise.dtype, torch.float32))
         frame = Frame(self.network, [None] * self.program.slots)
+        self.program.begin(frame)
         self.network.begin(both, len(noise))
         try:
             return (self.unfolded if self.updates is None else self.folded)(frame, x, draw)
         finally:
             self.network.end()
+            self.program.script.end()
             self.kept_bytes = sum(kept.nbytes for kept in frame.kept if kept is not None)
 
     def folded(self, frame: Frame, x: Tensor, draw: Draw | None) -> Tensor:
@@ -107,10 +120,13 @@ class Trajectory:
 
     def evaluate(self, frame: Frame, k: int, x: Tensor) -> Tensor:
         """The guided model output [B,C,H,W] or [B,2C,H,W] of evaluation k."""
-        h = self.network.embed(k, x)
-        for operation in self.program.rows[k]:
+        frame.k, frame.latents, frame.halves = k, x, 1 if self.scale == 1 else 2
+        h = x
+        for operation in self.program.operations(k, frame):
             h = operation(frame, h)
-        return self.guide(self.network.unembed(h).to(x.dtype))
+        out = h.to(x.dtype)
+        frame.output = out.clone() if self.program.looks else None
+        return self.guide(out)
 
     def guide(self, out: Tensor) -> Tensor:
         """[cond; uncond] [2B,...] -> uncond + scale * (cond - uncond) in the guided channels, else cond."""

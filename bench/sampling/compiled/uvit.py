@@ -71,6 +71,12 @@ class UViTNetwork:
             return layer.fused(h, norm.bias, norm.weight, norm.eps)
         return layer(norm(h), self.work, out)
 
+    def branch_input(self, index: int, h: Tensor) -> Tensor:
+        return self.norms[index](h)
+
+    def part(self, index: int, z: Tensor) -> Tensor:
+        return self.layers[index](z, None, None)
+
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         return h + out if keep else h.add_(out)
 

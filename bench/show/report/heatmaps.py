@@ -18,8 +18,15 @@ LEGEND = {
     ".": "reused: the branch's own output",
     "s": "skipped: hidden state kept",
     "o": "skipped: residual offset kept",
+    "+": "reused: some tokens or images computed",
 }
-COLORS = {"#": "#0072b2", ".": "#dbe5ec", "s": "#e69f00", "o": "#cc79a7"}  # on paper; the page has its own
+COLORS = {
+    "#": "#0072b2",
+    ".": "#dbe5ec",
+    "s": "#e69f00",
+    "o": "#cc79a7",
+    "+": "#009e73",
+}  # on paper; the page has its own
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""`ditbench calibrate`: what a cache method wants measured once, on uncached trajectories of a model and a sampler."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import methods
+import models
+from bench import plugins
+from bench.cli.commands.plan import parse
+from bench.cli.options import expect_positive
+from bench.host.files import write_bytes
+from bench.sampling import balanced_labels, sample, seeded_noise
+from methods.plan import Plan
+from models.denoiser import Denoiser
+from models.errors import InputError
+
+HELP = "measure what a cache method is calibrated with"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="a cache method that is calibrated, such as smoothcache")
+    parser.add_argument(
+        "sampler",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="sampler=NAME (default ddim), steps=N (default 50), sampler.KEY=VALUE",
+    )
+    parser.add_argument("--model", default="dit-mnist", help="a model's name (default: dit-mnist)")
+    parser.add_argument("--weights", metavar="FILE", help="official, random, or a file, if not the shipped ones")
+    parser.add_argument("--samples", type=int, default=10, help="images to sample (default: 10)")
+    parser.add_argument("--batch", type=int, default=10, help="images at a time (default: 10)")
+    parser.add_argument(
+        "--seed", type=int, default=1_000_000, help="seed of the first image's noise (default: 1000000)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it")
+
+
+def run(args: argparse.Namespace) -> int:
+    for reason in plugins.load(plugins.files(args.plugin)).values():
+        raise InputError(reason)
+    expect_positive("calibrate", args, "samples", "batch")
+    found = methods.find(args.method)
+    if not hasattr(found, "calibrator"):
+        known = ", ".join(name for name in methods.names("cache") if hasattr(methods.find(name), "calibrator"))
+        raise InputError(f"calibrate: '{args.method}' is not calibrated, expected one of: {known}")
+    words = (
+        args.sampler if any(word.startswith("sampler=") for word in args.sampler) else ["sampler=ddim", *args.sampler]
+    )
+    sampler, _ = parse(["fora", "interval=1", *words])
+    model = models.build(args.model, weights=args.weights, device=args.device)
+    content = calibrate(found, model, sampler, args)
+    write_bytes(args.out, (json.dumps(content, indent=1) + "\n").encode())
+    print(f"{args.out}: {args.method} for {args.model} with {sampler.label}, {content['seconds']:.1f} s")
+    return 0
+
+
+def calibrate(method: Any, model: Denoiser, sampler: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """The file's content: what it was made for, what it cost, and the method's data."""
+    spec, evaluations = models.spec(args.model), len(sampler.evaluations(model.noise_schedule))
+    calibrator = method.calibrator(model, evaluations)
+    looked_at = Plan(model.num_branches, ((),) * evaluations, policy=calibrator)
+    started = time.perf_counter()
+    for first in range(0, args.samples, args.batch):
+        indices = range(args.seed + first, args.seed + min(first + args.batch, args.samples))
+        sample(
+            model,
+            sampler,
+            looked_at,
+            noise=seeded_noise(indices, model.latent_shape).to(args.device),
+            labels=balanced_labels(indices, spec.num_classes).to(args.device),
+            guidance_scale=spec.guidance_scale,
+            guidance_channels=spec.guidance_channels,
+        )
+    return {
+        "method": method.name,
+        "model": args.model,
+        "sampler": sampler.name,
+        "params": sampler.params,
+        "evaluations": evaluations,
+        "guidance_scale": spec.guidance_scale,
+        "images": args.samples,
+        "seconds": time.perf_counter() - started,
+        "data": calibrator.result(),
+    }

@@ -1,0 +1,76 @@
+"""What is measured once, before sampling, for methods that need it; and the file that it is kept in.
+
+A calibrated method names a `Calibrator`: a policy that looks on while uncached trajectories run and then says what it
+has found. The file is JSON: the method, what it was made for (model, sampler and its parameters, number of
+evaluations, guidance), what it cost, and the method's own `data`.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from methods.method import Sampler
+from methods.policy import Policy
+from models.denoiser import Denoiser
+from models.errors import InputError
+
+
+@dataclass(frozen=True)
+class Calibrator(Policy):
+    """Looks on; decides nothing. One object serves all batches of one calibration."""
+
+    @abstractmethod
+    def result(self) -> dict[str, Any]:
+        """What was found, as JSON, the mean over the trajectories so far."""
+
+
+def read_calibration(method: str, value: Any) -> dict[str, Any]:
+    """A calibration, from a file or as it stands. Raises InputError unless it is one of the method's."""
+    source = f"{method}: 'calibration'"
+    if isinstance(value, (str, Path)):
+        source = str(value)
+        if not Path(value).is_file():
+            raise InputError(f"{value}: no such calibration file")
+        try:
+            value = json.loads(Path(value).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{value}: not a JSON file ({str(error)[:120]})") from error
+    if not isinstance(value, Mapping) or not isinstance(value.get("data"), Mapping):
+        raise InputError(f"{source}: expected a calibration, as `ditbench calibrate {method}` writes it")
+    if value.get("method") != method:
+        raise InputError(f"{source}: is a calibration of '{value.get('method')}', expected '{method}'")
+    return dict(value) | {"source": source}
+
+
+def expect_fits(calibration: Mapping[str, Any], model: Denoiser, sampler: Sampler) -> None:
+    """Raise InputError unless a calibration was made for this model, sampler and number of evaluations."""
+    evaluations = len(sampler.evaluations(model.noise_schedule))
+    wanted = {"model": model.name, "sampler": sampler.name, "evaluations": evaluations}
+    for key, here in wanted.items():
+        made = calibration.get(key, here)
+        if here != "" and made not in ("", here):
+            raise InputError(f"{calibration['source']}: made for {key} '{made}', expected '{here}'")
+
+
+def cost(calibration: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a calibration cost, as a method's `training`: seconds and images."""
+    if not all(isinstance(calibration.get(key), (int, float)) for key in ("seconds", "images")):
+        return None
+    return {"seconds": calibration["seconds"], "images": calibration["images"]}
+
+
+def numbers(calibration: Mapping[str, Any], key: str, length: int) -> list[float]:
+    """A list of `length` finite numbers of the data. Raises InputError where it is something else."""
+    found = calibration["data"].get(key)
+    if not isinstance(found, list) or len(found) != length or not all(_finite(v) for v in found):
+        raise InputError(f"{calibration['source']}: '{key}' must be a list of {length} numbers")
+    return [float(v) for v in found]
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e30

@@ -1,0 +1,68 @@
+"""HarmoniCa: a router, trained through whole trajectories, decides at every evaluation (arXiv 2410.01723)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from methods.l2c import expect_scores
+from methods.method import CacheMethod, Parameter, Sampler
+from methods.plan import Plan, from_mask
+from methods.routing.file import Router
+from models.denoiser import Denoiser
+from models.errors import InputError
+from models.uvit import UViT
+
+
+class HarmoniCa(CacheMethod):
+    """A branch is computed where its score is above `threshold`, at every evaluation but the first, which computes all.
+
+    Rows are those of the published files: respaced step indices, so the last row is the first evaluation's; on U-ViT
+    evaluations in execution order. Branches age independently. `training` is what the router's file says it cost.
+    """
+
+    name = "harmonica"
+    title = "HarmoniCa"
+    parameters = {
+        "router": Parameter(object, required=True, help="router file, or scores in [0, 1] [evaluations, branches]"),
+        "threshold": Parameter(float, 0.1, 0.0, 1.0, help="reuse scores up to this"),
+    }
+    router: Any
+    threshold: float
+    training: dict[str, Any] | None = None
+
+    @classmethod
+    def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        return {"router": torch.ones(len(sampler.evaluations(model.noise_schedule)), model.num_branches)}
+
+    @classmethod
+    def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        rows = len(sampler.evaluations(model.noise_schedule))
+        kept = (torch.arange(rows)[:, None] + torch.arange(model.num_branches)) % 3 == 0
+        return {"router": kept.float(), "threshold": 0.5}
+
+    def validate(self) -> None:
+        self.given: Router = expect_scores(self.name, self.router)
+        card = self.given.card
+        if "seconds" in card:
+            self.training = {key: card[key] for key in ("seconds", "images", "l1") if key in card}
+
+    def files(self, model: str, sampler: Sampler) -> list[Path]:
+        """The router's file, on which a result depends."""
+        return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Raises InputError where the router does not fit the denoiser and the sampler."""
+        count, scores = len(sampler.evaluations(model.noise_schedule)), self.given.scores
+        if tuple(scores.shape) != (count, model.num_branches):
+            shape = f"[{scores.shape[0]}, {scores.shape[1]}]"
+            raise InputError(f"{self.given.source}: scores of shape {shape}, expected [{count}, {model.num_branches}]")
+        ordered = scores if isinstance(model, UViT) else scores.flip(0)
+        if ordered[1:].isnan().any():
+            raise InputError(f"{self.given.source}: a row that this sampler reads is NaN or not trained")
+        computed = (ordered > self.threshold).numpy()
+        computed[0] = True
+        notes = {"router": self.given.source, "threshold": self.threshold, "training": self.training}
+        return Plan(model.num_branches, from_mask(computed).rows, notes)

@@ -1,0 +1,88 @@
+"""A policy: what a cache method decides during sampling, from what it has seen so far.
+
+A policy is settings alone, a frozen dataclass, and part of a plan. At every trajectory it begins a `Decisions`, which
+may keep what it likes of that trajectory and no longer. An evaluation stops before each of the policy's `points` and
+asks `decide`, which answers with the spans from there up to the next point; the last point may be the number of
+branches, where there is nothing left to decide but something to see. The future cannot be seen: a look shows the
+evaluation up to that point.
+
+A policy that decides rows lists in `slots` every tensor that it may reuse; they are kept at each evaluation that
+produces them. One without slots sees the evaluations of a plan that is known before, such as one whose spans leave open
+which tokens are computed anew: `fresh` says which.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.span import Span
+
+
+class Look(Protocol):
+    """What is seen of an evaluation: N images (both guidance halves), T tokens, D features."""
+
+    x: Tensor  # the network's input [N,C,H,W]
+    output: Tensor | None  # what the evaluation before returned [N,C or 2C,H,W]; None at the first
+    tokens: Tensor  # at this point [N,T,D]; may be overwritten later, so copy what is to be remembered
+
+    def branch_input(self, index: int) -> Tensor:
+        """The branch's normalised, modulated input [N,T,D], from the tokens at this point."""
+
+    def output_of(self, index: int) -> Tensor:
+        """The branch's output [N,T,D] before its gate, from the tokens at this point; for the policy alone."""
+
+    def branch(self, index: int, tokens: Tensor) -> Tensor:
+        """Tokens [N,T,D] after a branch that is run for the policy alone; the evaluation goes on without it."""
+
+    def attention(self, index: int) -> Tensor:
+        """An attention branch's softmax map [N,H,T,T], from the tokens at this point."""
+
+    def forget(self, slot: Span) -> None:
+        """Drop what was kept, differences and all."""
+
+
+@dataclass(frozen=True)
+class Policy(ABC):
+    """Settings of what is decided during sampling."""
+
+    @property
+    @abstractmethod
+    def points(self) -> tuple[int, ...]:
+        """Branches, ascending, before which an evaluation stops to ask; the number of branches: after the last."""
+
+    @property
+    def slots(self) -> tuple[Span, ...]:
+        """What may be reused; empty where the plan's rows are known."""
+        return ()
+
+    @abstractmethod
+    def begin(self, evaluations: int) -> Decisions:
+        """The decisions of one trajectory."""
+
+
+class Decisions:
+    """One trajectory's decisions; its attributes are what it remembers."""
+
+    computed: list[Tensor] | None = None  # bool [N,branches] an evaluation, where images of a batch differ
+
+    def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Spans of evaluation k from `point` up to the next point; what is in none is computed."""
+        return ()
+
+    def fresh(self, k: int, index: int, look: Look) -> Tensor:
+        """What a partly reused branch computes: tokens int64 [N,K], or images bool [N]."""
+        raise NotImplementedError
+
+    def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
+        """What is kept [N,T,D] once `out`, of the tokens [N,K] or the images [N] in `fresh`, is put in its place."""
+        if fresh.ndim == 1:
+            merged = kept.clone()
+            merged[fresh] = out
+            return merged
+        return kept.scatter(1, fresh.unsqueeze(-1).expand_as(out), out)

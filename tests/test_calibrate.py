@@ -1,0 +1,86 @@
+"""Calibration: measured by the command, read by the method, refused where it does not fit."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import methods
+import models
+from bench.sampling import make_plan
+from models.errors import InputError
+
+
+def ditbench(*words):
+    command = [sys.executable, "-m", "bench", *map(str, words)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibration")
+    for name in ("smoothcache", "magcache"):
+        done = ditbench("calibrate", name, "steps=6", "--samples", 3, "--batch", 2, "--out", folder / f"{name}.json")
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_what_was_measured_makes_a_plan_and_its_cost_is_charged(calibrated):
+    model, sampler = models.build("dit-mnist"), methods.build("ddim", steps=6)
+    cases = [
+        methods.build("smoothcache", calibration=str(calibrated / "smoothcache.json"), threshold=0.3),
+        methods.build("magcache", ratios=str(calibrated / "magcache.json"), threshold=0.5),
+    ]
+    for cache in cases:
+        plan = make_plan(model, sampler, cache)
+        assert 0 < plan.computed.mean() < 1
+        assert cache.training["images"] == 3
+        assert cache.training["seconds"] > 0
+        assert [p.suffix for p in cache.files("dit-mnist", sampler)] == [".json"]
+
+
+@pytest.mark.parametrize(
+    ("model", "sampler", "steps", "said"),
+    [
+        ("uvit-mnist", "ddim", 6, "made for model 'dit-mnist', expected 'uvit-mnist'"),
+        ("dit-mnist", "ddpm", 6, "made for sampler 'ddim', expected 'ddpm'"),
+        ("dit-mnist", "ddim", 7, "made for evaluations '6', expected '7'"),
+    ],
+)
+def test_a_calibration_for_something_else_is_one_line(calibrated, model, sampler, steps, said):
+    for name, key in (("smoothcache", "calibration"), ("magcache", "ratios")):
+        params = {key: str(calibrated / f"{name}.json"), "threshold": 0.1}
+        with pytest.raises(InputError, match=f"{name}.json: {said}"):
+            make_plan(models.build(model), methods.build(sampler, steps=steps), methods.build(name, **params))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not a JSON file"),
+        ("[]", "expected a calibration"),
+        ('{"method": "magcache", "data": {}}', "is a calibration of 'magcache', expected 'smoothcache'"),
+        ('{"method": "smoothcache", "data": {"attn": [[1]], "mlp": 3}}', "'attn' must be lists of 5, 4"),
+    ],
+)
+def test_a_damaged_calibration_is_one_line(tmp_path, content, said):
+    path = tmp_path / "c.json"
+    path.write_text(content)
+    model, sampler = models.build("dit-mnist"), methods.build("ddim", steps=6)
+    with pytest.raises(InputError, match=f"c.json: .*{said}"):
+        make_plan(model, sampler, methods.build("smoothcache", calibration=str(path), threshold=0.1))
+
+
+def test_what_is_not_calibrated_is_refused(tmp_path):
+    done = ditbench("calibrate", "fora", "--out", tmp_path / "c.json")
+    assert done.returncode == 2
+    assert "'fora' is not calibrated, expected one of: magcache, smoothcache" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_says_what_it_was_made_for(calibrated):
+    content = json.loads((calibrated / "smoothcache.json").read_text())
+    made = ("smoothcache", "dit-mnist", "ddim", 6)
+    assert tuple(content[key] for key in ("method", "model", "sampler", "evaluations")) == made
+    assert [len(row) for row in content["data"]["attn"]] == [5, 4, 3]
