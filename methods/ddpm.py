@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from methods.method import Evaluation, Parameter, Sampler
-from methods.respacing import Respaced, respace
+from methods.respacing import EVEN, Respaced, respace
+from methods.spacing import OFFICIAL, SPACINGS
 from models.noise_schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -23,16 +24,21 @@ class DDPM(Sampler):
     parameters = {
         "steps": Parameter(int, 250, 1, 1000, help="respaced steps; one evaluation each"),
         "clip_denoised": Parameter(bool, False, help="clamp every prediction of the clean image to [-1, 1]"),
+        "spacing": Parameter(str, None, choices=SPACINGS, help="official, the default: as DiT; or one of diffusers'"),
     }
     tiny = {"steps": 4}
     steps: int
     clip_denoised: bool
+    spacing: str | None
+
+    def tables(self, schedule: NoiseSchedule) -> Respaced:
+        return respace(schedule, self.steps, EVEN if self.spacing in (None, OFFICIAL) else self.spacing)
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
-        return respace(schedule, self.steps).evaluations()
+        return self.tables(schedule).evaluations()
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
-        tables = respace(schedule, self.steps)
+        tables = self.tables(schedule)
         for k, i in enumerate(reversed(range(len(tables)))):
             out = denoise(k, x)
             noise, variance = out[:, : x.shape[1]], out[:, x.shape[1] :]

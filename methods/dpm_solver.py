@@ -14,7 +14,10 @@ from methods.dpm_stages import (
     UNIFORM,
     Integral,
     Stage,
+    few_orders,
     multistep,
+    on_grid_multistep,
+    on_grid_singlestep,
     singlestep,
     singlestep_orders,
     singlestep_times,
@@ -22,6 +25,7 @@ from methods.dpm_stages import (
     to_clean,
 )
 from methods.method import Evaluation, Parameter, Sampler
+from methods.spacing import OFFICIAL, SIGMA_MIN, SPACINGS, ZERO, Grid, multistep_grid
 from models.errors import InputError
 from models.noise_schedule import NoiseSchedule
 
@@ -53,6 +57,11 @@ class DPMSolver(Sampler):
         "t_start": Parameter(float, 1.0, 0.01, 1.0, help="continuous time at which x starts"),
         "t_end": Parameter(float, 0.0, 0.0, 1.0, help="continuous time to stop at, but not before the first step's"),
         "prediction": Parameter(str, "noise", choices=PREDICTIONS, help="what the network predicts"),
+        "spacing": Parameter(
+            str, None, choices=SPACINGS, help="official, the default: 'skip_type'; or diffusers' grid"
+        ),
+        "final_sigma": Parameter(str, None, choices=(ZERO, SIGMA_MIN), help="where diffusers' grid ends; default zero"),
+        "sigmas": Parameter(str, None, choices=("trained", "karras", "lu"), help="noise levels of diffusers' grid"),
     }
     tiny = {"steps": 4}
     steps: int
@@ -65,8 +74,17 @@ class DPMSolver(Sampler):
     t_start: float
     t_end: float
     prediction: str
+    spacing: str | None
+    final_sigma: str | None
+    sigmas: str | None
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the solver runs on one of diffusers' grids of trained steps."""
+        return self.spacing not in (None, OFFICIAL)
 
     def validate(self) -> None:
+        self.validate_grid()
         if self.order is None:
             self.order = self.params["order"] = 3 if self.variant == UVIT_FAST else 2
         if self.t_end >= self.t_start:
@@ -76,6 +94,21 @@ class DPMSolver(Sampler):
         if self.variant in (UVIT_SINGLESTEP, UVIT_FAST) and self.skip_type != UNIFORM:
             raise InputError(f"{self.name}: '{self.variant}' needs 'skip_type' = '{UNIFORM}', got '{self.skip_type}'")
 
+    def validate_grid(self) -> None:
+        if not self.on_grid and (self.final_sigma or self.sigmas):
+            raise InputError(
+                f"{self.name}: 'final_sigma' and 'sigmas' need 'spacing' = 'leading', 'linspace' or 'trailing'"
+            )
+        if self.on_grid and self.variant not in (MULTISTEP, SINGLESTEP):
+            raise InputError(f"{self.name}: '{self.variant}' has no 'spacing' = '{self.spacing}'")
+        if self.on_grid and self.sign > 0 and self.final_sigma != SIGMA_MIN:
+            raise InputError(f"{self.name}: 'spacing' = '{self.spacing}' needs 'final_sigma' = 'sigma_min'")
+
+    def grid(self, schedule: NoiseSchedule) -> Grid:
+        return multistep_grid(
+            schedule, str(self.spacing), self.steps, self.final_sigma or ZERO, self.sigmas or "trained"
+        )
+
     @property
     def label(self) -> str:
         marks = [f"{self.order}{VARIANTS[self.variant]}"]
@@ -84,6 +117,8 @@ class DPMSolver(Sampler):
         return f"{self.title}({', '.join(marks)})-{self.steps}"
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        if self.on_grid:
+            return self.grid(schedule).evaluations(schedule)
         integral = self.integral(schedule)
         network_time = integral.schedule.network_time
         return [Evaluation(network_time(s.time), s.step, s.index) for s in self.stages(integral)]
@@ -91,7 +126,8 @@ class DPMSolver(Sampler):
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
         start = x
         recent: deque[Tensor] = deque(maxlen=3)  # integrands, newest first; no update looks further back
-        for k, stage in enumerate(self.stages(self.integral(schedule))):
+        stages = self.grid_stages(schedule) if self.on_grid else self.stages(self.integral(schedule))
+        for k, stage in enumerate(stages):
             recent.appendleft(self.integrand(denoise(k, x)[:, : x.shape[1]], x, stage.lam))
             x = stage.scale * start
             for weight, d in zip(stage.weights, recent, strict=False):
@@ -116,6 +152,15 @@ class DPMSolver(Sampler):
         if self.denoise_to_zero:
             stages.append(to_clean(integral, end, stages[-1].step + 1))
         return stages
+
+    def grid_stages(self, schedule: NoiseSchedule) -> list[Stage]:
+        """The stages on one of diffusers' grids."""
+        grid, integral = self.grid(schedule), Integral(lambda_schedule(schedule), self.sign, self.solver_type)
+        lambdas = [grid.lam(k) for k in range(self.steps + 1)]
+        if self.variant == MULTISTEP:
+            return on_grid_multistep(integral, lambdas, self.order, self.lower_order_final)
+        lowered = self.lower_order_final or grid.sigmas[-1] == 0 or self.steps % self.order > 0
+        return on_grid_singlestep(integral, lambdas, few_orders(self.steps, self.order, lowered))
 
     def solver_stages(self, integral: Integral, start: float, end: float) -> list[Stage]:
         """The stages of the variant, from time `start` down to `end`."""

@@ -13,6 +13,7 @@ from methods.dpm_updates import MULTISTEP, SINGLESTEP, STAGE, Rule, linear_updat
 
 UNIFORM, LOG_SNR, QUADRATIC = "time_uniform", "logSNR", "time_quadratic"
 FEW_STEPS = 10  # lower_order_final acts on multistep runs shorter than this
+FEW_GRID_STEPS = 15  # and on diffusers' grids below this
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,39 @@ def singlestep(integral: Integral, times: Sequence[float], orders: Sequence[int]
             rule = SINGLESTEP[integral.solver_type][order] if last else STAGE[i + 1]
             scale, weights = integral.update(rule, lambdas[: i + 1], lambdas[i + 1])
             stages.append(Stage(grid[i], lambdas[i], k, i, scale, tuple(reversed(weights)), last))
+    return stages
+
+
+def few_orders(steps: int, order: int, lowered: bool) -> list[int]:
+    """diffusers' orders of a singlestep run of one evaluation a step: 1, 2, 3, 1, 2, 3, … with low ones at the end."""
+    whole, rest = divmod(steps, order)
+    block = list(range(1, order + 1))
+    if not lowered or order == 1:
+        return block * whole + block[:rest]
+    return block * whole + block[:rest] if rest else block * (whole - 1) + [*block[:-1], 1]
+
+
+def on_grid_singlestep(integral: Integral, lambdas: Sequence[float], orders: Sequence[int]) -> list[Stage]:
+    """One evaluation at each of `lambdas` but the last; a step of order p starts from the point p - 1 before."""
+    stages = []
+    for k, order in enumerate(orders):
+        nodes = lambdas[k - order + 1 : k + 1]
+        scale, weights = integral.update(SINGLESTEP[integral.solver_type][order], nodes, lambdas[k + 1])
+        ends = k + 1 == len(orders) or orders[k + 1] == 1
+        stages.append(Stage(0.0, lambdas[k], k, 0, scale, tuple(reversed(weights)), ends))
+    return stages
+
+
+def on_grid_multistep(integral: Integral, lambdas: Sequence[float], order: int, lower_order_final: bool) -> list[Stage]:
+    """diffusers' multistep on a grid that may end without noise, to which the last step is then of first order."""
+    steps, stages = len(lambdas) - 1, []
+    for k in range(steps):
+        lowered = lower_order_final and steps < FEW_GRID_STEPS
+        last = 1 if np.isinf(lambdas[k + 1]) else order
+        nodes = min(order, k + 1, last, steps - k if lowered else order)
+        newest_first = lambdas[k - nodes + 1 : k + 1][::-1]
+        scale, weights = integral.update(MULTISTEP[integral.solver_type][nodes], newest_first, lambdas[k + 1])
+        stages.append(Stage(0.0, lambdas[k], k, 0, scale, tuple(weights)))
     return stages
 
 

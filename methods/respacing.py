@@ -12,10 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from methods.method import Evaluation
+from methods.spacing import LEADING, LINSPACE, TRAILING, even_points
 from models.errors import InputError
 from models.noise_schedule import NoiseSchedule
 
-EVEN, STRIDE = "even", "stride"  # how the trained steps are picked
+EVEN, STRIDE = "even", "stride"  # how the trained steps are picked; even is DiT's and U-ViT's, the official one
+FIXED_STRIDE = (LEADING, LINSPACE, TRAILING)  # diffusers' grids, on which every step goes back by the same stride
 
 
 def even_steps(trained: int, steps: int) -> list[int]:
@@ -105,9 +107,46 @@ class Respaced:
         return (x * float(np.sqrt(1.0 / alpha_bar)) - clean) / float(np.sqrt(1.0 / alpha_bar - 1.0))
 
 
+@dataclass(frozen=True, eq=False)
+class FixedStride(Respaced):
+    """diffusers' tables: each step ends at the trained step `stride` before its own, whatever the grid's next one is.
+
+    On `linspace` that is another noise level than where the network is evaluated next: the sampler is inconsistent, and
+    so are `trailing` and `leading` where `stride` times the steps is not the number of trained steps.
+    """
+
+    stride: int = 1
+    final: float = 1.0  # ᾱ where a step ends before the first trained one
+
+    @cached_property
+    def alphas_cumprod(self) -> np.ndarray:
+        return self.trained_alphas_cumprod[list(self.timestep_map)]
+
+    @cached_property
+    def alphas_cumprod_prev(self) -> np.ndarray:
+        before = np.array(self.timestep_map) - self.stride
+        return np.where(before >= 0, self.trained_alphas_cumprod[np.maximum(before, 0)], self.final)
+
+    @cached_property
+    def betas(self) -> np.ndarray:
+        return 1.0 - self.alphas_cumprod / self.alphas_cumprod_prev
+
+
+def fixed_stride(schedule: NoiseSchedule, steps: int, spacing: str, offset: int, from_one: bool) -> FixedStride:
+    """diffusers' tables; `offset` is added to every trained step, `from_one`: the last step ends without noise."""
+    trained, table = len(schedule), schedule.alphas_cumprod
+    visited = [min(round(t) + offset, trained - 1) for t in even_points(spacing, trained, steps)][::-1]
+    final = 1.0 if from_one else float(table[0])
+    return FixedStride(tuple(visited), table, schedule.first_timestep, trained // steps, final)
+
+
 @lru_cache(maxsize=32)
-def respace(schedule: NoiseSchedule, steps: int, spacing: str = EVEN) -> Respaced:
+def respace(
+    schedule: NoiseSchedule, steps: int, spacing: str = EVEN, offset: int = 0, from_one: bool = True
+) -> Respaced:
     """Tables of `steps` of the schedule's trained steps. Raises InputError where it has fewer."""
+    if spacing in FIXED_STRIDE:
+        return fixed_stride(schedule, steps, spacing, offset, from_one)
     trained = len(schedule)
     if steps > trained:
         raise InputError(f"'steps' = {steps} is more than the {trained} steps that the denoiser was trained on")

@@ -1,0 +1,91 @@
+"""Heun's second-order sampler in the noise level σ (Karras et al., arXiv 2206.00364, algorithm 1 without noise)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from methods.dpm_prediction import PREDICTIONS, to_noise
+from methods.method import Evaluation, Parameter, Sampler
+from methods.spacing import LEADING, RHO, Grid, even_points, karras, spacing_parameter, trained_sigmas
+from models.noise_schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.method import Denoise, StepNoise
+
+
+class Heun(Sampler):
+    """dX/dσ = ε for X = x / α: an Euler step, and where noise is left another evaluation that straightens it.
+
+    2 N - 1 evaluations. Noise levels between trained steps are interpolated and the network receives fractional
+    timesteps, as in diffusers.
+    """
+
+    name = "heun"
+    title = "Heun"
+    parameters = {
+        "steps": Parameter(int, 10, 1, 1000, help="two evaluations each, one the last"),
+        "spacing": spacing_parameter(),
+        "sigmas": Parameter(str, "trained", choices=("trained", "karras"), help="spacing of the noise levels"),
+        "prediction": Parameter(str, "noise", choices=PREDICTIONS, help="what the network predicts"),
+    }
+    tiny = {"steps": 3}
+    rho = RHO
+    steps: int
+    spacing: str
+    sigmas: str
+    prediction: str
+
+    def grid(self, schedule: NoiseSchedule) -> Grid:
+        table, index = trained_sigmas(schedule), np.arange(len(schedule))
+        visited = np.array(even_points(self.spacing, len(schedule), self.steps))
+        levels = np.interp(visited, index, table)
+        if self.sigmas == "karras":
+            levels = karras(levels[0], levels[-1], self.steps, self.rho)
+            visited = np.interp(np.log(levels), np.log(table), index)
+        return Grid(tuple(visited.tolist()), (*levels.tolist(), 0.0))
+
+    def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        grid, first = self.grid(schedule), schedule.first_timestep
+        found = [Evaluation(grid.steps[0] + first, 0)]
+        for k in range(1, self.steps):
+            found += [Evaluation(grid.steps[k] + first, k - 1, 1), Evaluation(grid.steps[k] + first, k)]
+        return found
+
+    def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        grid, done = self.grid(schedule), 0
+        first = grid.sigmas[0]
+        x = (math.sqrt(1.0 + first**2) if self.spacing == LEADING else first) * x  # to x / α, as diffusers starts
+        for k in range(self.steps):
+            step = grid.sigmas[k + 1] - grid.sigmas[k]
+            slope = self.slope(denoise, done, k, grid, x)
+            ahead = x + step * slope
+            if k == self.steps - 1:
+                return ahead
+            straight = self.slope(denoise, done + 1, k + 1, grid, ahead)
+            x, done = x + (0.5 * step) * (slope + straight), done + 2
+        return x
+
+    def slope(self, denoise: Denoise, number: int, k: int, grid: Grid, x: Tensor) -> Tensor:
+        """ε at point k of the grid, evaluation `number`, for x [B,C,H,W] in units of α."""
+        scaled = grid.alpha(k) * x
+        out = denoise(number, scaled)[:, : x.shape[1]]
+        return to_noise(self.prediction, out, scaled, grid.alpha(k), grid.sigma(k))
+
+
+class EDM(Heun):
+    """Heun's sampler over Karras et al.'s noise levels, even in σ^(1/ρ) between those of the trained steps."""
+
+    name = "edm"
+    title = "EDM"
+    parameters = {
+        "steps": Parameter(int, 10, 1, 1000, help="two evaluations each, one the last"),
+        "rho": Parameter(float, RHO, 0.1, 100.0, help="larger: more steps at low noise"),
+        "spacing": spacing_parameter(),
+        "prediction": Parameter(str, "noise", choices=PREDICTIONS, help="what the network predicts"),
+    }
+    sigmas = "karras"
