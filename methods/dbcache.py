@@ -1,0 +1,135 @@
+"""DBCache: first blocks decide, last blocks repair, the offset of those between is reused (cache-dit)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from methods.first_block_cache import relative_change
+from methods.method import CacheMethod, Parameter, Sampler
+from methods.plan import OFFSET, Plan, Span
+from methods.policy import Decisions, Look, Policy
+from models.denoiser import Denoiser
+from models.errors import InputError
+
+
+class DBCache(CacheMethod):
+    """The first `front` and last `back` blocks always run. The others' offset is reused where the relative change of
+    the first blocks' residual since the last computed evaluation is below `threshold`.
+
+    Decided for the whole batch, as in cache-dit 1.5.3. The first `warmup` evaluations are computed (`warmup_interval`:
+    only every so many of them); `max_cached` bounds the reused evaluations of a trajectory, `max_continuous` those in
+    a row, `max_accumulated` the sum of all measured changes, which is never reset. `order` extrapolates the offset.
+    `mask` is 1 (compute) or 0 an evaluation: with `mask_policy` "static" it decides alone, else 0 only permits reuse.
+    """
+
+    name = "dbcache"
+    title = "DBCache"
+    parameters = {
+        "front": Parameter(int, 8, 1, 1000, help="blocks computed at the start, Fn"),
+        "back": Parameter(int, 0, 0, 1000, help="blocks computed at the end, Bn"),
+        "threshold": Parameter(float, 0.08, 0.0, 1e6, help="changes below this are reused; from 1 on: always"),
+        "warmup": Parameter(int, 8, 0, 1000, help="evaluations computed at the start"),
+        "warmup_interval": Parameter(int, 1, 1, 1000, help="compute every so many of those"),
+        "max_cached": Parameter(int, None, 0, 10**6, help="most reused evaluations of a trajectory"),
+        "max_continuous": Parameter(int, None, 0, 10**6, help="most reused in a row"),
+        "max_accumulated": Parameter(float, None, 0.0, 1e6, help="sum of measured changes that ends all reuse"),
+        "order": Parameter(int, 0, 0, 8, help="of the offset's extrapolation"),
+        "mask": Parameter(object, help="list of 1 (compute) and 0, one an evaluation"),
+        "mask_policy": Parameter(str, "dynamic", choices=("dynamic", "static"), help="whether 0 decides or permits"),
+    }
+    tiny = {"front": 1, "back": 1, "threshold": 0.5, "warmup": 2}
+    exact = {"front": 1, "threshold": 0.0}
+
+    def validate(self) -> None:
+        mask = self.params["mask"]
+        if mask is not None and not (isinstance(mask, (list, tuple)) and mask and all(v in (0, 1) for v in mask)):
+            raise InputError(f"dbcache: 'mask' must be a list of zeros and ones, got {mask!r}")
+        if mask is not None and mask[0] != 1:
+            raise InputError("dbcache: 'mask' begins with 0, but the first evaluation has nothing to reuse")
+
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        if self.params["front"] + self.params["back"] >= model.num_blocks:
+            kept = f"'front' = {self.params['front']} and 'back' = {self.params['back']}"
+            return f"dbcache: {kept} leave nothing to reuse of {model.num_blocks} blocks"
+        return None
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        count, mask = len(sampler.evaluations(model.noise_schedule)), self.params["mask"]
+        if mask is not None and len(mask) != count:
+            raise InputError(f"dbcache: 'mask' has {len(mask)} entries, expected {count}, one an evaluation")
+        settings = {key: value for key, value in self.params.items() if key not in ("front", "back", "order", "mask")}
+        first, last = 2 * self.params["front"], model.num_branches - 2 * self.params["back"]
+        middle = Span(first, last, OFFSET, self.params["order"])
+        policy = DualBlock(middle, mask=None if mask is None else tuple(mask), **settings)
+        return Plan(model.num_branches, ((),) * count, policy=policy)
+
+
+@dataclass(frozen=True)
+class DualBlock(Policy):
+    middle: Span
+    threshold: float
+    warmup: int
+    warmup_interval: int
+    max_cached: int | None
+    max_continuous: int | None
+    max_accumulated: float | None
+    mask: tuple[int, ...] | None
+    mask_policy: str
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        return 0, self.middle.start, self.middle.stop
+
+    @property
+    def slots(self) -> tuple[Span, ...]:
+        return (self.middle,)
+
+    def begin(self, evaluations: int) -> Decisions:
+        return DualBlockDecisions(self)
+
+
+class DualBlockDecisions(Decisions):
+    def __init__(self, policy: DualBlock) -> None:
+        self.policy = policy
+        self.before: Tensor | None = None  # residual of the first blocks when all was computed
+        self.cached, self.run, self.accumulated = 0, 0, 0.0
+
+    def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        policy = self.policy
+        if point == 0:
+            self.start = look.tokens.clone()
+            return ()
+        if point == policy.middle.stop:
+            return ()
+        residual = look.tokens - self.start
+        if self.reuses(k, residual):
+            self.cached, self.run = self.cached + 1, self.run + 1
+            return policy.slots
+        self.before, self.run = residual, 0
+        if k <= 2 and policy.middle.order:  # the calibrator takes no difference before evaluation 3
+            look.forget(policy.middle)
+        return ()
+
+    def reuses(self, k: int, residual: Tensor) -> bool:
+        policy = self.policy
+        if self.before is None or (policy.mask is not None and policy.mask[k]):
+            return False
+        if policy.mask is not None and policy.mask_policy == "static":
+            return True
+        if k < policy.warmup and k % policy.warmup_interval == 0:
+            return False
+        if reached(self.cached, policy.max_cached) or reached(self.run, policy.max_continuous):
+            return False
+        if reached(self.accumulated, policy.max_accumulated):  # counts what was measured before
+            return False
+        change = relative_change(residual, self.before)
+        self.accumulated += change
+        return policy.threshold >= 1 or change < policy.threshold
+
+
+def reached(value: Any, limit: Any) -> bool:
+    return limit is not None and value >= limit
