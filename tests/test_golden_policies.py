@@ -50,3 +50,33 @@ def test_dbcache(name, run):
     computed = calls(check(name, run, cache))
     for block, at in run["blocks_computed_at"].items():
         assert computed[f"attn-{block}"] == computed[f"mlp-{block}"] == at
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("lazydit_dit"))
+def test_lazydit(name, run):
+    T, tag = field.load(name)[0], run["tag"]
+    cache = methods.build(
+        "lazydit",
+        weights=T[f"{tag}.lazy_weights"],
+        attn_threshold=run["attn_threshold"],
+        mlp_threshold=run["mlp_threshold"],
+    )
+    trace = check(name, run, cache)  # [evaluations, images, branches]
+    recorded = T[f"{tag}.computed"].bool().numpy()  # [evaluations, blocks, 2, images]
+    assert np.array_equal(trace, recorded.reshape(len(recorded), -1, recorded.shape[-1]).transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("speca_dit"))
+def test_speca(name, run):
+    settings = run["settings"]
+    cache = methods.build(
+        "speca",
+        threshold=settings["base_threshold"],
+        decay=settings["decay_rate"],
+        min_steps=settings["min_taylor_steps"],
+        max_steps=settings["max_taylor_steps"],
+        metric=settings["error_metric"],
+        order=settings["max_order"],
+    )
+    trace = check(name, run, cache)
+    assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]

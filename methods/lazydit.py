@@ -1,0 +1,134 @@
+"""LazyDiT: a learned linear score of each branch's input says for which images it is skipped (arXiv 2412.12444)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.method import CacheMethod, Parameter, Sampler
+from methods.plan import Plan, Span
+from methods.policy import Decisions, Look, Policy
+from models.denoiser import Denoiser
+from models.errors import InputError
+
+KEY = "lazy_weights"
+
+
+class LazyDiT(CacheMethod):
+    """A branch is computed for the images whose score reaches the threshold; the others reuse what was kept.
+
+    The score is sigmoid(Σ over tokens of w · z), z the modulated, normalised input, w of the evaluation and the branch:
+    a sum, so weights belong to a number of tokens. Decided for each image of the batch, both guidance halves apart, as
+    in the published code (0c49526). The first evaluation is computed; no other is forced.
+    """
+
+    name = "lazydit"
+    title = "LazyDiT"
+    parameters = {
+        "weights": Parameter(
+            object, required=True, help="safetensors file with 'lazy_weights', or a tensor [steps, blocks, 2, width]"
+        ),
+        "attn_threshold": Parameter(float, 0.5, 0.0, 1.0, help="attention is computed from this score on"),
+        "mlp_threshold": Parameter(float, 0.5, 0.0, 1.0, help="the MLP is computed from this score on"),
+    }
+    weights: Any
+    attn_threshold: float
+    mlp_threshold: float
+
+    @classmethod
+    def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        return {"weights": torch.zeros(weight_shape(model, sampler))}
+
+    @classmethod
+    def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        generator = torch.Generator().manual_seed(0)
+        return {"weights": 0.1 * torch.randn(weight_shape(model, sampler), generator=generator)}
+
+    def validate(self) -> None:
+        self.found, self.source = self.weights, "lazydit: 'weights'"
+        if isinstance(self.weights, (str, Path)):
+            self.source = str(self.weights)
+            self.found = read_weights(Path(self.weights))
+        if not isinstance(self.found, Tensor) or not self.found.is_floating_point() or self.found.isnan().any():
+            raise InputError(f"{self.source}: expected floating point [steps, blocks, 2, width] without NaN")
+
+    def files(self, model: str, sampler: Sampler) -> list[Path]:
+        """The weights' file, on which a result depends."""
+        return [Path(self.weights)] if isinstance(self.weights, (str, Path)) else []
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Raises InputError where the weights are of another shape."""
+        expected = weight_shape(model, sampler)
+        if tuple(self.found.shape) != expected:
+            raise InputError(f"{self.source}: weights of shape {list(self.found.shape)}, expected {list(expected)}")
+        weights = self.found.detach().float().flip(0)  # rows are respaced steps, the last the first evaluation's
+        digest = sha256(weights.contiguous().cpu().numpy().tobytes()).hexdigest()
+        thresholds = self.attn_threshold, self.mlp_threshold
+        policy = Lazy(model.num_branches, thresholds, digest, weights.flatten(1, 2))
+        return Plan(model.num_branches, ((),) * expected[0], policy=policy)
+
+
+def weight_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int, int, int]:
+    return len(sampler.evaluations(model.noise_schedule)), model.num_blocks, 2, model.token_shape()[1]
+
+
+def read_weights(path: Path) -> Tensor:
+    """The tensor 'lazy_weights' of a safetensors file. Raises InputError with one line."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of lazy weights")
+    try:
+        content = load_file(path)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise InputError(f"{path}: not a safetensors file ({str(error)[:120]})") from error
+    if KEY not in content:
+        raise InputError(f"{path}: expected a tensor '{KEY}', found {', '.join(sorted(content)[:5]) or 'none'}")
+    return content[KEY]
+
+
+@dataclass(frozen=True)
+class Lazy(Policy):
+    branches: int
+    thresholds: tuple[float, float]
+    digest: str  # stands for the weights where policies are compared
+    weights: Tensor = field(compare=False, repr=False)  # [evaluations, branches, width]
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        return tuple(range(self.branches))
+
+    @property
+    def slots(self) -> tuple[Span, ...]:
+        return tuple(Span(j, j + 1) for j in range(self.branches))
+
+    def begin(self, evaluations: int) -> Decisions:
+        return LazyDecisions(self)
+
+
+class LazyDecisions(Decisions):
+    def __init__(self, policy: Lazy) -> None:
+        self.policy = policy
+        self.computed: list[Tensor] = []
+
+    def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        if point == 0:
+            self.computed.append(torch.ones(len(look.tokens), self.policy.branches, dtype=torch.bool))
+        if k == 0:
+            return ()
+        z, w = look.branch_input(point), self.policy.weights[k, point].to(look.tokens)
+        score = (z @ w).sum(dim=1).sigmoid()  # [N]
+        self.mask = score >= self.policy.thresholds[point % 2]
+        self.computed[k][:, point] = self.mask.cpu()
+        share = float(self.mask.float().mean())
+        return () if share == 1.0 else (Span(point, point + 1, fresh=share),)
+
+    def fresh(self, k: int, index: int, look: Look) -> Tensor:
+        return self.mask
