@@ -43,6 +43,9 @@ class Look(Protocol):
     def attention(self, index: int) -> Tensor:
         """An attention branch's softmax map [N,H,T,T], from the tokens at this point."""
 
+    def values(self, index: int) -> Tensor:
+        """An attention branch's values [N,H,T,D/H], from the tokens at this point."""
+
     def forget(self, slot: Span) -> None:
         """Drop what was kept, differences and all."""
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import methods
+from methods.clusca import Clusters
+from methods.toca import TokenScores
 
 
 def check(name, run, cache):
@@ -79,4 +81,79 @@ def test_speca(name, run):
         order=settings["max_order"],
     )
     trace = check(name, run, cache)
+    assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]
+
+
+def token_method(name, run):
+    settings = run["settings"]
+    return methods.build(
+        name,
+        interval=settings["fresh_threshold"],
+        ratio=settings["fresh_ratio"],
+        ratio_schedule=settings["ratio_scheduler"],
+        score=settings["cache_type"],
+        staleness=settings["soft_fresh_weight"],
+    )
+
+
+def blocks_of(types, blocks):
+    return types["per_layer"] if isinstance(types, dict) else [types] * blocks
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("toca_dit", "toca_dit_d6", "duca_dit"))
+def test_tokens(name, run):
+    """The type of every block, the tokens that every layer computes, as sets, and the samples."""
+    cache, T, tag = token_method(name.split("_")[0], run), field.load(name)[0], run["tag"]
+    model = field.model(name)
+    chosen = {}
+    original = TokenScores.fresh
+
+    def recorded(self, k, index, look):
+        chosen[k, index // 2] = original(self, k, index, look)
+        return chosen[k, index // 2]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TokenScores, "fresh", recorded)
+        trace = check(name, run, cache)
+    for k, (_, _, types) in enumerate(run["per_step"]):
+        wanted = [kind == "full" for kind in blocks_of(types, model.num_blocks)]
+        assert trace[k, 0::2].tolist() == wanted
+    for row, step in enumerate(run["fresh_steps"]):
+        k = run["steps"] - 1 - step
+        for block in range(model.num_blocks):
+            count = int(T[f"{tag}.fresh_count"][row, block])
+            if 0 < count < model.token_shape()[0]:  # all tokens need no choice
+                ours = chosen[k, block].sort(dim=1).values
+                theirs = T[f"{tag}.fresh"][row, block, :, :count].long().sort(dim=1).values
+                assert ours.equal(theirs)
+            else:
+                assert (k, block) not in chosen
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
+def test_clusca(name, run):
+    """With the recorded draws and clusters, which came from a global generator."""
+    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
+    cache = methods.build(
+        "clusca",
+        interval=settings["interval"],
+        order=settings["max_order"],
+        clusters=settings["cluster_num"],
+        propagation=settings["propagation_ratio"],
+    )
+
+    def fresh(self, k, index, look):
+        row = run["fresh_steps"].index(run["steps"] - 1 - k)
+        return T[f"{tag}.fresh"][row, index // 2].long()
+
+    def decide(self, k, point, look):
+        step = run["steps"] - 1 - k
+        if step in run["cluster_steps"]:
+            self.labels = T[f"{tag}.clusters"][run["cluster_steps"].index(step)].long()
+        return ()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Clusters, "fresh", fresh)
+        patch.setattr(Clusters, "decide", decide)
+        trace = check(name, run, cache)
     assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]

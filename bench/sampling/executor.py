@@ -164,6 +164,9 @@ class Executor:
     def attention(self, index: int) -> Tensor:
         return attention_map(self.model.layer(index), self.branch_input(index))
 
+    def values(self, index: int) -> Tensor:
+        return self.model.layer(index).project(self.branch_input(index))[2]
+
     def forget(self, slot: Span) -> None:
         self.kept.pop(slot, None)
 

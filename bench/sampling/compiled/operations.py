@@ -51,6 +51,9 @@ class Frame:
     def attention(self, index: int) -> Tensor:
         return attention_map(self.network.model.layer(index), self.branch_input(index))
 
+    def values(self, index: int) -> Tensor:
+        return self.network.model.layer(index).project(self.branch_input(index))[2]
+
     def inputs(self) -> Tensor:
         """The network's input [N,C,H,W], in both halves."""
         return self.latents.repeat(self.halves, 1, 1, 1)

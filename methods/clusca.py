@@ -1,0 +1,127 @@
+"""ClusCa: extrapolate, and recompute the MLP for one token of each cluster (arXiv 2509.10312)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from methods.method import CacheMethod, Parameter, Sampler
+from methods.plan import Plan, Span
+from methods.policy import Decisions, Look, Policy
+from methods.refresh import warmed_up
+from models.denoiser import Denoiser
+
+ITERATIONS = 100  # of k-means, at most
+
+
+class ClusCa(CacheMethod):
+    """Evaluations are refreshed as TaylorSeer's. In between every branch is extrapolated; one token of each cluster,
+    drawn for every layer, has its MLP computed, and a share `propagation` of that goes to the rest of the cluster.
+
+    Clusters are those of the last block's output at a refresh: k-means in L1, begun at random and from then on where it
+    was left. As in the published code (Cache4Diffusion 91a1949) what is computed takes the place of the kept output,
+    to which the extrapolation's higher orders are still added. Draws come from a generator of the trajectory's own, so
+    that the same arguments give the same samples. For each image of the batch.
+    """
+
+    name = "clusca"
+    title = "ClusCa"
+    parameters = {
+        "interval": Parameter(int, 5, 1, 1000, help="evaluations between refreshes"),
+        "order": Parameter(int, 1, 0, 8, help="highest order of the extrapolation"),
+        "clusters": Parameter(int, 16, 1, 10000, help="clusters of tokens, of each of which one is computed"),
+        "propagation": Parameter(float, 0.007, 0.0, 1.0, help="share of the computed token in the rest of its cluster"),
+        "warmup": Parameter(int, 2, 1, 1000, help="evaluations computed at the start"),
+    }
+    tiny = {"interval": 3, "clusters": 4}
+    exact = {"interval": 1, "clusters": 4}
+
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        tokens = model.token_shape()[0]
+        if self.params["clusters"] >= tokens:
+            return f"clusca: 'clusters' = {self.params['clusters']} leaves none of {tokens} tokens"
+        return None
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        order, share = self.params["order"], self.params["clusters"] / model.token_shape()[0]
+        between: list[Span] = []
+        for block in range(model.num_blocks):
+            between.append(Span(2 * block, 2 * block + 1, order=order))
+            between.append(Span(2 * block + 1, 2 * block + 2, order=order, fresh=share))
+        count = len(sampler.evaluations(model.noise_schedule))
+        full = warmed_up(count, self.params["interval"], self.params["warmup"])
+        rows = tuple(() if computed else tuple(between) for computed in full)
+        policy = ClusterChoice(model.num_branches, tuple(full), self.params["clusters"], self.params["propagation"])
+        return Plan(model.num_branches, rows, policy=policy)
+
+
+@dataclass(frozen=True)
+class ClusterChoice(Policy):
+    branches: int
+    full: tuple[bool, ...]  # evaluations that compute all
+    clusters: int
+    propagation: float
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        return (self.branches,)
+
+    def begin(self, evaluations: int) -> Decisions:
+        return Clusters(self)
+
+
+class Clusters(Decisions):
+    def __init__(self, policy: ClusterChoice) -> None:
+        self.policy = policy
+        self.generator = torch.Generator().manual_seed(0)
+        self.centres: Tensor | None = None
+
+    def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        if self.policy.full[k]:
+            if self.centres is None:
+                start = torch.rand(look.tokens.shape[:2], generator=self.generator).argsort(dim=1)
+                self.centres = rows(look.tokens, start[:, : self.policy.clusters].to(look.tokens.device))
+            self.labels, self.centres = k_means(look.tokens, self.centres)
+        return ()
+
+    def fresh(self, k: int, index: int, look: Look) -> Tensor:
+        """One token of each cluster, drawn; token 0 of an empty one."""
+        draws = torch.rand(self.labels.shape, generator=self.generator).to(self.labels.device)
+        members = (
+            self.labels.unsqueeze(1) == torch.arange(self.policy.clusters, device=draws.device)[:, None]
+        )  # [N,K,T]
+        return torch.where(members, draws.unsqueeze(1), -1.0).argmax(dim=-1) * members.any(dim=-1)
+
+    def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
+        """What is computed in its place, then in every token a share of its cluster's computed ones.
+
+        Their sum, not their mean: token 0 counts once for every empty cluster that it stands for, as published.
+        """
+        merged, share = super().merge(kept, fresh, out), self.policy.propagation
+        if not share:
+            return merged
+        of = self.labels.gather(1, fresh)  # [N,K], the clusters of the computed tokens
+        sums = torch.zeros_like(out).scatter_add(1, of.unsqueeze(-1).expand_as(out), out)
+        return torch.lerp(merged, rows(sums, self.labels), share)
+
+
+def rows(tokens: Tensor, index: Tensor) -> Tensor:
+    """tokens [N,T,D] at index [N,K] -> [N,K,D]."""
+    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels [N,T] and centres [N,K,D] of tokens [N,T,D], each with the nearest centre in L1."""
+    labels = torch.cdist(tokens, centres, p=1).argmin(dim=-1)
+    for _ in range(ITERATIONS):
+        member = torch.nn.functional.one_hot(labels, centres.shape[1]).to(tokens.dtype)  # [N,T,K]
+        count = member.sum(dim=1).unsqueeze(-1)  # [N,K,1]
+        means = member.transpose(1, 2) @ tokens / count.clamp(min=1)
+        centres = torch.where(count > 0, means, centres)
+        before, labels = labels, torch.cdist(tokens, centres, p=1).argmin(dim=-1)
+        if torch.equal(before, labels):
+            break
+    return labels, centres
