@@ -48,7 +48,7 @@ class SpeCa(CacheMethod):
         "order": Parameter(int, 4, 0, 8, help="highest order of the extrapolation"),
         "warmup": Parameter(int, 3, 1, 1000, help="evaluations at the start of which every other is computed"),
     }
-    tiny = {"threshold": 0.5, "min_steps": 0, "order": 1}
+    tiny = {"threshold": 0.2, "min_steps": 0, "order": 1, "metric": "l2"}
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         count = len(sampler.evaluations(model.noise_schedule))

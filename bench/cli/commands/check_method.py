@@ -1,0 +1,63 @@
+"""`ditbench check-method`: whether a plugin's methods keep the contract, one line a check."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+
+import methods
+import models
+from bench import plugins
+from bench.cli.method_checks import checks
+from models.denoiser import Denoiser
+from models.dit import DiT
+from models.errors import InputError
+from models.uvit import UViT
+
+HELP = "check that a plugin's methods keep the contract"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a plugin, or the name of a method that is there")
+    parser.add_argument("--model", metavar="NAME", help="check on this model instead of a tiny DiT and a tiny U-ViT")
+    parser.add_argument("--failures", action="store_true", help="print only what failed, and the count")
+
+
+def run(args: argparse.Namespace) -> int:
+    names = [args.file] if args.file in methods.names() else load(args.file)
+    denoisers = tiny_models() if args.model is None else {args.model: models.build(args.model)}
+    failed = total = 0
+    for name in names:
+        for what, reason in checks(methods.find(name), denoisers):
+            total, failed = total + 1, failed + (reason is not None)
+            if reason is not None or not args.failures:
+                print(f"{'ok  ' if reason is None else 'FAIL'} {name}: {what}" + (f": {reason}" if reason else ""))
+    print(f"{total - failed} of {total} checks hold")
+    return 1 if failed else 0
+
+
+def load(file: str) -> list[str]:
+    """The methods that a plugin adds. Raises InputError where it is broken or adds none."""
+    before = set(methods.names())
+    for reason in plugins.load(plugins.files([file])).values():
+        raise InputError(reason)
+    added = sorted(set(methods.names()) - before)
+    if not added:
+        raise InputError(f"{file}: defines no method")
+    return added
+
+
+def tiny_models() -> dict[str, Denoiser]:
+    """A DiT and a U-ViT of a few thousand parameters, none of them zero."""
+    built: dict[str, Any] = {
+        "dit": DiT(4, 1, 4, 32, 6, 4, num_classes=10),
+        "uvit": UViT(4, 1, 4, 32, 6, 4, num_classes=11, conv=False),
+    }
+    generator = torch.Generator().manual_seed(3)
+    for model in built.values():
+        for parameter in model.parameters():
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+        model.eval().requires_grad_(False)
+    return built
