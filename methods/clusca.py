@@ -115,13 +115,13 @@ def rows(tokens: Tensor, index: Tensor) -> Tensor:
 
 def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Labels [N,T] and centres [N,K,D] of tokens [N,T,D], each with the nearest centre in L1."""
-    labels = torch.cdist(tokens, centres, p=1).argmin(dim=-1)
+    labels = torch.cdist(tokens.float(), centres.float(), p=1).argmin(dim=-1)
     for _ in range(ITERATIONS):
         member = torch.nn.functional.one_hot(labels, centres.shape[1]).to(tokens.dtype)  # [N,T,K]
         count = member.sum(dim=1).unsqueeze(-1)  # [N,K,1]
         means = member.transpose(1, 2) @ tokens / count.clamp(min=1)
         centres = torch.where(count > 0, means, centres)
-        before, labels = labels, torch.cdist(tokens, centres, p=1).argmin(dim=-1)
+        before, labels = labels, torch.cdist(tokens.float(), centres.float(), p=1).argmin(dim=-1)
         if torch.equal(before, labels):
             break
     return labels, centres

@@ -72,9 +72,9 @@ class RateDecisions(Decisions):
         output = look.output[:, : x.shape[1]]
         if self.computing:  # the evaluation before this one
             self.learn(self.last, output)
-        self.predicted += self.rate * size(x - self.last) / size(output)
+        self.predicted += self.rate * size(x - self.last) / max(size(output), 1e-30)
         self.last = x.clone()
-        self.computing = k < self.policy.warmup or self.predicted >= self.policy.threshold
+        self.computing = k < self.policy.warmup or not self.predicted < self.policy.threshold  # NaN: compute
         if self.computing:
             self.predicted = 0.0
             return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,23 +57,23 @@ class Heun(Sampler):
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
         grid, done = self.grid(schedule), 0
-        first = grid.sigmas[0]
-        x = (math.sqrt(1.0 + first**2) if self.spacing == LEADING else first) * x  # to x / α, as diffusers starts
+        if self.spacing != LEADING:
+            x = grid.sigma(0) * x  # diffusers starts from x / α = σ x there
         for k in range(self.steps):
             step = grid.sigmas[k + 1] - grid.sigmas[k]
+            start, ahead = grid.alpha(k + 1) / grid.alpha(k), grid.alpha(k + 1) * step
             slope = self.slope(denoise, done, k, grid, x)
-            ahead = x + step * slope
+            euler = start * x + ahead * slope
             if k == self.steps - 1:
-                return ahead
-            straight = self.slope(denoise, done + 1, k + 1, grid, ahead)
-            x, done = x + (0.5 * step) * (slope + straight), done + 2
+                return euler
+            straight = self.slope(denoise, done + 1, k + 1, grid, euler)
+            x, done = start * x + (0.5 * ahead) * (slope + straight), done + 2
         return x
 
     def slope(self, denoise: Denoise, number: int, k: int, grid: Grid, x: Tensor) -> Tensor:
-        """ε at point k of the grid, evaluation `number`, for x [B,C,H,W] in units of α."""
-        scaled = grid.alpha(k) * x
-        out = denoise(number, scaled)[:, : x.shape[1]]
-        return to_noise(self.prediction, out, scaled, grid.alpha(k), grid.sigma(k))
+        """ε at point k of the grid, evaluation `number`, for x [B,C,H,W]."""
+        out = denoise(number, x)[:, : x.shape[1]]
+        return to_noise(self.prediction, out, x, grid.alpha(k), grid.sigma(k))
 
 
 class EDM(Heun):

@@ -101,7 +101,7 @@ class InputChangeDecisions(Decisions):
         self.before = now
         if before is not None:
             self.total += float(np.polyval(self.policy.polynomial, change(now, before)))
-        if before is None or k == self.last or self.total >= self.policy.threshold:
+        if before is None or k == self.last or not self.total < self.policy.threshold:  # NaN: compute
             self.total = 0.0
             return ()
         return self.policy.slots

@@ -66,6 +66,8 @@ def _states(sampler: Sampler, model: Denoiser, evaluations: int) -> list[dict[An
     def denoise(k: int, x: Linear) -> Linear:
         if not isinstance(x, Linear) or k != len(states):
             raise NotLinear("evaluations out of order")
+        if not states and x.terms != {(X, 0): 1.0}:
+            raise NotLinear("the first evaluation is not of the noise itself")
         states.append(x.terms)
         x.terms = {(X, k): 1.0}  # whoever holds this x holds the symbol from now on
         return Output(k, C, (1, wide, H, W))

@@ -189,6 +189,18 @@ class Show:
 
 
 @dataclass(frozen=True)
+class Release:
+    """Give back the memory of slots that hold nothing between evaluations."""
+
+    slots: tuple[int, ...]
+
+    def __call__(self, frame: Frame, h: Tensor) -> Tensor:
+        for slot in self.slots:
+            frame.kept[slot] = None
+        return h
+
+
+@dataclass(frozen=True)
 class Difference:
     """Kept values into a value and its differences, each a combination of the slots before."""
 

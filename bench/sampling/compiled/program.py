@@ -23,6 +23,7 @@ from bench.sampling.compiled.operations import (
     Operation,
     Push,
     Refresh,
+    Release,
     Restore,
     Reuse,
     Show,
@@ -82,8 +83,14 @@ def compile_program(model: Denoiser, plan: Plan) -> Program:
         held = sum(s.order + 1 + len(escaping_skips(model, s)) for s in script.policy.slots)
         return DecidedProgram(((),) * len(plan), held, script)
     compiler = _Compiler(model)
-    rows = tuple(compiler.row(k, steps) for k, steps in enumerate(script.rows))
-    return Program(rows, compiler.slots.count, script)
+    rows, free = [], []
+    for k, steps in enumerate(script.rows):
+        rows.append(compiler.row(k, steps))
+        free.append((tuple(compiler.slots.free), compiler.slots.count))
+    count = compiler.slots.count
+    if max(made - len(unused) for unused, made in free) < count:  # an evaluation needs more than is kept between two
+        rows = [(*row, Release(unused)) if unused else row for row, (unused, _) in zip(rows, free, strict=True)]
+    return Program(tuple(rows), count, script)
 
 
 @dataclass
