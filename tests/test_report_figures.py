@@ -76,7 +76,9 @@ def test_every_plot_says_what_its_bars_are_and_none_calls_them_intervals_of_the_
 def test_most_published_bars_exclude_the_value_without_bias_as_the_page_on_uncertainty_says():
     cells = read_results(readme.REPOSITORY / readme.RESULTS).cells
     ends = [MEASURES[0].ends(cell) for cell in cells]
-    missed = [not low <= cell["quality"]["fd_corrected"] <= high for cell, (low, high) in zip(cells, ends, strict=True)]
+    missed = [
+        not low <= cell.quality.value("fd_corrected") <= high for cell, (low, high) in zip(cells, ends, strict=True)
+    ]
     assert sum(missed) > 0.8 * len(cells)
 
 

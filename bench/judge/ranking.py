@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 
 from bench.judge.pareto import Point, analyse, fd_difference, fewer_steps, place, pools
-from bench.schema.cell import Cell
 from bench.statistics.interval import Z95, Interval
 from bench.statistics.jackknife import paired_difference
-from bench.store.naming import family_name
+from bench.store.stored_cell import Name, StoredCell
 
 Spot = tuple[float, float]  # log latency, Fréchet distance: both better when lower
 
 
-def ranked(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+def ranked(cells: Iterable[StoredCell]) -> dict[Name, dict[str, Any]]:
     """`bench.judge.pareto.analyse`, and `speedup_equal` and `hypervolume`, with `_low` and `_high` (None: open)."""
     cells = list(cells)
     found = analyse(cells)
@@ -32,8 +31,8 @@ def ranked(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
             found[point.key] |= _columns("speedup_equal", ratio)
         volumes = hypervolumes(members)
         for cell in members:
-            if "pareto" in found.get(key := (cell["model"], cell["slug"]), ()):
-                found[key] |= _columns("hypervolume", volumes.get(family_name(cell)))
+            if "pareto" in found.get(cell.name, ()):
+                found[cell.name] |= _columns("hypervolume", volumes.get(cell.family))
     return found
 
 
@@ -90,7 +89,7 @@ def crossing(curve: Sequence[Spot], quality: float) -> tuple[float, int, float] 
     return x0 + w * (x1 - x0), right, w
 
 
-def hypervolumes(cells: Sequence[Cell]) -> dict[str, Interval]:
+def hypervolumes(cells: Sequence[StoredCell]) -> dict[str, Interval]:
     """The hypervolume of each family's front, by `family_name`, of the cells of one pool; empty without a box.
 
     The box spans the pool's uncached cells: its far corner, the reference point, is their slowest latency and worst
@@ -98,7 +97,7 @@ def hypervolumes(cells: Sequence[Cell]) -> dict[str, Interval]:
     the delete-group jackknife's of the distances, with latencies at their medians; open where replicates do not match.
     """
     points = place(cells)
-    names = {(cell["model"], cell["slug"]): family_name(cell) for cell in cells}
+    names = {cell.name: cell.family for cell in cells}
     families: dict[str, list[Point]] = defaultdict(list)
     for point in points:
         families[names[point.key]].append(point)

@@ -87,10 +87,10 @@ def split(store: Store, cells: list[Cell], settings: Settings, retry: list[str])
     done, waiting = [], []
     for cell in cells:
         stored = store.read(cell)
-        if stored is None or stored["key"] != cell.key(settings) or stored["status"] in retry:
+        if stored is None or stored.key != cell.key(settings) or stored.status in retry:
             waiting.append(cell)
         else:
-            done.append(stored["status"])
+            done.append(stored.status)
     return done, waiting
 
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
 from bench.schema.upgrade import upgraded
 from models.errors import InputError
@@ -13,8 +14,7 @@ SCHEMA = 1
 # `quality.weights_sha256` of the Inception network that FID is defined with: torch-fidelity's pt_inception-2015-12-05.
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 STATUSES = ("ok", "failed", "timeout", "oom", "unsupported")
-MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only an ok cell has
-PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset", "+": "partial"}
+MEASURED = ("plan", "work", "timing", "memory", "quality", "training")  # objects that only an ok cell has
 Cell = dict[str, Any]
 
 MAX_EXACT_INTEGER = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
@@ -28,6 +28,8 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "model": ((str,), True),
     "slug": ((str,), True),
     "method": ((str,), True),
+    "family": ((str,), False),
+    "setting": ((str,), False),
     "protocol": ((str,), True),
     "code": ((dict,), False),
     "code.method": ((str,), False),
@@ -46,6 +48,9 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "settings.guidance_scale": (_NUMBER, False),
     "settings.device": ((str,), False),
     "settings.dtype": ((str,), False),
+    "settings.batch": ((int,), False),
+    "settings.threads": ((int,), False),
+    "settings.weights": ((str,), False),
     "environment": ((dict,), False),
     "training": ((dict,), False),
     "training.seconds": (_NUMBER, False),
@@ -71,6 +76,10 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "timing.largest": ((dict,), False),
     "timing.warnings": ((list,), False),
     "timing.interfered_rounds": ((int,), False),
+    "timing.throttled_rounds": ((int,), False),
+    "timing.ceilings": ((dict,), False),
+    "timing.ceilings.gemm_before": (_NUMBER, False),
+    "timing.ceilings.gemm_after": (_NUMBER, False),
     "settings.image_size": ((int,), False),
     "suite": ((str,), False),
     "reason": ((str,), False),
@@ -141,10 +150,10 @@ def _exact(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    table = dict(pairs)
+    if len(table) != len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return table
 
 
 def _problem(cell: Cell) -> str | None:
@@ -188,8 +197,8 @@ def _number_problem(cell: Cell) -> str | None:
 def _plan_problem(plan: Cell | None) -> str | None:
     rows = (plan or {}).get("rows") or []
     widths = {len(row) if isinstance(row, str) else -1 for row in rows}
-    if len(widths) > 1 or -1 in widths or set("".join(rows)) - set(PLAN_MARKS):
-        return f"plan.rows must be strings of equal length made of {' '.join(PLAN_MARKS)}"
+    if len(widths) > 1 or -1 in widths or set("".join(rows)) - set(MARKS):
+        return f"plan.rows must be strings of equal length made of {' '.join(MARKS)}"
     return None
 
 

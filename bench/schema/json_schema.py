@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
-from bench.schema.cell import FIELDS, MEASURED, NUMBERS, PLAN_MARKS, SCHEMA, STATUSES
+from bench.schema.cell import FIELDS, MEASURED, NUMBERS, SCHEMA, STATUSES
+from bench.schema.plan_marks import MARKS
 from bench.schema.timing import INTERVALS
 from bench.schema.timing import NUMBERS as TIMING_NUMBERS
 
@@ -39,7 +40,7 @@ def cell_schema() -> Schema:
     for name in INTERVALS:
         _place(made, f"timing.{name}", interval())
     _place(made, "cache.name", {"type": "string"}, required=True)
-    rows = {"type": "string", "pattern": f"^[{''.join(PLAN_MARKS)}]*$"}
+    rows = {"type": "string", "pattern": f"^[{''.join(MARKS)}]*$"}
     made["properties"]["plan"]["properties"]["rows"]["items"] = rows
     return made | {"if": {"properties": {"status": {"not": {"const": "ok"}}}}, "then": _no_numbers()}
 

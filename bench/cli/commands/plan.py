@@ -16,7 +16,8 @@ from bench.cost.plan_cost import plan_macs
 from bench.host.files import write_bytes
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
-from bench.schema.plan_rows import LEGEND, rows
+from bench.schema.plan_marks import LEGEND
+from bench.schema.plan_rows import rows
 from bench.show.plan_picture import draw
 from methods import schedule
 from methods.plan import Plan

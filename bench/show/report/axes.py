@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from bench.schema.cell import Cell, look_up
 from bench.statistics.jackknife import LEVEL
+from bench.store.stored_cell import StoredCell
 
 WIDTH, HEIGHT = 760.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0
@@ -32,16 +32,16 @@ class Measure:
     better: str  # "lower" or "higher"
     error: str | None = None  # where its standard error is
 
-    def value(self, cell: Cell) -> float | None:
+    def value(self, cell: StoredCell) -> float | None:
         """The cell's value, None where it has none."""
-        return look_up(cell, f"quality.{self.key}")
+        return cell.quality.value(self.key)
 
-    def ends(self, cell: Cell) -> tuple[float, float] | None:
+    def ends(self, cell: StoredCell) -> tuple[float, float] | None:
         """The ends of its bar (BARS), None where its error is not known."""
-        value, error = self.value(cell), look_up(cell, f"quality.{self.error}") if self.error else None
+        value, error = self.value(cell), cell.quality.value(self.error) if self.error else None
         if value is None or not error:
             return None
-        groups = len(look_up(cell, "quality.fd_jackknife") or ())
+        groups = len(cell.quality.without_groups("fd"))
         half = error * (float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else 1.959964)
         return value - half, value + half
 

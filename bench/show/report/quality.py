@@ -1,6 +1,5 @@
 """The columns of further quality metrics, each with its error or interval and, where it depends on one, the count."""
 
-from bench.schema.cell import look_up
 from bench.show.report.bias import corrected, extrapolated
 from bench.show.report.column import Column, Row
 from bench.show.report.format import between, figure, plus_minus
@@ -35,7 +34,7 @@ def quality_columns(group: Group) -> list[Column]:
 
 def counted(group: Group, name: str = "", parts: int = 1) -> str:
     """`KID, n=2,000`: the count is part of the name, because the value depends on it."""
-    samples = look_up(group.cells[0], "quality.samples") if group.cells else None
+    samples = group.cells[0].quality.samples if group.cells else None
     return name if samples is None else f"{name}, n={samples // parts:,}"
 
 

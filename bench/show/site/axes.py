@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.schema.cell import Cell
 from bench.show.report.axes import MEASURES
 from bench.show.report.column import Row
 from bench.show.report.group import Group
+from bench.store.stored_cell import StoredCell
 
 
 @dataclass(frozen=True)
@@ -67,21 +67,21 @@ def used(axes: tuple[Axis, ...], table: pd.DataFrame) -> list[Axis]:
 
 def label(axis: Axis, group: Group) -> str:
     """The axis's title with its direction."""
-    reference = group.reference["method"] if group.reference else "the reference"
+    reference = group.reference.method if group.reference else "the reference"
     return f"{axis.label.format(distance=group.heading, reference=reference)}, {axis.better} is better"
 
 
-def values(axis: Axis, cells: list[Cell], rows: list[Row]) -> Values:
+def values(axis: Axis, cells: list[StoredCell], rows: list[Row]) -> Values:
     """For every cell [value] or [value, low, high], as shown to 6 digits; None where it has no value."""
     return [_value(axis, cell, row) for cell, row in zip(cells, rows, strict=True)]
 
 
-def _value(axis: Axis, cell: Cell, row: Row) -> list[float] | None:
+def _value(axis: Axis, cell: StoredCell, row: Row) -> list[float] | None:
     if pd.isna(row[axis.key]):
         return None
-    found = [row[axis.key]]
+    numbers = [row[axis.key]]
     if axis.low and pd.notna(row[axis.low]) and pd.notna(row[axis.high]):
-        found += [row[axis.low], row[axis.high]]
+        numbers += [row[axis.low], row[axis.high]]
     elif axis.key in _INTERVALS:
-        found += _INTERVALS[axis.key].ends(cell) or ()
-    return [float(f"{float(v):.6g}") for v in found]
+        numbers += _INTERVALS[axis.key].ends(cell) or ()
+    return [float(f"{float(v):.6g}") for v in numbers]

@@ -38,7 +38,7 @@ def run_of(runs: Sequence[Run], directory: Path | str) -> Run:
 
 
 def names_of(run: Run) -> set[tuple[str, str]]:
-    return {(cell["model"], cell["slug"]) for cell in run.results.cells}
+    return {cell.name for cell in run.results.cells}
 
 
 def compare_page(base: Run, new: Run) -> Page:

@@ -17,14 +17,13 @@ import pandas as pd
 from bench.judge import pareto
 from bench.judge.difference import METRICS
 from bench.judge.latency import Latency
-from bench.schema.cell import Cell, look_up
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import between, figure, signed
 from bench.show.report.group import Group
 from bench.show.report.tables import table_of, used_columns
 from bench.statistics.interval import Z95
 from bench.statistics.jackknife import quantile
-from bench.store.naming import family_name
+from bench.store.stored_cell import StoredCell
 
 Values = dict[str, Any]
 HIGHER = ("is", "accuracy")  # of METRICS, those that are better when higher
@@ -48,18 +47,18 @@ def data(group: Group) -> Values:
     """Everything that the page's script reads of a group of at least two cells."""
     table = table_of(group, group.cells)
     lines, rows = columns(group, table), PlanRows()
-    counts = {len(look_up(c, f"quality.{m}_jackknife") or ()) for c in group.cells for m in METRICS}
+    counts = {len(c.quality.without_groups(m)) for c in group.cells for m in METRICS}
     return {
         "distance": group.distance,
         "z": Z95,
         "quantiles": {str(n): quantile(n) for n in sorted(counts) if n > 1},
         "lines": [_line(column) for column in lines],
         "cells": [
-            _side(cell, row, lines, group.latencies.get(cell["slug"])) | {"plan": rows.of(cell)}
+            _side(cell, row, lines, group.latencies.get(cell.slug)) | {"plan": rows.of(cell)}
             for cell, row in zip(group.cells, records(table), strict=True)
         ],
         "plan_rows": rows.distinct,
-        "chosen": [cell["slug"] for cell in usual_pair(group)],
+        "chosen": [cell.slug for cell in usual_pair(group)],
     }
 
 
@@ -72,12 +71,12 @@ def _line(column: Column) -> Values:
     }  # fmt: skip
 
 
-def _side(cell: Cell, row: Row, lines: Sequence[Column], latency: Latency | None) -> Values:
+def _side(cell: StoredCell, row: Row, lines: Sequence[Column], latency: Latency | None) -> Values:
     """One cell: texts as the results table shows them, and numbers to 9 digits to calculate with."""
     return {
-        "slug": cell["slug"],
-        "name": cell["method"],
-        "family": family_name(cell),
+        "slug": cell.slug,
+        "name": cell.method,
+        "family": cell.family,
         "texts": [column.text(row) for column in lines],
         "numbers": {key: _short(row[key]) for key in RATIOS if pd.notna(row[key])},
         "metrics": {name: metric for name in METRICS if (metric := _metric(cell, name))},
@@ -85,13 +84,12 @@ def _side(cell: Cell, row: Row, lines: Sequence[Column], latency: Latency | None
     }
 
 
-def _metric(cell: Cell, name: str) -> Values | None:
+def _metric(cell: StoredCell, name: str) -> Values | None:
     """A metric's value, its standard error where known, and its values [G] without each group."""
-    value = look_up(cell, f"quality.{name}")
+    value = cell.quality.value(name)
     if value is None:
         return None
-    replicates = look_up(cell, f"quality.{name}_jackknife") or ()
-    error = look_up(cell, f"quality.{name}_se")
+    replicates, error = cell.quality.without_groups(name), cell.quality.value(f"{name}_se")
     return {"value": _short(value), "error": error and _short(error), "replicates": [_short(v) for v in replicates]}
 
 
@@ -106,8 +104,8 @@ class PlanRows:
         self.distinct: list[str] = []
         self._numbers: dict[str, int] = {}
 
-    def of(self, cell: Cell) -> list[int]:
-        return [self._number(row) for row in look_up(cell, "plan.rows") or ()]
+    def of(self, cell: StoredCell) -> list[int]:
+        return [self._number(row) for row in cell.plan.rows]
 
     def _number(self, row: str) -> int:
         if row not in self._numbers:
@@ -116,20 +114,20 @@ class PlanRows:
         return self._numbers[row]
 
 
-def usual_pair(group: Group, cells: Sequence[Cell] | None = None) -> tuple[Cell, Cell]:
+def usual_pair(group: Group, cells: Sequence[StoredCell] | None = None) -> tuple[StoredCell, StoredCell]:
     """What a reader sees first: the best cache setting against fewer steps, and fewer steps at its latency.
 
     With `cells`, some of the group's, the first is one of them.
     """
-    own = group.cells if cells is None else [cell for cell in cells if cell["slug"] in group.by_slug]
+    own = group.cells if cells is None else [cell for cell in cells if cell.slug in group.by_slug]
     compared = [cell for cell in own if "fd_gap" in group.verdict(cell)]
     if not compared:
         first = (own or group.cells)[0]
         return first, next(cell for cell in group.cells if cell is not first)
     best = min(compared, key=lambda c: group.verdict(c)["fd_gap"])
     points = group.points
-    curve = pareto.fewer_steps(points.values(), points[best["slug"]].family)
-    nearest = min(curve, key=lambda p: abs(p.log_latency - points[best["slug"]].log_latency))
+    curve = pareto.fewer_steps(points.values(), points[best.slug].family)
+    nearest = min(curve, key=lambda p: abs(p.log_latency - points[best.slug].log_latency))
     return best, group.by_slug[nearest.key[1]]
 
 
@@ -137,7 +135,7 @@ def usual_pair(group: Group, cells: Sequence[Cell] | None = None) -> tuple[Cell,
 class Against:
     """A setting against the reference: differences with their intervals as texts, and the numbers they sort by."""
 
-    cell: Cell
+    cell: StoredCell
     quality: str
     quality_key: str
     latency: str
@@ -147,7 +145,7 @@ class Against:
 
 def against_reference(group: Group) -> list[Against]:
     """Every other setting with a place on the plot against the group's reference; empty where that has none."""
-    base = group.points.get(group.reference["slug"]) if group.reference else None
+    base = group.points.get(group.reference.slug) if group.reference else None
     if base is None:
         return []
     return [_against(group, point, base) for point in group.points.values() if point is not base]
