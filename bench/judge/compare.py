@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from bench.judge import latency
 from bench.judge.change import BETTER, LIMIT, SAME, WORSE, Change, combined, from_difference, from_logs, judge
 from bench.judge.conditions import judged_by, machine_of, run_of
+from bench.schema import metrics
+from bench.schema.metrics import Metric
 from bench.statistics.jackknife import paired_difference
 from bench.store.results import Results
 from bench.store.stored_cell import Name, StoredCell
@@ -89,20 +91,28 @@ def log_change(
 
 
 def quality(base: StoredCell, new: StoredCell) -> list[Change]:
-    """The Fréchet distance: paired by groups of samples where the seeds are shared, else with both errors."""
-    was, now = (cell.quality.value("fd") for cell in (base, new))
-    if now is None or not was or judged_by(base) != judged_by(new):
+    """Of every compared metric: paired by groups of samples where the seeds are shared, else with both errors."""
+    if judged_by(base) != judged_by(new):
         return []
-    before, after = (cell.quality.without_groups("fd") for cell in (base, new))
+    changes = [metric_change(metric, base, new) for metric in metrics.METRICS if metric.compared_as]
+    return [change for change in changes if change is not None]
+
+
+def metric_change(metric: Metric, base: StoredCell, new: StoredCell) -> Change | None:
+    """The change of a metric, as a factor that is above 1 where it is worse; None where value or error is not known."""
+    was, now = base.quality.value(metric.key), new.quality.value(metric.key)
+    if now is None or not was:
+        return None
+    sign = 1 if metric.better == metrics.LOWER else -1
+    before, after = base.quality.without_groups(metric.key), new.quality.without_groups(metric.key)
     groups = len(before)
     if base.quality.seed == new.quality.seed and groups > 1 and groups == len(after):
         paired = paired_difference(after, before, (now, was))
-        return [from_difference("quality", was, paired.corrected, paired.standard_error, groups - 1)]
-    errors = [cell.quality.value("fd_se") for cell in (base, new)]
-    known = [error for error in errors if error is not None]
-    if len(known) < len(errors):
-        return []
-    return [from_difference("quality", was, now - was, math.hypot(*known), max(groups - 1, 1))]
+        return from_difference(metric.compared_as, was, sign * paired.corrected, paired.standard_error, groups - 1)
+    errors = [error for cell in (base, new) if (error := cell.quality.error(metric.key)) is not None]
+    if len(errors) < 2:
+        return None
+    return from_difference(metric.compared_as, was, sign * (now - was), math.hypot(*errors), max(groups - 1, 1))
 
 
 def other_protocol(base: StoredCell, new: StoredCell) -> str | None:

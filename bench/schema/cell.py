@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.schema import metrics
 from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
 from bench.schema.upgrade import upgraded
@@ -20,8 +21,6 @@ Cell = dict[str, Any]
 MAX_EXACT_INTEGER = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
 
 _NUMBER = (int, float)
-# lists of numbers, one a group of samples
-VALUES = (*(f"{name}_jackknife" for name in ("fd", "sfd", "is", "kid", "accuracy")), "accuracy_groups")
 # dotted path -> (types, required in an ok cell); everything may be null unless it is required
 FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "key": ((str,), True),
@@ -65,7 +64,6 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),
     "quality.sampled_by": ((list,), False),
-    **{f"quality.{name}": ((list,), False) for name in VALUES},
     "fingerprint": ((dict,), False),
     "fingerprint.latents": ((list,), False),
     "fingerprint.tokens": ((list,), False),
@@ -87,10 +85,6 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "finished": ((str,), False),
 }
 NUMBERS = {
-    "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
-                "psnr", "latent_error", "psnr_reference", "latent_error_reference", "fd_low", "fd_high", "fd_infinity",
-                "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low",
-                "ssim_high", "latent_cosine", "lpips"),
     "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
     "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
     "plan": ("branches_computed",),
@@ -183,13 +177,16 @@ def _field_problem(cell: Cell) -> str | None:
 
 
 def _number_problem(cell: Cell) -> str | None:
-    for part, names in NUMBERS.items():
+    for part, names in (NUMBERS | {"quality": metrics.numbers()}).items():
         for name in names:
             value = look_up(cell, f"{part}.{name}")
             if value is not None and not _is(value, _NUMBER):
                 return f"{part}.{name} must be a number, found {_shown(value)}"
-    for name in VALUES:
-        if any(not _is(v, _NUMBER) for v in look_up(cell, f"quality.{name}") or ()):
+    for name in metrics.lists():
+        values = look_up(cell, f"quality.{name}")
+        if not isinstance(values, list | None):
+            return f"quality.{name} must be list, found {_shown(values)}"
+        if any(not _is(value, _NUMBER) for value in values or ()):
             return f"quality.{name} must hold numbers only"
     return timing_problem(cell.get("timing") or {})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
+from bench.schema import metrics
 from bench.schema.cell import FIELDS, MEASURED, NUMBERS, SCHEMA, STATUSES
 from bench.schema.plan_marks import MARKS
 from bench.schema.timing import INTERVALS
@@ -34,9 +35,12 @@ def cell_schema() -> Schema:
     for dotted, (types, required) in FIELDS.items():
         names = sorted({_TYPES[t] for t in types} - ({"integer"} if float in types else set()))
         _place(made, dotted, {"type": names if required else [*names, "null"]}, required)
-    for part, numbers in (NUMBERS | {"timing": (*TIMING_NUMBERS, "roofline.speedup")}).items():
+    everywhere = {"quality": metrics.numbers(), "timing": (*TIMING_NUMBERS, "roofline.speedup")}
+    for part, numbers in (NUMBERS | everywhere).items():
         for name in numbers:
             _place(made, f"{part}.{name}", {"type": ["number", "null"]})
+    for name in metrics.lists():
+        _place(made, f"quality.{name}", {"type": ["array", "null"], "items": {"type": "number"}})
     for name in INTERVALS:
         _place(made, f"timing.{name}", interval())
     _place(made, "cache.name", {"type": "string"}, required=True)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bench.host.files import write_bytes
 from bench.judge.compare import Row
-from bench.show.comparison_text import COLUMNS, MEANING, by_weight, factor, summary
+from bench.show.comparison_text import MEANING, by_weight, factor, measures, summary
 from bench.show.pages import TEMPLATES, templates
 from bench.store.results import Results
 
@@ -28,7 +28,7 @@ def render(rows: Sequence[Row], base: Results, new: Results) -> str:
             names=[results.directory.resolve().name for results in (base, new)],
             summary=summary(rows),
             rows=[(row, {c.measure: factor(c) for c in row.changes}) for row in by_weight(rows)],
-            measures=COLUMNS,
+            measures=measures(),
             meaning=MEANING,
             unreadable=[*base.unreadable, *new.unreadable],
         )

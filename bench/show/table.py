@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.host.files import write_bytes
+from bench.schema import metrics
 from bench.show.published.columns import PUBLISHED_COLUMNS, published_columns
 from bench.show.warning_text import warning_text
 from bench.store.parts import MedianInterval
@@ -33,7 +34,6 @@ _EXTRA = (
     "largest_batch", "largest_throughput", "weights_mb", "cache_measured_mb", "interfered_rounds",
     "throttled_rounds", "warnings",
 )  # fmt: skip
-COLUMNS = (*CONTRACT_COLUMNS, *_EXTRA, *PUBLISHED_COLUMNS)
 _INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
              "largest_batch", "interfered_rounds", "throttled_rounds")  # fmt: skip
 _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
@@ -42,11 +42,19 @@ _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "f
 Columns = dict[str, Any]
 
 
+def columns() -> tuple[str, ...]:
+    """All columns: once a column has a place, it keeps it; metrics that have none yet follow."""
+    return tuple(dict.fromkeys((*CONTRACT_COLUMNS, *_EXTRA, *metrics.numbers(), *PUBLISHED_COLUMNS)))
+
+
+COLUMNS = columns()
+
+
 def frame(cells: Iterable[StoredCell], analysis: Mapping[Name, Columns] | None = None) -> pd.DataFrame:
     """One row a cell, columns COLUMNS; missing means not applicable. `analysis` is what pareto.analyse answers."""
     rows = [row_of(cell) | (analysis or {}).get(cell.name, {}) for cell in cells]
-    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    for name in COLUMNS:
+    table = pd.DataFrame(rows, columns=list(columns()), dtype=object)
+    for name in table.columns:
         if name in _TEXT:
             table[name] = table[name].where(table[name].notna(), "").astype(object)
         else:

@@ -172,6 +172,12 @@ class Quality:
         """A metric's value, or a number stored beside it (`fd_se`); None where there is none."""
         return self.numbers.get(name)
 
+    def error(self, metric: str) -> float | None:
+        """The metric's standard error: as stored, else what its 95 % interval stands for; None without either."""
+        low, high = self.value(f"{metric}_low"), self.value(f"{metric}_high")
+        stored = self.value(f"{metric}_se")
+        return (high - low) / (2 * Z95) if stored is None and low is not None and high is not None else stored
+
     def without_groups(self, metric: str) -> Sequence[float]:
         """The metric without each of the jackknife's groups; empty where that is not stored."""
         return self.replicates.get(metric, ())

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.schema import metrics as table
 from bench.schema.plan_marks import MARKS
 from bench.store.stored_cell import StoredCell
 
@@ -16,8 +17,7 @@ PASS, FAIL, UNRESOLVED = "pass", "fail", "unresolved"
 # Another processor rounds differently, and a trajectory carries that on; a changed formula moves more.
 LATENTS, TOKENS, METRICS = 1e-3, 1e-3, 1e-2
 FRACTION = 1e-5
-RELATIVE = ("fd", "sfd", "is", "psnr", "ssim", "latent_error")
-SHARES = ("accuracy", "precision", "recall")  # of the samples: two may fall on the other side of a border
+BORDER = 2  # samples that may fall on the other side of one
 
 Probed = Sequence[Sequence[float | None]]
 Outcome = tuple[str, str]  # verdict, and for people where it moved and by how much
@@ -126,13 +126,14 @@ def metrics(base: StoredCell, new: StoredCell) -> Outcome:
     samples = base.quality.samples
     if samples != new.quality.samples:
         return FAIL, f"{new.quality.samples} samples, was {samples}"
-    for name in (*RELATIVE, *SHARES):
+    for metric in (metric for metric in table.METRICS if metric.held_by):
+        name = metric.key
         was, now = base.quality.value(name), new.quality.value(name)
         if was is None and now is None:
             continue
         if was is None or now is None:
             return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
-        if abs(now - was) > (METRICS * abs(was) if name in RELATIVE else 2 / (samples or 1)):
+        if abs(now - was) > (METRICS * abs(was) if metric.held_by == table.RATIO else BORDER / (samples or 1)):
             return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
     return PASS, ""
 

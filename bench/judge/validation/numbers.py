@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from bench.schema.metrics import with_replicates
 from bench.schema.timing import is_number
 from bench.statistics.jackknife import jackknife, jackknife_groups
 from bench.statistics.medians import median_interval, ratio_interval
@@ -16,7 +17,6 @@ MAX_ROUNDS, MAX_SAMPLES = 10_000, 10_000_000  # more is no result but an attack 
 TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
 _RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
 _TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
-DISTANCES = ("fd", "sfd", "is", "kid", "accuracy")
 
 
 def number_problems(cell: StoredCell) -> Iterator[str]:
@@ -80,7 +80,7 @@ def quality_problems(quality: Quality) -> Iterator[str]:
         return
     if (quality.identical or 0) > samples:
         yield f"quality.identical is {quality.identical} of {samples} samples"
-    for name in DISTANCES:
+    for name in (metric.key for metric in with_replicates()):
         replicates, value = quality.without_groups(name), quality.value(name)
         if value is not None and name == "fd" and not replicates:
             yield "quality.fd_jackknife: no replicates, so its error cannot be checked"

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from bench.judge.latency import sampler_family
 from bench.judge.pareto import VERDICTS
-from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
+from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Measure, measures, scale
 from bench.show.report.format import figure
 from bench.show.report.group import Group
 from bench.show.report.labels import Label, place_labels
@@ -20,14 +20,13 @@ MAX_LABEL = 24  # characters
 
 def measures_of(group: Group) -> list[Measure]:
     """The measures that at least two cells of the group have."""
-    return [m for m in MEASURES if sum(m.value(cell) is not None for cell in group.timed) > 1]
+    return [m for m in measures() if sum(m.value(cell) is not None for cell in group.timed) > 1]
 
 
 def label_of(measure: Measure, group: Group) -> str:
     """The axis title of a measure, with its direction."""
     reference = group.reference.method if group.reference else "the reference"
-    label = measure.label.format(distance=group.heading, reference=reference)
-    return f"{label}, {measure.better} is better"
+    return measure.label(group.heading, reference)
 
 
 class ParetoPlot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.judge.latency import sampler_family
+from bench.schema.metrics import COSTS
 from bench.show.report.column import records
 from bench.show.report.group import Group
 from bench.show.report.markers import styles
@@ -20,9 +21,10 @@ SYMBOLS = {"circle": "circle", "square": "square", "triangle": "triangle-up", "d
 def chart(group: Group) -> dict[str, Any] | None:
     """Axes, families and points with their values and intervals; None where there is nothing to plot."""
     table = table_of(group, group.cells)
-    costs, qualities = axes.used(axes.COSTS, table), axes.used(axes.QUALITIES, table)
+    costs, qualities = axes.used(COSTS, table), axes.used(axes.qualities(), table)
     if not costs or not qualities:
         return None
+    both: list[axes.Axis] = [*costs, *qualities]
     looks, rows = styles(group.families), records(table)
     return {
         "title": group.title,
@@ -38,7 +40,7 @@ def chart(group: Group) -> dict[str, Any] | None:
             for name in group.families
         ],
         "points": [_point(group, cell) for cell in group.cells],
-        "values": {axis.key: axes.values(axis, group.cells, rows) for axis in (*costs, *qualities)},
+        "values": {axis.key: axes.values(axis, group.cells, rows) for axis in both},
     }  # fmt: skip
 
 

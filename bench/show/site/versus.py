@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from bench.judge import pareto
-from bench.judge.difference import METRICS
 from bench.judge.latency import Latency
+from bench.schema.metrics import COSTS, HIGHER, PERCENT, RATIO, with_replicates
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import between, figure, signed
 from bench.show.report.group import Group
@@ -26,8 +26,7 @@ from bench.statistics.jackknife import quantile
 from bench.store.stored_cell import StoredCell
 
 Values = dict[str, Any]
-HIGHER = ("is", "accuracy")  # of METRICS, those that are better when higher
-RATIOS = ("nfe", "macs_g", "throughput", "peak_memory_mb", "cache_mb", "energy_j", "training_s")
+RATIOS = tuple(cost.key for cost in COSTS if cost.compared_by == RATIO)
 MORE = (
     Column("GMACs", "of one image, guidance included, from the plan", lambda r: figure(r["macs_g"]), "macs_g"),
     Column("Throughput, images/s", "batch / median latency", lambda r: figure(r["throughput"]), "throughput"),
@@ -47,7 +46,8 @@ def data(group: Group) -> Values:
     """Everything that the page's script reads of a group of at least two cells."""
     table = table_of(group, group.cells)
     lines, rows = columns(group, table), PlanRows()
-    counts = {len(c.quality.without_groups(m)) for c in group.cells for m in METRICS}
+    paired = [metric.key for metric in with_replicates()]
+    counts = {len(c.quality.without_groups(m)) for c in group.cells for m in paired}
     return {
         "distance": group.distance,
         "z": Z95,
@@ -63,11 +63,12 @@ def data(group: Group) -> Values:
 
 
 def _line(column: Column) -> Values:
-    kind = "paired" if column.key in METRICS else "ratio" if column.key in RATIOS else ""
+    metric = {metric.key: metric for metric in with_replicates()}.get(column.key)
+    kind = "paired" if metric else "ratio" if column.key in RATIOS else ""
     return {
         "key": column.key, "heading": column.heading, "meaning": column.meaning,
         "kind": "latency" if column.key in ("latency_ms", "latency_paired_ms") else kind,
-        "higher": column.key in HIGHER, "percent": column.key == "accuracy",
+        "higher": bool(metric and metric.better == HIGHER), "percent": bool(metric and metric.unit == PERCENT),
     }  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def _side(cell: StoredCell, row: Row, lines: Sequence[Column], latency: Latency 
         "family": cell.family,
         "texts": [column.text(row) for column in lines],
         "numbers": {key: _short(row[key]) for key in RATIOS if pd.notna(row[key])},
-        "metrics": {name: metric for name in METRICS if (metric := _metric(cell, name))},
+        "metrics": {m.key: found for m in with_replicates() if (found := _metric(cell, m.key))},
         "latency": latency and [_short(latency.log), _short(latency.error)],
     }
 
