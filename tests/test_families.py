@@ -6,13 +6,16 @@ import csv
 import cell_factory as factory
 import pytest
 
+from bench.schema.cell import read_cell
 from bench.schema.upgrade import setting_of, split_title
+from bench.schema.warnings import NUMBERS, OTHER, Warned
 from bench.show.report.page import write_report
 from bench.show.site import write_site
-from bench.show.warning_text import warning_text
+from bench.show.warning_text import SAYINGS, warning_text
 from bench.store.stored_cell import stored
 from bench.suite.cells import Cell, Part
 from bench.suite.file import load
+from models.errors import InputError
 
 PLUGIN = "DeepCache (non-uniform)"
 
@@ -70,19 +73,45 @@ def test_a_sampler_s_family_is_all_but_its_steps():
 @pytest.mark.parametrize(
     ("warning", "text"),
     [
-        ({"code": "other_processes_on_gpu", "count": 2}, "2 other processes on the GPU"),
-        ({"code": "gpu_clock_changed", "count": 3, "of": 20},
+        ({"code": "gpu-shared", "processes": 2}, "2 other processes on the GPU"),
+        ({"code": "gpu-shared", "processes": 1}, "1 other process on the GPU"),
+        ({"code": "gpu-throttled", "rounds": 3, "of": 20},
          "the GPU's clock changed or was throttled in 3 of 20 rounds"),
-        ({"code": "another_process_interfered", "count": 4, "of": 20}, "another process interfered in 4 of 20 rounds"),
-        ({"code": "times_not_settled", "count": 2}, "times were still changing after 2 rounds of warm-up"),
-        ({"code": "gemm_rate_changed", "percent": -23.4},
+        ({"code": "rounds-disturbed", "rounds": 4, "of": 20}, "another process interfered in 4 of 20 rounds"),
+        ({"code": "warm-up-unsettled", "rounds": 2}, "times were still changing after 2 rounds of warm-up"),
+        ({"code": "gemm-rate-changed", "percent": -23.4},
          "the GEMM rate changed by -23 % while the cell was timed"),
     ],
 )  # fmt: skip
 def test_a_warning_is_a_code_with_numbers_and_reads_as_it_always_did(warning, text):
     cell = factory.cell()
     older = copy.deepcopy(cell)
-    cell["timing"]["warnings"], older["timing"]["warnings"] = [warning], [text]
+    cell["timing"] |= {"flags": [warning], "warnings": ["what stands beside codes is not read"]}
+    older["timing"]["warnings"] = [text]
     (now,), (before,) = (stored(made).timing.warnings for made in (cell, older))
     assert warning_text(now) == warning_text(before) == text
     assert now.code == before.code
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ("gpu-shared", "timing.flags must be a list"),
+        (["gpu-shared"], "must hold objects with a code of: gpu-shared"),
+        ([{"code": "<b>"}], "must hold objects with a code of: gpu-shared"),
+        ([{"code": "gpu-throttled", "of": 20}], "gpu-throttled must have numbers rounds"),
+        ([{"code": "gpu-shared", "processes": "<b>"}], "gpu-shared must have numbers processes"),
+    ],
+)
+def test_a_flag_that_cannot_be_worded_is_a_damaged_file(tmp_path, flags, why):
+    cell = factory.cell()
+    cell["timing"]["flags"] = flags
+    (path,) = factory.write(tmp_path, [cell]).glob("cells/*/*.json")
+    with pytest.raises(InputError, match=why):
+        read_cell(path)
+
+
+def test_what_a_warning_of_many_cells_names_is_worded_for_every_code():
+    assert SAYINGS.keys() == NUMBERS.keys() | {OTHER}
+    for code, names in NUMBERS.items():
+        assert warning_text(Warned(code, dict.fromkeys(names, 3)))

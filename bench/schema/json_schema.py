@@ -39,6 +39,7 @@ def cell_schema() -> Schema:
     for part, numbers in (NUMBERS | everywhere).items():
         for name in numbers:
             _place(made, f"{part}.{name}", {"type": ["number", "null"]})
+    _place(made, "timing.flags", {"type": ["array", "null"], "items": {"type": "object", "required": ["code"]}})
     for name in metrics.lists():
         _place(made, f"quality.{name}", {"type": ["array", "null"], "items": {"type": "number"}})
     for name in INTERVALS:

@@ -1,64 +1,77 @@
-"""Reasons to distrust a cell's times: a code, and how far it was off. Sentences are made where they are shown."""
+"""Reasons to distrust a cell's times: a code, and how far it was off. Sentences are made where they are shown.
+
+They stand in `timing.flags`. Results written before there were codes have sentences, in `timing.warnings`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-OTHER_PROCESSES = "other_processes_on_gpu"  # count: how many
-THROTTLED = "gpu_clock_changed"  # or throttled; count, of: rounds
-INTERFERED = "another_process_interfered"  # count, of: rounds
-UNSETTLED = "times_not_settled"  # count: rounds of warm-up
-GEMM_RATE = "gemm_rate_changed"  # percent: signed
-UNKNOWN = "unknown"  # text
-CODES = (OTHER_PROCESSES, THROTTLED, INTERFERED, UNSETTLED, GEMM_RATE, UNKNOWN)
-
+GPU_SHARED = "gpu-shared"
+GPU_THROTTLED = "gpu-throttled"
+DISTURBED = "rounds-disturbed"
+UNSETTLED = "warm-up-unsettled"
+GEMM_RATE = "gemm-rate-changed"
+UNRESOLVED = "speedup-unresolved"
+SAME_DIFFERS = "aa-differs"
+OTHER = "other"
+# Every code and the numbers that belong to it: counts, ends of intervals, per cent.
+NUMBERS: dict[str, tuple[str, ...]] = {
+    GPU_SHARED: ("processes",),
+    GPU_THROTTLED: ("rounds", "of"),
+    DISTURBED: ("rounds", "of"),
+    UNSETTLED: ("rounds",),
+    GEMM_RATE: ("percent",),
+    UNRESOLVED: ("low", "high"),
+    SAME_DIFFERS: ("low", "high"),
+}
 # How the sentences begin of results written before there were codes.
 _SENTENCES = {
-    r"\d+ other process(es)? on the GPU": OTHER_PROCESSES,
-    r"the GPU's clock changed or was throttled": THROTTLED,
-    r"another process interfered in": INTERFERED,
+    r"\d+ other process(es)? on the GPU": GPU_SHARED,
+    r"the GPU's clock changed or was throttled": GPU_THROTTLED,
+    r"another process interfered in": DISTURBED,
     r"times were still changing after": UNSETTLED,
     r"the GEMM rate changed by": GEMM_RATE,
 }
-_TYPES: dict[str, tuple[type, ...]] = {"count": (int,), "of": (int,), "percent": (int, float), "text": (str,)}
 
 
 @dataclass(frozen=True)
 class Warned:
-    """A warning with the numbers that belong to its code. `text`: the sentence of an older result."""
+    """A warning with the numbers that belong to its code; `text` is the sentence of an older result."""
 
     code: str
-    count: int | None = None
-    of: int | None = None
-    percent: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
     text: str = ""
 
-    def stored(self) -> dict[str, Any]:
-        """As results hold it: what does not belong to the code is left out."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) not in (None, "")}
+
+def warnings_of(timing: Mapping[str, Any]) -> list[Warned]:
+    """A timing's flags; its sentences where it is of before there were flags."""
+    if timing.get("flags") is None:
+        return [Warned(code_of(line), text=line) for line in timing.get("warnings") or ()]
+    return [Warned(flag["code"], {k: v for k, v in flag.items() if k != "code"}) for flag in timing["flags"]]
 
 
-def read_warning(stored: str | Mapping[str, Any]) -> Warned:
-    """A stored warning: an object with a code of CODES, or the sentence of an older result."""
-    if not isinstance(stored, str):
-        return Warned(**{f.name: stored[f.name] for f in fields(Warned) if stored.get(f.name) is not None})
-    code = next((code for pattern, code in _SENTENCES.items() if re.match(pattern, stored)), UNKNOWN)
-    return Warned(code, text=stored)
+def code_of(sentence: str) -> str:
+    """What an older result's sentence says."""
+    return next((code for pattern, code in _SENTENCES.items() if re.match(pattern, sentence)), OTHER)
 
 
-def warning_problem(stored: Any) -> str | None:
-    """Why a stored warning is none, or None."""
-    if isinstance(stored, str):
-        return None
-    if not isinstance(stored, dict) or "code" not in stored:
-        return "timing.warnings must hold strings or objects with a code"
-    if stored.get("code") not in CODES:
-        return f"timing.warnings has the code {str(stored.get('code'))[:60]!r}, expected one of: {', '.join(CODES)}"
-    for name, types in _TYPES.items():
-        value = stored.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, types)):
-            return f"timing.warnings: {name} has the wrong type: {str(value)[:60]!r}"
-    return None
+def warnings_problem(timing: Mapping[str, Any]) -> str | None:
+    """The first thing wrong with a timing's warnings, or None."""
+    if any(not isinstance(line, str) for line in timing.get("warnings") or ()):
+        return "timing.warnings must hold strings"
+    flags = timing.get("flags")
+    if not isinstance(flags, list | None):
+        return "timing.flags must be a list"
+    return next(filter(None, map(_flag_problem, flags or ())), None)
+
+
+def _flag_problem(flag: Any) -> str | None:
+    if not isinstance(flag, dict) or flag.get("code") not in NUMBERS:
+        return f"timing.flags must hold objects with a code of: {', '.join(NUMBERS)}"
+    names = {*NUMBERS[flag["code"]], *flag} - {"code"}
+    wrong = sorted(n for n in names if isinstance(flag.get(n), bool) or not isinstance(flag.get(n), int | float))
+    return f"timing.flags: {flag['code']} must have numbers {', '.join(wrong)}" if wrong else None

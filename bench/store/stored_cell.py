@@ -11,7 +11,7 @@ from bench.schema.cell import read_cell
 from bench.schema.clipping import clipped
 from bench.schema.timing import INTERVALS, is_number
 from bench.schema.upgrade import setting_of
-from bench.schema.warnings import read_warning
+from bench.schema.warnings import warnings_of
 from bench.store.parts import (
     CacheMethod,
     Ceilings,
@@ -124,7 +124,7 @@ def timing_of(table: Table | None) -> Timing:
         rounds=[round_of(entry) for entry in table.get("rounds") or ()],
         speedup_roofline=(table.get("roofline") or {}).get("speedup"),
         ceilings=part(Ceilings, table.get("ceilings")),
-        warnings=[read_warning(entry) for entry in table.get("warnings") or ()],
+        warnings=warnings_of(table),
         batches=[timing_of(entry) for entry in table.get("batches") or ()],
         largest=timing_of(table["largest"]) if table.get("largest") else None,
     )

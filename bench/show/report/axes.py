@@ -58,8 +58,10 @@ class Measure:
             groups = len(quality.without_groups(self.key) or quality.without_groups("fd"))
             half = error * (float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else Z95)
             return value - half, value + half
+        if "se" in self.metric.beside or "low" not in self.metric.beside:
+            return None
         low, high = (quality.value(f"{self.key}_{end}") for end in ("low", "high"))
-        return None if low is None or high is None or "se" in self.metric.beside else (low, high)
+        return None if low is None or high is None else (low, high)
 
 
 def measures() -> list[Measure]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.schema.warnings import UNKNOWN
+from bench.schema.warnings import OTHER
 from bench.show.warning_text import SAYINGS, warning_text
 from bench.store.stored_cell import StoredCell
 
@@ -20,7 +20,7 @@ def warning_sentence(cells: Sequence[StoredCell]) -> str:
     if not codes:
         return ""
     counts = Counter(code for own in codes for code in own)
-    order = sorted(counts, key=lambda code: (code == UNKNOWN, -counts[code], SAYINGS[code].many))
+    order = sorted(counts, key=lambda code: (code == OTHER, -counts[code], SAYINGS[code].many))
     kinds = ", ".join(f"in {counts[code]} {SAYINGS[code].many}" for code in order)
     cells_carry = f"{len(timed)} cell{'' if len(timed) == 1 else 's'} carr{'ies' if len(codes) == 1 else 'y'}"
     return f"{len(codes)} of {cells_carry} a timing warning: {kinds}."
