@@ -44,17 +44,17 @@ def analyse(cells: Iterable[StoredCell]) -> dict[Name, dict[str, Any]]:
     latency is chained to the reference. Only cells of one pool (same model, protocol, features, reference, samples,
     seeds, batch, device, dtype) are compared with each other.
     """
-    found: dict[Name, dict[str, Any]] = defaultdict(dict)
+    analysis: dict[Name, dict[str, Any]] = defaultdict(dict)
     for members in pools(cells).values():
         for cell, latency in zip(timed := _timed(members), latencies(timed), strict=True):
             if latency.paired:
-                found[cell.name] |= dict(zip(PAIRED, latency.interval(), strict=True))
+                analysis[cell.name] |= dict(zip(PAIRED, latency.interval(), strict=True))
         points = place(members)
         for point in points:
             gap = gap_to_curve(point, points) if point.cached else None
             verdict, by = verdict_of(point, points, gap)
-            found[point.key] |= {"pareto": verdict, "by": by} | _gap_columns(gap)
-    return dict(found)
+            analysis[point.key] |= {"pareto": verdict, "by": by} | _gap_columns(gap)
+    return dict(analysis)
 
 
 def _gap_columns(gap: Interval | None) -> dict[str, Any]:

@@ -23,17 +23,17 @@ Spot = tuple[float, float]  # log latency, Fréchet distance: both better when l
 def ranked(cells: Iterable[StoredCell]) -> dict[Name, dict[str, Any]]:
     """`bench.judge.pareto.analyse`, and `speedup_equal` and `hypervolume`, with `_low` and `_high` (None: open)."""
     cells = list(cells)
-    found = analyse(cells)
+    analysis = analyse(cells)
     for members in pools(cells).values():
         points = place(members)
         for point in points:
             ratio = speedup_at_equal_quality(point, points) if point.cached else None
-            found[point.key] |= _columns("speedup_equal", ratio)
+            analysis[point.key] |= _columns("speedup_equal", ratio)
         volumes = hypervolumes(members)
         for cell in members:
-            if "pareto" in found.get(cell.name, ()):
-                found[cell.name] |= _columns("hypervolume", volumes.get(cell.family))
-    return found
+            if "pareto" in analysis.get(cell.name, ()):
+                analysis[cell.name] |= _columns("hypervolume", volumes.get(cell.family))
+    return analysis
 
 
 def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:
@@ -108,14 +108,14 @@ def hypervolumes(cells: Sequence[StoredCell]) -> dict[str, Interval]:
 def _volume_interval(family: Sequence[Point], uncached: Sequence[Point]) -> Interval | None:
     counts = {len(p.fd) for p in (*family, *uncached)}
     groups = counts.pop() - 1 if len(counts) == 1 else 0
-    found = [volume_in_box(_spots(family, i), _spots(uncached, i)) for i in range(groups + 1)]
-    values = [v for v in found if v is not None]
-    if found[0] is None:
+    volumes = [volume_in_box(_spots(family, i), _spots(uncached, i)) for i in range(groups + 1)]
+    values = [v for v in volumes if v is not None]
+    if volumes[0] is None:
         return None
-    if groups < 2 or len(values) < len(found):
-        return Interval(found[0], -math.inf, math.inf)
+    if groups < 2 or len(values) < len(volumes):
+        return Interval(volumes[0], -math.inf, math.inf)
     error = paired_difference(values[1:], np.zeros(groups), (values[0], 0.0))
-    return Interval(found[0], max(min(error.low, found[0]), 0.0), max(error.high, found[0]))
+    return Interval(volumes[0], max(min(error.low, volumes[0]), 0.0), max(error.high, volumes[0]))
 
 
 def _spots(points: Sequence[Point], replicate: int) -> list[Spot]:

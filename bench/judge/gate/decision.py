@@ -36,18 +36,20 @@ def gate(base: Results, new: Results, duels: Duels | None = None) -> list[Findin
     that both runs measured inside themselves are compared, if they are of the same machine.
     """
     before, after = ({c.name: c for c in results.cells} for results in (base, new))
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name, cell in before.items():
         if name not in after:
-            found.append(Finding(*name, "status", FAIL, "gone: the new run has no such cell"))
+            findings.append(Finding(*name, "status", FAIL, "gone: the new run has no such cell"))
         elif reason := other_protocol(cell, after[name]):
-            found.append(Finding(*name, "protocol", UNRESOLVED, reason))
+            findings.append(Finding(*name, "protocol", UNRESOLVED, reason))
         else:
-            found += check_cell(cell, after[name])
+            findings += check_cell(cell, after[name])
             if after[name].is_ok and cell.is_ok:
-                found.append(Finding(*name, "speed", *speed(cell, after[name], duels)))
-    found += [Finding(*name, "status", UNRESOLVED, "new: not in the baseline") for name in after if name not in before]
-    return found + [Finding("", "", "file", FAIL, text) for text in (*base.unreadable, *new.unreadable)]
+                findings.append(Finding(*name, "speed", *speed(cell, after[name], duels)))
+    findings += [
+        Finding(*name, "status", UNRESOLVED, "new: not in the baseline") for name in after if name not in before
+    ]
+    return findings + [Finding("", "", "file", FAIL, text) for text in (*base.unreadable, *new.unreadable)]
 
 
 def speed(base: StoredCell, new: StoredCell, duels: Duels | None) -> Outcome:

@@ -86,9 +86,9 @@ def _path(columns: list[str], mark: str) -> str:
 
     columns[k][j]: evaluation, block; each is one unit wide and high.
     """
-    found, x = [], 0
+    rectangles, x = [], 0
     for column, alike in groupby(columns):
         width = len(list(alike))
-        found += [f"M{x} {start}h{width}v{stop - start}h-{width}z" for start, stop in runs(column, mark)]
+        rectangles += [f"M{x} {start}h{width}v{stop - start}h-{width}z" for start, stop in runs(column, mark)]
         x += width
-    return "".join(found)
+    return "".join(rectangles)

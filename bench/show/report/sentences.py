@@ -27,21 +27,21 @@ def headline(group: Group) -> str:
 
 def sentences(group: Group) -> list[str]:
     front, unmatched, undecided, dominated, _ = (_with_verdict(group, v) for v in VERDICTS)
-    found = []
+    lines = []
     if front:
         shown = [f"{c.method} ({distance(group, c)} at {ms(group, c)})" for c in front]
-        found.append(f"On the Pareto front, clear of every interval: {joined(shown)}.")
+        lines.append(f"On the Pareto front, clear of every interval: {joined(shown)}.")
     else:
-        found.append("No setting is on the Pareto front beyond doubt.")
+        lines.append("No setting is on the Pareto front beyond doubt.")
     if unmatched:
         shown = [f"{c.method} ({distance(group, c)} at {ms(group, c)})" for c in unmatched]
-        found.append(f"Unmatched, because no uncached setting was measured as fast: {joined(shown)}.")
+        lines.append(f"Unmatched, because no uncached setting was measured as fast: {joined(shown)}.")
     if dominated:
         total = len(group.points)
-        found.append(f"Dominated: {len(dominated)} of {count(total, 'setting')}. {_worst(group, dominated)}")
+        lines.append(f"Dominated: {len(dominated)} of {count(total, 'setting')}. {_worst(group, dominated)}")
     if undecided:
-        found.append(f"Undecided, because intervals overlap: {joined([c.method for c in undecided])}.")
-    return found
+        lines.append(f"Undecided, because intervals overlap: {joined([c.method for c in undecided])}.")
+    return lines
 
 
 def _with_verdict(group: Group, verdict: str) -> list[StoredCell]:
@@ -79,7 +79,7 @@ def _losses(group: Group, dominated: list[StoredCell]) -> str:
 
 
 def caveats(group: Group) -> list[str]:
-    found = omitted(group)
+    lines = omitted(group)
     if group.resolutions:
         inside = [c.method for c in group.cells if c.timing.speedup and not group.claimed(c)]
         median, worst = group.resolutions[len(group.resolutions) // 2], group.resolutions[-1]
@@ -88,7 +88,7 @@ def caveats(group: Group) -> list[str]:
             f"median cell and by {band(worst)} in the worst (95 % intervals). A speed-up inside its own cell's "
             "interval is not claimed"
         )
-        found.append(f"{text}: {joined(inside)}." if inside else f"{text}; there is none such.")
+        lines.append(f"{text}: {joined(inside)}." if inside else f"{text}; there is none such.")
     if group.drift > 0.005:
         moved = f"The same baseline, timed again with other cells, changed by {percent(group.drift)} between cells"
         then = (
@@ -96,12 +96,12 @@ def caveats(group: Group) -> list[str]:
             if group.is_paired
             else "verdicts count that as uncertainty of every latency"
         )
-        found.append(f"{moved} (standard deviation); {then}.")
-    found.append(
+        lines.append(f"{moved} (standard deviation); {then}.")
+    lines.append(
         f"Intervals are 95 % for each comparison, not for all of them together. {group.distance} differences are "
         "paired: every method has the same seeds and labels."
     )
-    return found
+    return lines
 
 
 def omitted(group: Group) -> list[str]:
