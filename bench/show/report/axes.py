@@ -51,16 +51,15 @@ class Measure:
 
     def ends(self, cell: StoredCell) -> tuple[float, float] | None:
         """The ends of its bar (BARS), None where its error is not known."""
-        quality, value = cell.quality, self.value(cell)
+        quality, value, beside = cell.quality, self.value(cell), self.metric.beside
         if value is None:
             return None
-        if error := quality.value(f"{self.key}_se"):
+        if "se" in beside:
+            error = quality.value(f"{self.key}_se")
             groups = len(quality.without_groups(self.key) or quality.without_groups("fd"))
-            half = error * (float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else Z95)
-            return value - half, value + half
-        if "se" in self.metric.beside or "low" not in self.metric.beside:
-            return None
-        low, high = (quality.value(f"{self.key}_{end}") for end in ("low", "high"))
+            factor = float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else Z95
+            return (value - factor * error, value + factor * error) if error else None
+        low, high = (quality.value(f"{self.key}_{end}") if end in beside else None for end in ("low", "high"))
         return None if low is None or high is None else (low, high)
 
 
