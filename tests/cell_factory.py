@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bench.store.stored_cell import StoredCell, stored
 
 GROUPS = 32
 BLOCKS = 12
@@ -27,7 +30,8 @@ def title_of(sampler: str, steps: int, cache: str | None, params: dict[str, Any]
     names = {"ddim": "DDIM", "dpm-solver++": "DPM-Solver++", "fora": "FORA", "deepcache": "DeepCache", "l2c": "L2C"}
     name = f"{names.get(sampler, sampler)}-{steps}"
     if cache:
-        name += f" + {names.get(cache, cache)} ({', '.join(f'{k}={v}' for k, v in params.items())})"
+        name += f" + {names.get(cache, cache)}"
+        name += f" ({', '.join(f'{k}={v}' for k, v in params.items())})" if params else ""
     return name
 
 
@@ -125,6 +129,11 @@ def not_ok(status: str, reason: str, *args: Any, **kwargs: Any) -> dict[str, Any
     made = cell(*args, **kwargs)
     blank = dict.fromkeys(("plan", "work", "timing", "memory", "quality", "training"))
     return made | blank | {"status": status, "reason": reason}
+
+
+def typed(cells: Iterable[dict[str, Any]]) -> list[StoredCell]:
+    """Cells as they are read from a directory."""
+    return [stored(made) for made in cells]
 
 
 def suite_of(model: str) -> list[dict[str, Any]]:

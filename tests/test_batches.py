@@ -3,11 +3,13 @@
 import csv
 import json
 
+import cell_factory
 import pytest
 from tiny_suite import PLUGIN, ditbench
 
 from bench.schema.cell import read_cell
 from bench.show.batch_table import rows_of
+from bench.store.stored_cell import stored
 from models.errors import InputError
 
 SUITE = """
@@ -134,4 +136,4 @@ def test_damaged_times_of_a_batch_are_refused(run, tmp_path, change, complaint):
 
 
 def test_cells_without_times_have_no_rows():
-    assert rows_of({"model": "m", "slug": "s", "timing": None}) == []
+    assert rows_of(stored(cell_factory.cell() | {"timing": None})) == []

@@ -4,6 +4,7 @@ import json
 from functools import cache
 from unittest.mock import patch
 
+import cell_factory as factory
 import golden_vectors
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from bench.cli import main
 from bench.cost import device_rates, dry_run
 from bench.cost.suite_cost import cost_of, measured_rate, scaled
+from bench.store.stored_cell import stored
 from bench.suite import file as suite
 from models.errors import InputError
 
@@ -172,8 +174,9 @@ def test_the_cost_is_the_sum_over_cells_with_a_plan():
 
 
 def test_the_rate_is_that_of_finished_cells():
-    done = {"status": "ok", "work": {"macs": 100}, "quality": {"samples": 5}, "seconds": 10.0}
-    assert measured_rate([done, {"status": "failed", "seconds": 99.0}]) == 50
+    done = factory.cell() | {"work": {"macs": 100}, "quality": {"samples": 5}, "seconds": 10.0}
+    failed = factory.not_ok("failed", "no") | {"seconds": 99.0}
+    assert measured_rate([stored(done), stored(failed)]) == 50
     assert measured_rate([]) is None
 
 

@@ -22,6 +22,7 @@ from bench.judge.gate.fight import duels
 from bench.measure.samples.fingerprint import fingerprint
 from bench.show import gate_text
 from bench.store.results import read_results
+from bench.store.stored_cell import stored
 from bench.suite import protocol
 from bench.suite.cells import Cell, Part, Settings
 from methods.plan import Plan, Span
@@ -157,9 +158,9 @@ def test_gone_new_failed_and_unreadable_cells_close_it(tmp_path):
 
 def test_duels_judge_speed_where_there_are_any(tmp_path):
     def measured(cell: dict):
-        if cell["cache"]:
+        if cell.cache:
             raise Unable("base cannot run it")
-        return from_logs("latency", 0.14 if cell["slug"] == "ddim-10" else 0.01, 0.01)
+        return from_logs("latency", 0.14 if cell.slug == "ddim-10" else 0.01, 0.01)
 
     findings = judged(tmp_path, cells(), cells(), measured)
     assert closed_by(findings) == [("ddim-10", "speed", FAIL), ("ddim-20+fora-interval-3", "speed", UNRESOLVED)]
@@ -253,10 +254,10 @@ def test_a_duel_times_both_sides_of_a_real_cell():
     cell = cell_factory.cell(steps=2, cache="fora", interval=2)
     cell["settings"]["batch"] = 1
     with Duel(REPOSITORY, REPOSITORY) as duel:
-        duel.begin(cell)
+        duel.begin(stored(cell))
         change = duel.look(0.01)
         with pytest.raises(Unable, match=r"base cannot run it.*no-such"):
-            duel.begin(cell | {"model": "no-such"})
+            duel.begin(stored(cell | {"model": "no-such"}))
     assert 0 < change.low <= change.factor <= change.high < float("inf")
 
 

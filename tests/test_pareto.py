@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cell_factory import cell, not_ok, suite_of
+from cell_factory import cell, not_ok, suite_of, typed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from bench.judge import choice, latency, pareto
 
 
 def points(cells):
-    return {p.key[1]: p for p in pareto.place(cells)}
+    return {p.key[1]: p for p in pareto.place(typed(cells))}
 
 
 def test_paired_jackknife_equals_the_formula_written_out():
@@ -79,7 +79,7 @@ def test_off_the_fast_end_there_is_no_gap_and_off_the_slow_end_the_slowest_cell_
 
 def test_another_samplers_curve_is_not_used():
     cells = [cell(sampler="dpm-solver++", steps=s) for s in (20, 10)] + [cell(cache="fora", interval=2)]
-    found = pareto.analyse(cells)
+    found = pareto.analyse(typed(cells))
     assert "fd_gap" not in found["dit-mnist", "ddim-50+fora-interval-2"]
 
 
@@ -88,7 +88,7 @@ def test_front_dominated_and_undecided():
     b = cell(steps=20, ms=180.0, fd=5.0)
     worse_and_slower = cell(cache="fora", interval=2, ms=451.0, fd=6.0)
     close = cell(sampler="dpm-solver++", steps=20, ms=181.0, fd=5.0)
-    found = pareto.analyse([a, b, worse_and_slower, close])
+    found = pareto.analyse(typed([a, b, worse_and_slower, close]))
     verdicts = {slug: v["pareto"] for (_, slug), v in found.items()}
     assert verdicts == {
         "ddim-50": "front", "ddim-20": "undecided", "dpm-solverpp-20": "undecided",
@@ -103,21 +103,21 @@ def test_below_the_fewer_steps_curve_is_dominated_even_where_no_single_cell_domi
         cell(steps=10, ms=100.0, fd=8.0),
         cell(cache="fora", interval=2, ms=200.0, fd=7.5),
     ]
-    found = pareto.analyse(cells)["dit-mnist", "ddim-50+fora-interval-2"]
+    found = pareto.analyse(typed(cells))["dit-mnist", "ddim-50+fora-interval-2"]
     assert (found["pareto"], found["by"], found["vs_fewer_steps"]) == ("dominated", [], "worse")
 
 
 def test_a_cached_cell_faster_than_every_uncached_one_is_unmatched_and_never_on_the_front():
     curve = [cell(steps=50, ms=450.0, fd=3.0), cell(steps=8, ms=128.0, fd=3.5)]
     fast, slower = cell(cache="fora", interval=5, ms=101.0, fd=3.7), cell(cache="fora", interval=6, ms=110.0, fd=5.0)
-    found = pareto.analyse([*curve, fast, slower])
+    found = pareto.analyse(typed([*curve, fast, slower]))
     assert found["dit-mnist", fast["slug"]]["pareto"] == "unmatched"
     assert found["dit-mnist", slower["slug"]]["pareto"] == "dominated"  # by the other cached cell
     fewest = cell(sampler="dpm-solver++", steps=6, ms=99.0, fd=2.9)
-    found = pareto.analyse([*curve, fewest, fast])["dit-mnist", fast["slug"]]
+    found = pareto.analyse(typed([*curve, fewest, fast]))["dit-mnist", fast["slug"]]
     assert (found["pareto"], found["by"]) == ("dominated", [fewest["slug"]])  # what the grid did not show
     worse = cell(sampler="dpm-solver++", steps=6, ms=99.0, fd=9.0)
-    assert pareto.analyse([*curve, worse, fast])["dit-mnist", fast["slug"]]["pareto"] == "front"
+    assert pareto.analyse(typed([*curve, worse, fast]))["dit-mnist", fast["slug"]]["pareto"] == "front"
 
 
 def chained(**kwargs):
@@ -142,12 +142,12 @@ def test_the_machine_s_pace_cancels_in_latencies_that_are_chained_to_the_referen
                     cell(steps=20, cache="fora", interval=2, ms=100.0)]  # fmt: skip
     steady, moving = made(), [slowed(c, factor) for c, factor in zip(made(), (1.0, 1.0, 1.3), strict=True)]
     assert moving[2]["timing"]["latency_ms"]["median"] == pytest.approx(130.0)
-    for before, after in zip(latency.latencies(steady), latency.latencies(moving), strict=True):
+    for before, after in zip(latency.latencies(typed(steady)), latency.latencies(typed(moving)), strict=True):
         assert before.paired
         assert after.paired
         assert after.log == pytest.approx(before.log)
         assert after.error == pytest.approx(before.error)
-    found = pareto.analyse(moving)["dit-mnist", "ddim-20+fora-interval-2"]
+    found = pareto.analyse(typed(moving))["dit-mnist", "ddim-20+fora-interval-2"]
     assert found["latency_paired_ms"] == pytest.approx(100.0)
     assert found["latency_paired_low"] < 100.0 < found["latency_paired_high"]
 
@@ -155,25 +155,27 @@ def test_the_machine_s_pace_cancels_in_latencies_that_are_chained_to_the_referen
 def test_the_errors_of_a_chain_add_up_and_none_is_below_the_a_a_ratio_s():
     cells = [cell(steps=50, ms=450.0), chained(steps=20, ms=180.0),
              cell(steps=20, cache="fora", interval=2, ms=100.0)]  # fmt: skip
-    reference, uncached, cached = latency.latencies(cells)
+    reference, uncached, cached = latency.latencies(typed(cells))
     one = math.log(1.01 / 0.99) / (2 * 1.959964)
     assert (reference.error, uncached.error) == (0.0, pytest.approx(one))
     assert cached.error == pytest.approx(math.sqrt(2) * one)
     cells[2]["timing"]["resolution"] = {"median": 1.0, "low": 0.9, "high": 1.1}
-    assert latency.latencies(cells)[2].error == pytest.approx(math.hypot(one, math.log(1.1 / 0.9) / (2 * 1.959964)))
+    assert latency.latencies(typed(cells))[2].error == pytest.approx(
+        math.hypot(one, math.log(1.1 / 0.9) / (2 * 1.959964))
+    )
 
 
 def test_without_one_reference_latencies_are_the_cells_own_and_the_drift_counts():
     fewer = cell(sampler="dpm-solver++", steps=8, ms=120.0, fd=9.0)  # timed in a run of its own: on no chain
     better = cell(cache="fora", interval=2, ms=200.0, fd=4.0)
     worse = cell(cache="fora", interval=3, ms=215.0, fd=6.0)
-    assert pareto.analyse([fewer, better, worse])["dit-mnist", worse["slug"]]["pareto"] == "dominated"
+    assert pareto.analyse(typed([fewer, better, worse]))["dit-mnist", worse["slug"]]["pareto"] == "dominated"
     worse["timing"]["baseline_ms"] = {"median": 560.0, "low": 555.0, "high": 565.0}  # the machine was slower then
-    assert latency.drift([better, worse]) == pytest.approx(abs(math.log(560 / 450)) / math.sqrt(2))
-    found = pareto.analyse([fewer, better, worse])["dit-mnist", worse["slug"]]
+    assert latency.drift(typed([better, worse])) == pytest.approx(abs(math.log(560 / 450)) / math.sqrt(2))
+    found = pareto.analyse(typed([fewer, better, worse]))["dit-mnist", worse["slug"]]
     assert found["pareto"] == "undecided"
     assert "latency_paired_ms" not in found
-    assert not any(seen.paired for seen in latency.latencies([cell(steps=50), cell(steps=20, ms=180.0)]))
+    assert not any(seen.paired for seen in latency.latencies(typed([cell(steps=50), cell(steps=20, ms=180.0)])))
 
 
 @pytest.mark.parametrize(
@@ -183,11 +185,11 @@ def test_cells_measured_differently_are_never_compared(change):
     good, bad = cell(fd=3.0, ms=100.0), cell(steps=40, fd=9.0, ms=400.0)
     part, name, value = change
     bad[part][name] = value
-    assert {v["pareto"] for v in pareto.analyse([good, bad]).values()} == {"alone"}
+    assert {v["pareto"] for v in pareto.analyse(typed([good, bad])).values()} == {"alone"}
 
 
 def test_cells_that_are_not_ok_have_no_verdict():
-    assert pareto.analyse([not_ok("oom", "killed")]) == {}
+    assert pareto.analyse(typed([not_ok("oom", "killed")])) == {}
 
 
 def test_best_within_a_latency_lists_what_cannot_be_told_from_it():
@@ -226,8 +228,8 @@ def test_fastest_within_a_floor_names_what_is_sure_and_what_may_be_as_fast():
 def test_verdicts_are_consistent(places):
     cells = [cell(sampler=f"s{i}", cache="fora" if cached else None, fd=fd, ms=ms)
              for i, (fd, ms, cached) in enumerate(places)]  # fmt: skip
-    found = {p.key: p for p in pareto.place(cells)}
-    for key, verdict in pareto.analyse(cells).items():
+    found = {p.key: p for p in pareto.place(typed(cells))}
+    for key, verdict in pareto.analyse(typed(cells)).items():
         me = found[key]
         truly = [p for p in found.values() if p.fd[0] < me.fd[0] and p.log_latency < me.log_latency]
         if verdict["pareto"] == "dominated":
@@ -239,5 +241,5 @@ def test_verdicts_are_consistent(places):
 
 
 def test_the_synthetic_suite_has_every_kind_of_verdict():
-    verdicts = {v["pareto"] for v in pareto.analyse(suite_of("dit-mnist")).values()}
+    verdicts = {v["pareto"] for v in pareto.analyse(typed(suite_of("dit-mnist"))).values()}
     assert verdicts >= {"front", "dominated"}

@@ -84,18 +84,22 @@ def row(**values):
     return Published(SOURCE, "theirs", **{**defaults, "metrics": {"fid": 2.26}, **values})
 
 
+def line_of(published_row, made):
+    return report_published.line_of(published_row, *factory.typed([made]))
+
+
 @pytest.mark.parametrize("other", [{"model": "dit-l-2"}, {"guidance_scale": 4.0}, {"cell": "ddim-50"}, {"cell": ""}])
 def test_another_setting_is_no_match(other):
-    mine = own_cell(cache="fora", interval=2)
+    (mine,) = factory.typed([own_cell(cache="fora", interval=2)])
     assert is_setting_of(row(cell="ddim-50+fora-interval-2"), mine)
     assert not is_setting_of(row(**{"cell": "ddim-50+fora-interval-2", **other}), mine)
 
 
 def test_a_difference_is_in_units_of_the_stated_or_the_known_spread():
-    line = report_published.line_of(row(sigma={"fid": 0.01}), own_cell())
+    line = line_of(row(sigma={"fid": 0.01}), own_cell())
     assert (line.differences, line.why) == ("FID +0.0500 (+5.0 σ, stated)", "")
-    assert report_published.line_of(row(), own_cell()).differences == "FID +0.0500 (+1.0 σ, known)"
-    both = report_published.line_of(row(metrics={"fid": 2.41, "sfid": 4.4, "precision": 0.5}), own_cell())
+    assert line_of(row(), own_cell()).differences == "FID +0.0500 (+1.0 σ, known)"
+    both = line_of(row(metrics={"fid": 2.41, "sfid": 4.4, "precision": 0.5}), own_cell())
     assert both.differences.startswith("FID −0.100 (−2.0 σ, known), sFID +0 (+0 σ, known), Precision +0.")
 
 
@@ -105,14 +109,14 @@ def test_other_features_or_sample_counts_are_listed_without_a_difference():
         (factory.cell("dit-xl-2"), "ours is in the features 'mnist-cnn', which is not the published FID"),
         (own_cell() | {"quality": None}, "no quality was measured here"),
     ]:
-        line = report_published.line_of(row(), mine)
+        line = line_of(row(), mine)
         assert (line.differences, line.why) == ("–", why)
 
 
 def test_work_is_in_the_unit_of_the_paper():
-    line = report_published.line_of(row(macs_t=5.72, convention="l2c"), own_cell())
+    line = line_of(row(macs_t=5.72, convention="l2c"), own_cell())
     assert (line.work, line.our_work) == ("5.72 TMACs (l2c)", "5.70 TMACs")
-    assert report_published.line_of(row(), own_cell()).our_work == "–"
+    assert line_of(row(), own_cell()).our_work == "–"
 
 
 def test_the_report_shows_matched_and_unmatched_rows_apart_from_our_table(tmp_path):

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from cell_factory import cell, suite_of
+from cell_factory import cell, suite_of, typed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ SPOTS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12)
 
 
 def equal(fd, ms, curve=CURVE):
-    points = pareto.place([*curve, cell(cache="fora", interval=2, ms=ms, fd=fd)])
+    points = pareto.place(typed([*curve, cell(cache="fora", interval=2, ms=ms, fd=fd)]))
     return ranking.speedup_at_equal_quality(points[-1], points)
 
 
@@ -61,21 +61,21 @@ def test_a_dominated_spot_changes_no_area_and_any_spot_never_lowers_it(spots, dx
 
 def test_hypervolume_of_a_family_in_the_box_of_the_uncached_cells():
     fora = cell(cache="fora", interval=2, ms=200.0, fd=5.0)
-    found = ranking.hypervolumes([*CURVE, fora])
+    found = ranking.hypervolumes(typed([*CURVE, fora]))
     assert found["FORA"].value == pytest.approx(0.5 * 0.75)  # half of log 4 wide, 3 of 4 high
     assert found["FORA"].low < 0.375 < found["FORA"].high
     assert found["DDIM"].value == 0  # both ends of a two-cell curve lie on the box
-    assert ranking.hypervolumes([CURVE[0], fora]) == {}  # no box
+    assert ranking.hypervolumes(typed([CURVE[0], fora])) == {}  # no box
 
 
 def test_the_columns_stand_in_the_tidy_table_and_open_ends_are_empty():
     cells = suite_of("dit-mnist")
-    table = frame(cells, ranking.ranked(cells)).set_index("slug")
+    table = frame(typed(cells), ranking.ranked(typed(cells))).set_index("slug")
     assert table.loc["ddim-50", "speedup_equal":"speedup_equal_high"].isna().all()
     cached = table[table["speedup_equal"].notna()]
     assert len(cached) > 5
     assert (cached["speedup_equal_low"].fillna(0.0) <= cached["speedup_equal"]).all()
     assert table.groupby("cache")["hypervolume"].nunique()["fora"] == 1
-    assert {k: v["pareto"] for k, v in pareto.analyse(cells).items()} == {
-        k: v["pareto"] for k, v in ranking.ranked(cells).items()
+    assert {k: v["pareto"] for k, v in pareto.analyse(typed(cells)).items()} == {
+        k: v["pareto"] for k, v in ranking.ranked(typed(cells)).items()
     }

@@ -9,10 +9,10 @@ from bench.show.report.format import figure, plus_minus
 from bench.show.report.group import groups_of
 from bench.show.report.markers import SHAPES, marker, styles
 from bench.show.report.page import write_report
-from bench.store.naming import family_name
 
 
 def answer_of(cells):
+    cells = factory.typed(cells)
     results = type("R", (), {"cells": cells, "models": ["dit-mnist"], "suite": {"reference": {"dit-mnist": "ddim-50"}}})
     return answer(groups_of(results, pareto.analyse(cells))[0])
 
@@ -108,7 +108,7 @@ def test_the_fastest_at_a_quality_counts_from_the_reference_and_ends_where_all_a
     ],
 )
 def test_a_family_is_a_sampler_without_its_steps_or_a_cache_without_its_parameters(method, cache, family):
-    assert family_name(factory.cell(cache=cache) | {"method": method}) == family
+    assert factory.typed([factory.cell(cache=cache) | {"method": method}])[0].family == family
 
 
 def test_families_have_their_own_colours_and_shapes():

@@ -11,7 +11,7 @@ from test_report import HOSTILE
 from bench.cli import main
 from bench.host.progress import counted
 from bench.show import readme
-from bench.show.report.axes import BARS, BARS_IN_SHORT, MEASURES
+from bench.show.report.axes import BARS, BARS_IN_SHORT, measures
 from bench.show.report.figures import COLUMN, FULL, STAMPS, write_figures
 from bench.show.report.page import write_report
 from bench.show.report.plan_figure import ACROSS
@@ -75,8 +75,10 @@ def test_every_plot_says_what_its_bars_are_and_none_calls_them_intervals_of_the_
 
 def test_most_published_bars_exclude_the_value_without_bias_as_the_page_on_uncertainty_says():
     cells = read_results(readme.REPOSITORY / readme.RESULTS).cells
-    ends = [MEASURES[0].ends(cell) for cell in cells]
-    missed = [not low <= cell["quality"]["fd_corrected"] <= high for cell, (low, high) in zip(cells, ends, strict=True)]
+    ends = [measures()[0].ends(cell) for cell in cells]
+    missed = [
+        not low <= cell.quality.value("fd_corrected") <= high for cell, (low, high) in zip(cells, ends, strict=True)
+    ]
     assert sum(missed) > 0.8 * len(cells)
 
 

@@ -61,9 +61,9 @@ def test_every_format_of_the_committed_results_has_a_row_for_every_cell(capsys, 
     text = printed(capsys, COMMITTED, "--format", form)
     cells = read_results(COMMITTED).cells
     if form == "csv":
-        assert [row["slug"] for row in csv.DictReader(io.StringIO(text))] == [cell["slug"] for cell in cells]
+        assert [row["slug"] for row in csv.DictReader(io.StringIO(text))] == [cell.slug for cell in cells]
     elif form == "json":
-        assert [row["slug"] for row in json.loads(text)] == [cell["slug"] for cell in cells]
+        assert [row["slug"] for row in json.loads(text)] == [cell.slug for cell in cells]
     elif form == "markdown":
         rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| Method")]
         assert len(rows) - text.count("### ") == len(cells)  # one line of dashes a table
@@ -77,10 +77,10 @@ def test_numbers_are_in_full_precision_and_absent_ones_null(capsys):
     rows = json.loads(printed(capsys, COMMITTED, "--format", "json"))
     lines = list(csv.DictReader(io.StringIO(printed(capsys, COMMITTED, "--format", "csv"))))
     for cell, row, line in zip(read_results(COMMITTED).cells, rows, lines, strict=True):
-        assert row["fd"] == cell["quality"]["fd"] == float(line["fd"])
-        assert row["latency_ms"] == cell["timing"]["latency_ms"]["median"] == float(line["latency_ms"])
-        assert row["params"] == ((cell["cache"] or {}).get("params") or {})
-        assert (row["speedup"] is None) == (cell["timing"]["speedup"] is None) == (line["speedup"] == "")
+        assert row["fd"] == cell.quality.value("fd") == float(line["fd"])
+        assert row["latency_ms"] == cell.timing.latency_ms.median == float(line["latency_ms"])
+        assert row["params"] == (cell.cache.params if cell.cache else {})
+        assert (row["speedup"] is None) == (cell.timing.speedup is None) == (line["speedup"] == "")
     assert list(rows[0])[: len(CONTRACT_COLUMNS)] == list(CONTRACT_COLUMNS)
     assert list(lines[0]) == list(COLUMNS)
 

@@ -18,9 +18,9 @@ def test_counts_are_part_of_the_names_of_metrics_that_depend_on_them():
         "fd_spread": 0.2, "sfd": 9.87, "sfd_se": 0.5, "kid": 0.0123, "kid_se": 0.0011, "ssim": 0.9, "ssim_low": 0.88,
         "ssim_high": 0.92,
     }  # fmt: skip
-    shown = {}
-    for column in quality_columns(Group("dit-tiny", [cell], [], None, 0, 0, {})):
-        shown[column.heading] = column.text(frame([cell]).iloc[0])
+    cells, shown = factory.typed([cell]), {}
+    for column in quality_columns(Group("dit-tiny", cells, [], None, 0, 0, {})):
+        shown[column.heading] = column.text(frame(cells).iloc[0])
     assert shown["FD without bias"] == "1.20 [1.10, 1.30]"
     assert shown["FD∞"] == "1.250 ± 0.060"
     assert shown["Spread of FD, n=500"] == "0.200"
@@ -40,6 +40,6 @@ def test_without_enough_samples_a_distance_without_bias_is_a_dash_with_its_reaso
     assert f"Too few samples for an FD without bias: {said}." in (run / "table.md").read_text()
     assert ">−16.1" not in page
     assert ">−17.3" not in page
-    assert -16.1 in [cell["quality"]["fd_corrected"] for cell in read_results(run).cells], "what is stored stays"
+    assert -16.1 in [cell.quality.value("fd_corrected") for cell in read_results(run).cells], "what is stored stays"
     assert not too_few("digit-classifier", 512)
     assert not too_few("anybody's", 2)

@@ -75,7 +75,7 @@ def test_results_of_protocol_1_stay_readable_and_are_never_ranked_with_others(tm
     new = [timed(steps=40), timed(steps=10)]
     results = read_results(factory.write(tmp_path, old + new))
     groups = groups_of(results, pareto.analyse(results.cells))
-    assert [{cell["protocol"] for cell in group.cells} for group in groups] == [{"1"}, {"2"}]
+    assert [{cell.protocol for cell in group.cells} for group in groups] == [{"1"}, {"2"}]
     assert speed_table(groups[0], table_of(groups[0])) is None
     assert conditions(groups[0]).startswith("Images of unrecorded size")
     assert "measured differently" in page_of(tmp_path, old + new)
@@ -106,14 +106,14 @@ def test_the_reference_s_own_changes_count_as_drift(tmp_path):
     steady, moving = [timed(steps=s) for s in (40, 20)], [timed(steps=s) for s in (40, 20)]
     for cell, ms in zip(steady + moving, (500.0, 500.0, 500.0, 550.0), strict=True):
         cell["timing"]["reference_ms"] = around(ms)
-    assert latency.drift(steady) == 0
-    assert latency.drift(moving) == pytest.approx(0.0674, abs=1e-3)  # log 1.1 / sqrt 2
+    assert latency.drift(factory.typed(steady)) == 0
+    assert latency.drift(factory.typed(moving)) == pytest.approx(0.0674, abs=1e-3)  # log 1.1 / sqrt 2
 
 
 def test_wherever_times_are_published_the_warnings_are_counted(tmp_path):
     gemm, warmup = "the GEMM rate changed by -23 % while the cell was timed", "times were still changing after 2 rounds"
     cells = [timed(warnings=[gemm, warmup]), timed(steps=20, warnings=[gemm]), timed(steps=10)]
-    said = warning_sentence(cells)
+    said = warning_sentence(factory.typed(cells))
     assert said == (
         "2 of 3 cells carry a timing warning: in 2 the machine's GEMM rate moved by more than 5 %, "
         "in 1 the times had not settled when the warm-up ended."
@@ -126,4 +126,4 @@ def test_wherever_times_are_published_the_warnings_are_counted(tmp_path):
     assert said in (run / "table.md").read_text(), "what `run` prints last"
     assert said.replace("%", r"\%") in (run / "table.tex").read_text()
     assert said in readme.section(run)
-    assert warning_sentence(cells[2:]) == ""
+    assert warning_sentence(factory.typed(cells[2:])) == ""

@@ -5,7 +5,7 @@ import json
 
 import pandas as pd
 import pytest
-from cell_factory import cell, not_ok, suite_of, write
+from cell_factory import cell, not_ok, suite_of, typed, write
 
 from bench.schema.cell import read_cell
 from bench.show.table import CONTRACT_COLUMNS, frame, write_csv
@@ -22,13 +22,13 @@ CONTRACT = [
 
 
 def test_the_contracts_columns_come_first_in_its_order():
-    table = frame([cell()])
+    table = frame(typed([cell()]))
     assert list(table.columns)[: len(CONTRACT)] == CONTRACT == list(CONTRACT_COLUMNS)
 
 
 def test_numbers_arrive_and_missing_ones_are_empty_never_zero(tmp_path):
     made = [cell(), cell(cache="l2c", l1=0.03), not_ok("oom", "killed", cache="fora", interval=7)]
-    write_csv(frame(made), tmp_path / "results.csv")
+    write_csv(frame(typed(made)), tmp_path / "results.csv")
     uncached, cached, broken = list(csv.DictReader((tmp_path / "results.csv").open()))
     assert uncached["cache"] == "none"
     assert uncached["speedup"] == uncached["psnr"] == uncached["training_s"] == ""
@@ -47,7 +47,7 @@ def test_cells_come_in_the_suites_order_and_absent_ones_are_named(tmp_path):
     write(tmp_path, made)
     (tmp_path / "cells/dit-mnist/ddim-50.json").unlink()
     found = results.read_results(tmp_path)
-    assert [c["slug"] for c in found.cells] == ["ddim-8", "ddim-10"]
+    assert [c.slug for c in found.cells] == ["ddim-8", "ddim-10"]
     assert found.missing == [("dit-mnist", "ddim-50")]
     assert found.unreadable == []
 
@@ -106,7 +106,7 @@ def test_a_damaged_file_is_one_line_that_names_it_and_gives_no_numbers(tmp_path,
         read_cell(path)
     assert "\n" not in str(caught.value)
     found = results.read_results(tmp_path)
-    assert [c["slug"] for c in found.cells] == ["ddim-20"]
+    assert [c.slug for c in found.cells] == ["ddim-20"]
     assert len(found.unreadable) == 1
     assert found.unreadable[0].startswith("cells/dit-mnist/ddim-50.json: ")
 
@@ -134,7 +134,7 @@ def test_a_directory_without_results_is_bad_input(tmp_path, place):
 
 def test_every_fixture_cell_round_trips_through_the_csv(tmp_path):
     made = suite_of("dit-mnist")
-    table = frame(made)
+    table = frame(typed(made))
     write_csv(table, tmp_path / "results.csv")
     again = pd.read_csv(tmp_path / "results.csv")
     assert len(again) == len(made)
@@ -145,7 +145,7 @@ def test_every_fixture_cell_round_trips_through_the_csv(tmp_path):
 def test_text_that_a_spreadsheet_would_run_is_defused_and_negative_numbers_are_not(tmp_path, text):
     made = cell(cache="fora", interval=2) | {"method": text}
     made["quality"]["kid"] = -0.001
-    write_csv(frame([made]), tmp_path / "results.csv")
+    write_csv(frame(typed([made])), tmp_path / "results.csv")
     row = next(csv.DictReader((tmp_path / "results.csv").open(newline="")))
     assert row["method"] == f"'{text.strip()}"
     assert float(row["kid"]) == -0.001

@@ -48,7 +48,7 @@ def counted(call, counts):
 def test_differences_are_taken_against_the_curve_not_between_all_pairs(monkeypatch):
     calls = Counter()
     monkeypatch.setattr(pareto, "paired_difference", counted(pareto.paired_difference, calls))
-    pareto.analyse(settings(60))
+    pareto.analyse(factory.typed(settings(60)))
     assert 60 <= calls["paired_difference"] <= 2 * 60
 
 

@@ -6,7 +6,8 @@ import methods
 from bench.cost.plan_cost import plan_macs
 from bench.measure.timing import speed
 from bench.measure.timing.contenders import Contender
-from bench.show.report.timing_notes import KINDS, OTHER, kind_of
+from bench.schema.warnings import OTHER, code_of
+from bench.show.warning_text import SAYINGS
 from methods.plan import uncached
 from models.dit import DiT
 
@@ -63,11 +64,11 @@ def test_a_quiet_run_has_no_warning():
 def test_every_reason_to_distrust_is_one_line(change, ceilings, others, expected):
     (line,) = speed.warnings(timing(**change), CEILINGS | ceilings, others)
     assert expected in line
-    assert kind_of(line) != OTHER
+    assert code_of(line) != OTHER
 
 
 def test_the_kinds_name_the_limits_that_make_a_warning():
-    kinds = " ".join(kind for _, kind in KINDS)
+    kinds = " ".join(saying.many for saying in SAYINGS.values())
     assert f"more than {100 * speed.DRIFT:.0f} %" in kinds
     assert "more than a tenth" in kinds
     assert speed.INTERFERED == 0.1

@@ -10,6 +10,7 @@ import pytest
 
 from bench.host.files import OutputError, write_bytes, write_json
 from bench.store.directory import Store
+from bench.store.stored_cell import stored
 from bench.suite.cells import Cell, Part, Settings
 from bench.suite.file import Suite
 from bench.suite.protocol import Protocol
@@ -34,7 +35,8 @@ def test_results_come_back(tmp_path):
     store = Store(tmp_path)
     assert store.read(CELL) is None
     store.write(CELL, result())
-    assert store.read(CELL) == result()
+    assert store.read(CELL) == stored(result())
+    assert store.read(CELL).document == result()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\0", "[" * 100_000, NO_KEY])

@@ -45,7 +45,7 @@ def line(page, heading):
 
 def test_differences_and_ratios_are_those_of_the_code_for_every_pair(page):
     cells = [cell for cell in CELLS if cell["status"] == "ok"]
-    points = {point.key[1]: point for point in pareto.place(cells)}
+    points = {point.key[1]: point for point in pareto.place(factory.typed(cells))}
     sides = "Object.fromEntries(ditbench.versus.data.cells.map(c => [c.slug, c]))"
     script = f"""(() => {{ const of = {sides}, {{ difference, ratio }} = ditbench.versus;
         return arguments[0].map(([a, b]) => [difference(of[a].metrics.fd, of[b].metrics.fd),

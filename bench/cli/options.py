@@ -1,10 +1,16 @@
-"""Checks of options that several commands share."""
+"""Options that several commands share, and their checks. What takes long to load is loaded where it is needed."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from models.errors import InputError
+from models.errors import InputError, expect_one_of
+
+if TYPE_CHECKING:
+    from bench.sampling.compiled import Execution
 
 
 def expect_positive(verb: str, args: argparse.Namespace, *names: str) -> None:
@@ -13,3 +19,113 @@ def expect_positive(verb: str, args: argparse.Namespace, *names: str) -> None:
         value = getattr(args, name.replace("-", "_"))
         if value is not None and value < 1:
             raise InputError(f"{verb}: --{name} must be at least 1, got {value}")
+
+
+def check_device(device: str) -> None:
+    """Raise InputError unless torch can use the device."""
+    import torch
+
+    if device == "cpu":
+        return
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'") from None
+    if wanted.type != "cuda":
+        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'")
+    if (wanted.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device {device}: torch finds {torch.cuda.device_count()} CUDA devices here")
+
+
+def execution_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that runs a suite's cells."""
+    from bench.sampling.compiled import COMPILED
+    from bench.train.precision import DTYPES, SHORT
+
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        type=lambda word: SHORT.get(word, word),
+        help=f"{', '.join(DTYPES)}; bf16 and fp16 for short (default: float32)",
+    )
+    parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
+    parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
+    parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
+    parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+    parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
+
+
+def execution_of(args: argparse.Namespace) -> Execution:
+    """The execution that the options state. Raises InputError where they do not fit."""
+    from bench.sampling.compiled import Execution
+    from bench.train.precision import DTYPES
+
+    expect_one_of("--dtype", args.dtype, DTYPES)
+    if not 1 <= args.threads <= 4096:
+        raise InputError(f"--threads must lie in [1, 4096], got {args.threads}")
+    if args.cuda_graphs and args.device == "cpu":
+        raise InputError("--cuda-graphs needs --device cuda")
+    return Execution(args.execution, args.cuda_graphs, args.compile)
+
+
+def quality_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that replace keys of the suite's [protocol.quality]."""
+    parser.add_argument("--features", metavar="NAME", help="judge by these features; none: speed and paired metrics")
+    parser.add_argument("--inception", metavar="FILE", help="weights of the feature extractor, for no download")
+    parser.add_argument("--reference", metavar="REF", help="compare with this reference: a name or a file")
+
+
+def quality_overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What the command line replaces of [protocol.quality]. Raises InputError for a file that is not there."""
+    if args.inception is not None and not Path(args.inception).is_file():
+        raise InputError(f"--inception {args.inception}: no such file")
+    given = {"features": args.features, "weights": args.inception, "reference": args.reference}
+    stated = {key: value for key, value in given.items() if value is not None}
+    return {"quality": stated} if stated else {}
+
+
+def extraction_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that extracts features."""
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images at a time (default: 64)")
+    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep features of earlier runs")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load an extractor from this file")
+
+
+def prepare_extraction(args: argparse.Namespace) -> None:
+    """Check what every command that extracts features takes, and load its plugins. Raises InputError."""
+    from bench import plugins
+    from bench.quality import extractors
+
+    for reason in plugins.load(plugins.files(args.plugin)).values():
+        print(f"ditbench: {reason}", file=sys.stderr)
+    if not 1 <= args.batch <= 100_000:
+        raise InputError(f"--batch must lie in [1, 100000], got {args.batch}")
+    check_device(args.device)
+    if args.features not in ("none", *extractors.names()):
+        expect_one_of("features", args.features, extractors.names())
+
+
+def add_scale_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every training: they change how fast it is and what it needs, not what is learned."""
+    parser.add_argument("--dtype", help="float32, bf16 or float16 products (default: the recipe's, float32)")
+    parser.add_argument("--accumulate", type=int, default=1, metavar="N", help="a step's batch in N turns (default: 1)")
+    parser.add_argument("--checkpointing", action="store_true", help="less memory: blocks are computed a second time")
+    parser.add_argument("--workers", type=int, default=4, help="threads that decode images (default: 4)")
+    parser.add_argument("--save-every", type=float, default=60, metavar="S", help="seconds between checkpoints (60)")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+
+
+def check_scale_options(verb: str, args: argparse.Namespace) -> None:
+    """Raise InputError where one is out of range; dtypes get their full names, plugins are loaded."""
+    from bench.plugins import require
+    from bench.train.precision import dtype_name
+
+    expect_positive(verb, args, "accumulate", "workers")
+    if not 0 <= args.save_every < 1e6:
+        raise InputError(f"{verb}: --save-every must lie in 0..1e6 seconds, got {args.save_every}")
+    check_device(args.device)
+    args.dtype = args.dtype and dtype_name(args.dtype)
+    require(args.plugin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,13 +72,11 @@ def cost_of(planned: Iterable[tuple[Cell, int | None]]) -> Cost:
     return Cost(cells, unplanned, images, macs, disk)
 
 
-def measured_rate(results: Sequence[dict[str, Any]]) -> float | None:
-    """MACs a second over finished cells, everything that a cell does included; None before there is one."""
-    macs = seconds = 0.0
-    for cell in results:
-        if cell.get("status") == "ok" and cell.get("work") and cell.get("quality"):
-            macs += cell["work"]["macs"] * cell["quality"]["samples"]
-            seconds += cell["seconds"]
+def measured_rate(results: Iterable[Any]) -> float | None:
+    """MACs a second over stored cells that sampled, everything that a cell does included; None before there is one."""
+    sampled = [cell for cell in results if cell.is_ok and cell.work.macs and cell.quality.samples]
+    macs = sum(cell.work.macs * cell.quality.samples for cell in sampled)
+    seconds = sum(cell.seconds for cell in sampled)
     return macs / seconds if macs and seconds else None
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.schema.metrics import with_replicates
 from bench.statistics.jackknife import Estimate, paired_difference, quantile
 from models.errors import InputError
 
-METRICS = ("fd", "sfd", "is", "kid", "accuracy")  # those with a value without each group
 SHARED = ("samples", "seed", "fingerprint", "reference_sha256", "jackknife_groups")
 
 Quality = Mapping[str, Any]
@@ -25,10 +25,15 @@ def differences(a: Quality, b: Quality) -> dict[str, Estimate]:
     Raises InputError when they share no seeds, samples or reference.
     """
     require_shared(a, b)
-    names = [name for name in METRICS if a.get(f"{name}_jackknife") and b.get(f"{name}_jackknife")]
+    names = [name for name in paired_names() if a.get(f"{name}_jackknife") and b.get(f"{name}_jackknife")]
     return {
         name: paired_difference(a[f"{name}_jackknife"], b[f"{name}_jackknife"], (a[name], b[name])) for name in names
     }
+
+
+def paired_names() -> tuple[str, ...]:
+    """The keys of the metrics with a value without each group."""
+    return tuple(metric.key for metric in with_replicates())
 
 
 def require_shared(a: Quality, b: Quality) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.schema.cell import Cell, look_up
-from bench.statistics.interval import Z95, log_error
+from bench.statistics.interval import Z95
+from bench.store.parts import MedianInterval
+from bench.store.stored_cell import StoredCell
 
 REFERENCE = ("the suite's reference",)
 Sampler = tuple[Any, ...]  # a sampler with all of its parameters and its steps
@@ -37,60 +38,60 @@ class Latency:
         return math.exp(self.log - half), math.exp(self.log), math.exp(self.log + half)
 
 
-def latencies(cells: Sequence[Cell]) -> list[Latency]:
+def latencies(cells: Sequence[StoredCell]) -> list[Latency]:
     """One for each of the cells, which are all timed and of one pool (bench.judge.pareto.pools)."""
     spread, roots = drift(cells), _roots(cells)
     return [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
 
 
-def _roots(cells: Sequence[Cell]) -> dict[Sampler, Latency]:
+def _roots(cells: Sequence[StoredCell]) -> dict[Sampler, Latency]:
     """The uncached samplers' latencies on the chain. Empty where it has no beginning, or more than one."""
-    uncached = [cell for cell in cells if cell.get("cache") is None]
-    references = [cell for cell in uncached if look_up(cell, "timing.reference_ms") is None]
+    uncached = [cell for cell in cells if not cell.is_cached]
+    references = [cell for cell in uncached if cell.timing.reference_ms is None]
     keys = {REFERENCE, *map(sampler, references)}
-    seen = [math.log(cell["timing"]["latency_ms"]["median"]) for cell in references]
+    seen = [math.log(own.median) for cell in references if (own := cell.timing.latency_ms)]
     seen += [log for key, log in _observed(cells) if key in keys]
     if len(references) > 1 or not seen:
         return {}
     level = float(np.median(seen))
     roots = {sampler(cell): Latency(level, 0.0, True) for cell in references}
     for cell in uncached:
-        if (ratio := look_up(cell, "timing.speedup_reference")) is not None:
-            roots[sampler(cell)] = Latency(level - math.log(ratio["median"]), ratio_error(cell, ratio), True)
+        if (ratio := cell.timing.speedup_reference) is not None:
+            roots[sampler(cell)] = Latency(level - math.log(ratio.median), ratio_error(cell, ratio), True)
     return roots
 
 
-def _chained(cell: Cell, roots: dict[Sampler, Latency]) -> Latency | None:
-    root, ratio = roots.get(sampler(cell)), look_up(cell, "timing.speedup")
-    if root is None or cell.get("cache") is None:
+def _chained(cell: StoredCell, roots: dict[Sampler, Latency]) -> Latency | None:
+    root, ratio = roots.get(sampler(cell)), cell.timing.speedup
+    if root is None or not cell.is_cached:
         return root
     if ratio is None:
         return None
-    return Latency(root.log - math.log(ratio["median"]), math.hypot(root.error, ratio_error(cell, ratio)), True)
+    return Latency(root.log - math.log(ratio.median), math.hypot(root.error, ratio_error(cell, ratio)), True)
 
 
-def _alone(cell: Cell, spread: float) -> Latency:
-    latency = cell["timing"]["latency_ms"]
-    return Latency(math.log(latency["median"]), math.hypot(log_error(latency), spread), False)
+def _alone(cell: StoredCell, spread: float) -> Latency:
+    latency = cell.timing.latency_ms
+    assert latency is not None, "only timed cells come here"
+    return Latency(math.log(latency.median), math.hypot(latency.log_error, spread), False)
 
 
-def ratio_error(cell: Cell, ratio: dict[str, float]) -> float:
+def ratio_error(cell: StoredCell, ratio: MedianInterval) -> float:
     """Standard error of a ratio's logarithm; no ratio is known better than the cell's own A/A ratio."""
-    return max(log_error(ratio), log_error(look_up(cell, "timing.resolution") or ratio))
+    return max(ratio.log_error, (cell.timing.resolution or ratio).log_error)
 
 
-def sampler(cell: Cell) -> Sampler:
+def sampler(cell: StoredCell) -> Sampler:
     """The sampler with all of its parameters."""
-    return (*sampler_family(cell), look_up(cell, "sampler.steps"))
+    return (*sampler_family(cell), cell.sampler.steps)
 
 
-def sampler_family(cell: Cell) -> Sampler:
+def sampler_family(cell: StoredCell) -> Sampler:
     """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
-    params = look_up(cell, "sampler.params") or {}
-    return (cell["sampler"]["name"], *sorted((k, str(v)) for k, v in params.items() if k != "steps"))
+    return (cell.sampler.name, *sorted((k, str(v)) for k, v in cell.sampler.params.items() if k != "steps"))
 
 
-def drift(cells: Iterable[Cell]) -> float:
+def drift(cells: Iterable[StoredCell]) -> float:
     """Standard deviation of log latency between cells that timed the same sampler; 0 if none did twice.
 
     That is the baseline of cached cells, and the suite's reference in uncached ones.
@@ -103,9 +104,9 @@ def drift(cells: Iterable[Cell]) -> float:
     return math.sqrt(squares / freedom) if freedom else 0.0
 
 
-def _observed(cells: Iterable[Cell]) -> Iterable[tuple[Sampler, float]]:
+def _observed(cells: Iterable[StoredCell]) -> Iterable[tuple[Sampler, float]]:
     """What was timed beside the cells' methods, and the logarithm of its milliseconds."""
     for cell in cells:
-        for what, key in (("baseline", sampler(cell)), ("reference", REFERENCE)):
-            if milliseconds := look_up(cell, f"timing.{what}_ms.median"):
-                yield key, math.log(milliseconds)
+        for latency, key in ((cell.timing.baseline_ms, sampler(cell)), (cell.timing.reference_ms, REFERENCE)):
+            if latency is not None:
+                yield key, math.log(latency.median)

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.judge.conditions import pool_of
 from bench.judge.latency import Latency, latencies, sampler_family
-from bench.schema.cell import Cell, look_up
 from bench.statistics.interval import Z95, Interval
 from bench.statistics.jackknife import paired_difference
 from bench.statistics.jackknife import quantile as student
+from bench.store.stored_cell import Name, StoredCell
 
 VERDICTS = ("front", "unmatched", "undecided", "dominated", "alone")  # the best news first
 PAIRED = ("latency_paired_low", "latency_paired_ms", "latency_paired_high")
@@ -27,7 +28,7 @@ PAIRED = ("latency_paired_low", "latency_paired_ms", "latency_paired_high")
 class Point:
     """One cell where it stands on the plot. `fd` [1 + G]: the estimate, then the G leave-one-group-out values."""
 
-    key: tuple[str, str]
+    key: Name
     family: tuple[Any, ...]  # the sampler with its parameters, without the number of steps
     cached: bool
     log_latency: float
@@ -36,24 +37,24 @@ class Point:
     fd_se: float
 
 
-def analyse(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+def analyse(cells: Iterable[StoredCell]) -> dict[Name, dict[str, Any]]:
     """For every cell with a place on the plot: `pareto`, `fd_gap`, `fd_gap_low`, `fd_gap_high`, `vs_fewer_steps`.
 
     Also `by`, the cells (by slug) that dominate it; and `latency_paired_ms`, `_low` and `_high` for every cell whose
     latency is chained to the reference. Only cells of one pool (same model, protocol, features, reference, samples,
     seeds, batch, device, dtype) are compared with each other.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    analysis: dict[Name, dict[str, Any]] = defaultdict(dict)
     for members in pools(cells).values():
         for cell, latency in zip(timed := _timed(members), latencies(timed), strict=True):
             if latency.paired:
-                found[cell["model"], cell["slug"]] |= dict(zip(PAIRED, latency.interval(), strict=True))
+                analysis[cell.name] |= dict(zip(PAIRED, latency.interval(), strict=True))
         points = place(members)
         for point in points:
             gap = gap_to_curve(point, points) if point.cached else None
             verdict, by = verdict_of(point, points, gap)
-            found[point.key] |= {"pareto": verdict, "by": by} | _gap_columns(gap)
-    return dict(found)
+            analysis[point.key] |= {"pareto": verdict, "by": by} | _gap_columns(gap)
+    return dict(analysis)
 
 
 def _gap_columns(gap: Interval | None) -> dict[str, Any]:
@@ -63,44 +64,36 @@ def _gap_columns(gap: Interval | None) -> dict[str, Any]:
     return {"fd_gap": gap.value, "fd_gap_low": gap.low, "fd_gap_high": gap.high, "vs_fewer_steps": words[gap.sign]}
 
 
-_POOL = ("model", "protocol", "quality.features", "quality.fingerprint", "quality.reference",
-         "quality.reference_samples", "quality.samples", "quality.seed", "settings.guidance_scale",
-         "settings.guidance_channels", "settings.device", "settings.dtype", "settings.batch",
-         "settings.threads", "environment.cpu", "environment.gpu", "environment.torch",
-         "environment.allocator", "settings.weights_sha256")  # fmt: skip
-
-
-def pools(cells: Iterable[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+def pools(cells: Iterable[StoredCell]) -> dict[tuple[str, ...], list[StoredCell]]:
     """Cells measured alike, so that their numbers may stand in one column. Cells that are not ok are in none."""
-    alike: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[StoredCell]] = defaultdict(list)
     for cell in cells:
-        if cell["status"] == "ok":
-            alike[tuple(str(look_up(cell, name)) for name in _POOL)].append(cell)
+        if cell.is_ok:
+            alike[tuple(map(str, pool_of(cell).values()))].append(cell)
     return dict(alike)
 
 
-def place(cells: Sequence[Cell]) -> list[Point]:
+def place(cells: Sequence[StoredCell]) -> list[Point]:
     """The points of one pool: cells that have both a Fréchet distance and a latency."""
     timed = _timed(cells)
-    found = zip(timed, latencies(timed), strict=True)
-    return [_point(cell, latency) for cell, latency in found if look_up(cell, "quality.fd") is not None]
+    pairs = zip(timed, latencies(timed), strict=True)
+    return [_point(cell, latency) for cell, latency in pairs if cell.quality.value("fd") is not None]
 
 
-def _timed(cells: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in cells if look_up(cell, "timing.latency_ms")]
+def _timed(cells: Sequence[StoredCell]) -> list[StoredCell]:
+    return [cell for cell in cells if cell.timing.latency_ms]
 
 
-def _point(cell: Cell, latency: Latency) -> Point:
-    quality = cell["quality"]
-    replicates = quality.get("fd_jackknife") or []
+def _point(cell: StoredCell, latency: Latency) -> Point:
+    quality = cell.quality
     return Point(
-        key=(cell["model"], cell["slug"]),
+        key=cell.name,
         family=sampler_family(cell),
-        cached=cell.get("cache") is not None,
+        cached=cell.is_cached,
         log_latency=latency.log,
         log_latency_se=latency.error,
-        fd=np.array([quality["fd"], *replicates], dtype=float),
-        fd_se=float(quality.get("fd_se") or 0.0),
+        fd=np.array([quality.value("fd"), *quality.without_groups("fd")], dtype=float),
+        fd_se=float(quality.value("fd_se") or 0.0),
     )
 
 
@@ -164,7 +157,7 @@ def distance_signs(point: Point, others: Sequence[Point]) -> list[int]:
     """The sign of `fd_difference` from `point` to each of the others: those whose replicates pair with its at once."""
     groups = len(point.fd) - 1
     paired = [p for p in others if groups > 1 and len(p.fd) == len(point.fd)]
-    known: dict[tuple[str, str], int] = {}
+    known: dict[Name, int] = {}
     if paired:
         gaps = point.fd - np.stack([p.fd for p in paired])  # [others, 1 + G]
         means = gaps[:, 1:].mean(axis=1)

@@ -13,28 +13,27 @@ from typing import Any
 import numpy as np
 
 from bench.judge.pareto import Point, analyse, fd_difference, fewer_steps, place, pools
-from bench.schema.cell import Cell
 from bench.statistics.interval import Z95, Interval
 from bench.statistics.jackknife import paired_difference
-from bench.store.naming import family_name
+from bench.store.stored_cell import Name, StoredCell
 
 Spot = tuple[float, float]  # log latency, Fréchet distance: both better when lower
 
 
-def ranked(cells: Iterable[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+def ranked(cells: Iterable[StoredCell]) -> dict[Name, dict[str, Any]]:
     """`bench.judge.pareto.analyse`, and `speedup_equal` and `hypervolume`, with `_low` and `_high` (None: open)."""
     cells = list(cells)
-    found = analyse(cells)
+    analysis = analyse(cells)
     for members in pools(cells).values():
         points = place(members)
         for point in points:
             ratio = speedup_at_equal_quality(point, points) if point.cached else None
-            found[point.key] |= _columns("speedup_equal", ratio)
+            analysis[point.key] |= _columns("speedup_equal", ratio)
         volumes = hypervolumes(members)
         for cell in members:
-            if "pareto" in found.get(key := (cell["model"], cell["slug"]), ()):
-                found[key] |= _columns("hypervolume", volumes.get(family_name(cell)))
-    return found
+            if "pareto" in analysis.get(cell.name, ()):
+                analysis[cell.name] |= _columns("hypervolume", volumes.get(cell.family))
+    return analysis
 
 
 def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:
@@ -90,7 +89,7 @@ def crossing(curve: Sequence[Spot], quality: float) -> tuple[float, int, float] 
     return x0 + w * (x1 - x0), right, w
 
 
-def hypervolumes(cells: Sequence[Cell]) -> dict[str, Interval]:
+def hypervolumes(cells: Sequence[StoredCell]) -> dict[str, Interval]:
     """The hypervolume of each family's front, by `family_name`, of the cells of one pool; empty without a box.
 
     The box spans the pool's uncached cells: its far corner, the reference point, is their slowest latency and worst
@@ -98,7 +97,7 @@ def hypervolumes(cells: Sequence[Cell]) -> dict[str, Interval]:
     the delete-group jackknife's of the distances, with latencies at their medians; open where replicates do not match.
     """
     points = place(cells)
-    names = {(cell["model"], cell["slug"]): family_name(cell) for cell in cells}
+    names = {cell.name: cell.family for cell in cells}
     families: dict[str, list[Point]] = defaultdict(list)
     for point in points:
         families[names[point.key]].append(point)
@@ -109,14 +108,14 @@ def hypervolumes(cells: Sequence[Cell]) -> dict[str, Interval]:
 def _volume_interval(family: Sequence[Point], uncached: Sequence[Point]) -> Interval | None:
     counts = {len(p.fd) for p in (*family, *uncached)}
     groups = counts.pop() - 1 if len(counts) == 1 else 0
-    found = [volume_in_box(_spots(family, i), _spots(uncached, i)) for i in range(groups + 1)]
-    values = [v for v in found if v is not None]
-    if found[0] is None:
+    volumes = [volume_in_box(_spots(family, i), _spots(uncached, i)) for i in range(groups + 1)]
+    values = [v for v in volumes if v is not None]
+    if volumes[0] is None:
         return None
-    if groups < 2 or len(values) < len(found):
-        return Interval(found[0], -math.inf, math.inf)
+    if groups < 2 or len(values) < len(volumes):
+        return Interval(volumes[0], -math.inf, math.inf)
     error = paired_difference(values[1:], np.zeros(groups), (values[0], 0.0))
-    return Interval(found[0], max(min(error.low, found[0]), 0.0), max(error.high, found[0]))
+    return Interval(volumes[0], max(min(error.low, volumes[0]), 0.0), max(error.high, volumes[0]))
 
 
 def _spots(points: Sequence[Point], replicate: int) -> list[Spot]:

@@ -17,7 +17,7 @@ from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
 from bench.run.scheduler import Scheduler
-from bench.schema.cell import SCHEMA
+from bench.schema.cell import MEASURED, SCHEMA
 from bench.store.code_hash import code_of
 from bench.store.directory import Store
 from bench.suite import file as suite
@@ -27,7 +27,6 @@ from bench.suite.selection import select
 from bench.suite.weights import find_weights, has_quality
 
 FAILURES = ("failed", "timeout", "oom")
-MEASURED = ("plan", "work", "timing", "memory", "quality", "training")  # null in a cell that is not ok
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,10 @@ def split(store: Store, cells: list[Cell], settings: Settings, retry: list[str])
     done, waiting = [], []
     for cell in cells:
         stored = store.read(cell)
-        if stored is None or stored["key"] != cell.key(settings) or stored["status"] in retry:
+        if stored is None or stored.key != cell.key(settings) or stored.status in retry:
             waiting.append(cell)
         else:
-            done.append(stored["status"])
+            done.append(stored.status)
     return done, waiting
 
 

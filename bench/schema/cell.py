@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.schema import metrics
+from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
 from bench.schema.upgrade import upgraded
 from models.errors import InputError
@@ -13,21 +15,20 @@ SCHEMA = 1
 # `quality.weights_sha256` of the Inception network that FID is defined with: torch-fidelity's pt_inception-2015-12-05.
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 STATUSES = ("ok", "failed", "timeout", "oom", "unsupported")
-MEASURED = ("timing", "quality", "memory", "work", "plan")  # objects that only an ok cell has
-PLAN_MARKS = {"#": "computed", ".": "reused", "s": "skipped", "o": "offset", "+": "partial"}
+MEASURED = ("plan", "work", "timing", "memory", "quality", "training")  # objects that only an ok cell has
 Cell = dict[str, Any]
 
 MAX_EXACT_INTEGER = 2**53  # larger integers are not the same number to every JSON reader (RFC 8259, Sec. 6)
 
 _NUMBER = (int, float)
-# lists of numbers, one a group of samples
-VALUES = (*(f"{name}_jackknife" for name in ("fd", "sfd", "is", "kid", "accuracy")), "accuracy_groups")
 # dotted path -> (types, required in an ok cell); everything may be null unless it is required
 FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "key": ((str,), True),
     "model": ((str,), True),
     "slug": ((str,), True),
     "method": ((str,), True),
+    "family": ((str,), False),
+    "setting": ((str,), False),
     "protocol": ((str,), True),
     "code": ((dict,), False),
     "code.method": ((str,), False),
@@ -46,6 +47,9 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "settings.guidance_scale": (_NUMBER, False),
     "settings.device": ((str,), False),
     "settings.dtype": ((str,), False),
+    "settings.batch": ((int,), False),
+    "settings.threads": ((int,), False),
+    "settings.weights": ((str,), False),
     "environment": ((dict,), False),
     "training": ((dict,), False),
     "training.seconds": (_NUMBER, False),
@@ -60,7 +64,6 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "quality.fingerprint": ((str,), False),
     "quality.reference": ((str,), False),
     "quality.sampled_by": ((list,), False),
-    **{f"quality.{name}": ((list,), False) for name in VALUES},
     "fingerprint": ((dict,), False),
     "fingerprint.latents": ((list,), False),
     "fingerprint.tokens": ((list,), False),
@@ -71,6 +74,10 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "timing.largest": ((dict,), False),
     "timing.warnings": ((list,), False),
     "timing.interfered_rounds": ((int,), False),
+    "timing.throttled_rounds": ((int,), False),
+    "timing.ceilings": ((dict,), False),
+    "timing.ceilings.gemm_before": (_NUMBER, False),
+    "timing.ceilings.gemm_after": (_NUMBER, False),
     "settings.image_size": ((int,), False),
     "suite": ((str,), False),
     "reason": ((str,), False),
@@ -78,10 +85,6 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "finished": ((str,), False),
 }
 NUMBERS = {
-    "quality": ("fd", "fd_se", "fd_corrected", "sfd", "is", "precision", "recall", "kid", "accuracy", "accuracy_se",
-                "psnr", "latent_error", "psnr_reference", "latent_error_reference", "fd_low", "fd_high", "fd_infinity",
-                "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low",
-                "ssim_high", "latent_cosine", "lpips"),
     "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
     "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
     "plan": ("branches_computed",),
@@ -141,10 +144,10 @@ def _exact(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    table = dict(pairs)
+    if len(table) != len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return table
 
 
 def _problem(cell: Cell) -> str | None:
@@ -174,13 +177,16 @@ def _field_problem(cell: Cell) -> str | None:
 
 
 def _number_problem(cell: Cell) -> str | None:
-    for part, names in NUMBERS.items():
+    for part, names in (NUMBERS | {"quality": metrics.numbers()}).items():
         for name in names:
             value = look_up(cell, f"{part}.{name}")
             if value is not None and not _is(value, _NUMBER):
                 return f"{part}.{name} must be a number, found {_shown(value)}"
-    for name in VALUES:
-        if any(not _is(v, _NUMBER) for v in look_up(cell, f"quality.{name}") or ()):
+    for name in metrics.lists():
+        values = look_up(cell, f"quality.{name}")
+        if not isinstance(values, list | None):
+            return f"quality.{name} must be list, found {_shown(values)}"
+        if any(not _is(value, _NUMBER) for value in values or ()):
             return f"quality.{name} must hold numbers only"
     return timing_problem(cell.get("timing") or {})
 
@@ -188,8 +194,8 @@ def _number_problem(cell: Cell) -> str | None:
 def _plan_problem(plan: Cell | None) -> str | None:
     rows = (plan or {}).get("rows") or []
     widths = {len(row) if isinstance(row, str) else -1 for row in rows}
-    if len(widths) > 1 or -1 in widths or set("".join(rows)) - set(PLAN_MARKS):
-        return f"plan.rows must be strings of equal length made of {' '.join(PLAN_MARKS)}"
+    if len(widths) > 1 or -1 in widths or set("".join(rows)) - set(MARKS):
+        return f"plan.rows must be strings of equal length made of {' '.join(MARKS)}"
     return None
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
-from bench.schema.cell import FIELDS, MEASURED, NUMBERS, PLAN_MARKS, SCHEMA, STATUSES
+from bench.schema import metrics
+from bench.schema.cell import FIELDS, MEASURED, NUMBERS, SCHEMA, STATUSES
+from bench.schema.plan_marks import MARKS
 from bench.schema.timing import INTERVALS
 from bench.schema.timing import NUMBERS as TIMING_NUMBERS
 
@@ -33,13 +35,17 @@ def cell_schema() -> Schema:
     for dotted, (types, required) in FIELDS.items():
         names = sorted({_TYPES[t] for t in types} - ({"integer"} if float in types else set()))
         _place(made, dotted, {"type": names if required else [*names, "null"]}, required)
-    for part, numbers in (NUMBERS | {"timing": (*TIMING_NUMBERS, "roofline.speedup")}).items():
+    everywhere = {"quality": metrics.numbers(), "timing": (*TIMING_NUMBERS, "roofline.speedup")}
+    for part, numbers in (NUMBERS | everywhere).items():
         for name in numbers:
             _place(made, f"{part}.{name}", {"type": ["number", "null"]})
+    _place(made, "timing.flags", {"type": ["array", "null"], "items": {"type": "object", "required": ["code"]}})
+    for name in metrics.lists():
+        _place(made, f"quality.{name}", {"type": ["array", "null"], "items": {"type": "number"}})
     for name in INTERVALS:
         _place(made, f"timing.{name}", interval())
     _place(made, "cache.name", {"type": "string"}, required=True)
-    rows = {"type": "string", "pattern": f"^[{''.join(PLAN_MARKS)}]*$"}
+    rows = {"type": "string", "pattern": f"^[{''.join(MARKS)}]*$"}
     made["properties"]["plan"]["properties"]["rows"]["items"] = rows
     return made | {"if": {"properties": {"status": {"not": {"const": "ok"}}}}, "then": _no_numbers()}
 

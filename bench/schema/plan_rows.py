@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from bench.schema import plan_marks
 from methods.plan import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, Plan
 
-MARKS = {BRANCH: ".", STATE: "s", OFFSET: "o", OUTPUT: "s", CHANGE: "o"}  # "#" is a computed branch
-PART = "+"  # reused, but for some tokens or images
-
-
-MEANINGS = {
-    "#": "computed",
-    ".": "reused branch",
-    "s": "skipped, state kept",
-    "o": "skipped, offset kept",
-    PART: "reused, in part computed",
+# The mark of what a span keeps.
+KEPT = {
+    BRANCH: plan_marks.REUSED,
+    STATE: plan_marks.SKIPPED,
+    OFFSET: plan_marks.OFFSET,
+    OUTPUT: plan_marks.SKIPPED,
+    CHANGE: plan_marks.OFFSET,
 }
-
-
-LEGEND = "   ".join(f"{mark} {meaning}" for mark, meaning in MEANINGS.items())
 
 
 def rows(plan: Plan) -> list[str]:
     """One string an evaluation, one character a branch."""
     lines = []
     for spans in plan.rows:
-        line = ["#"] * plan.branches
+        line = [plan_marks.COMPUTED.character] * plan.branches
         for span in spans:
-            mark = PART if span.fresh else MARKS[span.keep]
-            line[span.start : span.stop] = mark * (span.stop - span.start)
+            mark = plan_marks.PARTIAL if span.fresh else KEPT[span.keep]
+            line[span.start : span.stop] = mark.character * (span.stop - span.start)
         lines.append("".join(line))
     return lines

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.schema.warnings import warnings_problem
+
 INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution", "decode_ms", "reference_ms", "speedup_reference")
 NUMBERS = ("speedup_ideal", "throughput", "gemm_fraction", "prepare_s", "enqueue_us", "energy_j")
 
 
 def timing_problem(timing: dict[str, Any]) -> str | None:
     """The first thing wrong with the times at the headline batch and at every other, or None."""
-    lines = timing.get("warnings") or ()
-    if any(not isinstance(line, str) for line in lines):
-        return "timing.warnings must hold strings"
+    if problem := warnings_problem(timing):
+        return problem
     for entry in (timing, *batches_of(timing)):
         if entry is not timing and (not isinstance(entry, dict) or not is_number(entry.get("batch"))):
             return "timing.batches must hold objects with a batch"

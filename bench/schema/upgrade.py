@@ -1,7 +1,8 @@
-"""Cells of older schemas as the present one reads them: a step for each version, from it to the next."""
+"""Cells of older schemas as the present one reads them, and what cells written before a field say in its place."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,3 +15,29 @@ def upgraded(cell: dict[str, Any], schema: int, steps: Mapping[int, Step] = STEP
     while isinstance(version := cell.get("schema"), int) and version < schema and version in steps:
         cell = steps[version](cell) | {"schema": version + 1}
     return cell
+
+
+def setting_of(cell: Mapping[str, Any]) -> tuple[str, str]:
+    """(family, setting) of a cell: as stored; of one written before they were, from its title and its parameters.
+
+    A title is `SAMPLER-STEPS (key=value, …) + CACHE (key=value, …)`. Any other bracket is the name's: a plugin may be
+    called `DeepCache (non-uniform)`.
+    """
+    if isinstance(cell.get("family"), str) and isinstance(cell.get("setting"), str):
+        return cell["family"], cell["setting"]
+    sampler, cache = cell["sampler"], cell.get("cache")
+    if cache is None:
+        name, stated = split_title(cell["method"])
+        base = name.removesuffix(f"-{sampler.get('steps')}")
+        family = sampler["name"] if base in ("", name) else base + (f" ({stated})" if stated else "")
+        return family, str(sampler.get("steps") or cell["method"])
+    name, stated = split_title(cell["method"].partition(" + ")[2])
+    return name or cache["name"], stated or name or cell["method"]
+
+
+def split_title(title: str) -> tuple[str, str]:
+    """(name, stated parameters) of `FORA (interval=3)`; all of it is the name where no parameters are stated."""
+    begins = re.search(r" \((?=[A-Za-z_]\w*=)", title)
+    if begins is None or not title.endswith(")"):
+        return title, ""
+    return title[: begins.start()], title[begins.end() : -1]

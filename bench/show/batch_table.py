@@ -6,32 +6,38 @@ from typing import Any
 
 import pandas as pd
 
-from bench.schema.cell import Cell, look_up
-from bench.schema.timing import batches_of
 from bench.show.table import write_csv
+from bench.store.parts import Timing
+from bench.store.stored_cell import StoredCell
 
-_COLUMNS = {
-    "batch": "batch", "reason": "reason", "latency_ms": "latency_ms.median", "latency_ci_low": "latency_ms.low",
-    "latency_ci_high": "latency_ms.high", "speedup": "speedup.median", "speedup_ci_low": "speedup.low",
-    "speedup_ci_high": "speedup.high", "speedup_ideal": "speedup_ideal", "speedup_roofline": "roofline.speedup",
-    "gemm_fraction": "gemm_fraction", "throughput": "throughput",
-}  # fmt: skip
-COLUMNS = ("model", "slug", *_COLUMNS)
+COLUMNS = ("model", "slug", "batch", "reason", "latency_ms", "latency_ci_low", "latency_ci_high", "speedup",
+           "speedup_ci_low", "speedup_ci_high", "speedup_ideal", "speedup_roofline", "gemm_fraction",
+           "throughput")  # fmt: skip
 
 
-def rows_of(cell: Cell) -> list[dict[str, Any]]:
+def rows_of(cell: StoredCell) -> list[dict[str, Any]]:
     """One row a batch, the headline first; a batch that did not fit has its reason and no numbers."""
-    head = {"model": cell["model"], "slug": cell["slug"]}
-    entries = [cell["timing"], *batches_of(cell["timing"])] if look_up(cell, "timing.latency_ms") else []
-    return [head | {name: look_up(entry, path) for name, path in _COLUMNS.items()} for entry in entries]
+    head = {"model": cell.model, "slug": cell.slug}
+    entries = [cell.timing, *cell.timing.further] if cell.timing.latency_ms else []
+    return [head | row_of(entry) for entry in entries]
 
 
-def several_batches(cells: Iterable[Cell]) -> bool:
+def row_of(timing: Timing) -> dict[str, Any]:
+    """The columns that come from the times at one batch."""
+    plain = ("batch", "reason", "speedup_ideal", "speedup_roofline", "gemm_fraction", "throughput")
+    row = {name: getattr(timing, name) for name in plain}
+    for name, start, interval in (("latency_ms", "latency", timing.latency_ms), ("speedup", "speedup", timing.speedup)):
+        if interval is not None:
+            row |= {name: interval.median, f"{start}_ci_low": interval.low, f"{start}_ci_high": interval.high}
+    return row
+
+
+def several_batches(cells: Iterable[StoredCell]) -> bool:
     """Whether any cell was timed at more than its headline batch."""
-    return any(batches_of(cell.get("timing")) for cell in cells)
+    return any(cell.timing.further for cell in cells)
 
 
-def write_batches(cells: Iterable[Cell], path: Path) -> None:
+def write_batches(cells: Iterable[StoredCell], path: Path) -> None:
     """Write batches.csv where there are several batches; a file of an earlier report that no longer holds goes."""
     cells = list(cells)
     if not several_batches(cells):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from bench.host.files import write_bytes
 from bench.judge.compare import Row
-from bench.show.comparison_text import COLUMNS, MEANING, by_weight, factor, summary
+from bench.show.comparison_text import MEANING, by_weight, factor, measures, summary
+from bench.show.pages import TEMPLATES, templates
 from bench.store.results import Results
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(rows: Sequence[Row], base: Results, new: Results, out: Path) -> None:
@@ -22,16 +20,16 @@ def write_page(rows: Sequence[Row], base: Results, new: Results, out: Path) -> N
 
 
 def render(rows: Sequence[Row], base: Results, new: Results) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("compare.html").render(
-        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-        names=[results.directory.resolve().name for results in (base, new)],
-        summary=summary(rows),
-        rows=[(row, {c.measure: factor(c) for c in row.changes}) for row in by_weight(rows)],
-        measures=COLUMNS,
-        meaning=MEANING,
-        unreadable=[*base.unreadable, *new.unreadable],
+    return (
+        templates()
+        .get_template("compare.html")
+        .render(
+            style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+            names=[results.directory.resolve().name for results in (base, new)],
+            summary=summary(rows),
+            rows=[(row, {c.measure: factor(c) for c in row.changes}) for row in by_weight(rows)],
+            measures=measures(),
+            meaning=MEANING,
+            unreadable=[*base.unreadable, *new.unreadable],
+        )
     )

@@ -9,16 +9,21 @@ from typing import Any
 
 from bench.judge.change import BETTER, SAME, UNRESOLVED, WORSE, Change
 from bench.judge.compare import GONE, NEW, STALE, Row
+from bench.schema import metrics
 from bench.show.report.markup import markdown_table
 from bench.store.results import one_line
 
 ORDER = (WORSE, BETTER, STALE, UNRESOLVED, NEW, GONE, SAME)  # what a reader wants to see first
-COLUMNS = ("latency", "speed-up", "quality")
 MEANING = (
     "Factors are new / base of what is better when lower (latency, 1 / speed-up, Fréchet distance): above 1 is worse. "
     "In brackets the 95 % interval; quality's is of paired differences without bias where the seeds are shared. Better "
     "and worse are certain after Holm's correction over all factors."
 )
+
+
+def measures() -> tuple[str, ...]:
+    """What is compared of each cell."""
+    return "latency", "speed-up", *(metric.compared_as for metric in metrics.METRICS if metric.compared_as)
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -49,13 +54,13 @@ def as_markdown(rows: Sequence[Row]) -> str:
     told = [row for row in by_weight(rows) if row.verdict != SAME]
     if not told:
         return f"**{summary(rows)}**\n"
-    head = ["Verdict", "Model", "Method", *(name.capitalize() for name in COLUMNS), "Remarks"]
+    head = ["Verdict", "Model", "Method", *(name.capitalize() for name in measures()), "Remarks"]
     return "\n".join([f"**{summary(rows)}**", "", markdown_table(head, [*map(cells_of, told)]), MEANING]) + "\n"
 
 
 def cells_of(row: Row) -> list[str]:
     changes = {change.measure: factor(change) for change in row.changes}
-    return [row.verdict, row.model, row.method, *(changes.get(name, "–") for name in COLUMNS), "; ".join(row.notes)]
+    return [row.verdict, row.model, row.method, *(changes.get(name, "–") for name in measures()), "; ".join(row.notes)]
 
 
 def factor(change: Change) -> str:

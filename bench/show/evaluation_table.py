@@ -4,70 +4,75 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.schema import metrics
+from bench.schema.metrics import Metric
 from bench.show.report.bias import corrected, extrapolated
 from bench.show.report.format import between, figure, plus_minus
 
-PAIRED = {  # key -> title, unit
-    "psnr": ("PSNR", " dB"),
-    "ssim": ("SSIM", ""),
-    "lpips": ("LPIPS", ""),
-}
 
-
-def table(found: dict[str, Any]) -> str:
-    """What `Evaluation.against` and `compare_pairs` found, as lines for people."""
-    lines = [*about(found), "", *distribution(found), *pairs(found), *omissions(found)]
+def table(result: dict[str, Any]) -> str:
+    """What `Evaluation.against` and `compare_pairs` give, as lines for people."""
+    lines = [*about(result), "", *distribution(result), *pairs(result), *omissions(result)]
     return "\n".join(lines).rstrip()
 
 
-def about(found: dict[str, Any]) -> list[str]:
-    if "features" not in found:
+def about(result: dict[str, Any]) -> list[str]:
+    if "features" not in result:
         return []
-    reference = found["reference"]
-    size = found.get("reference_samples")
+    reference = result["reference"]
+    size = result.get("reference_samples")
     of = f" ({size:,} images)" if size else ""
     return [
-        f"samples     {found['source']} ({found['samples']:,} images)",
+        f"samples     {result['source']} ({result['samples']:,} images)",
         *([f"reference   {reference}{of}"] if reference is not None else []),
-        f"features    {found['features']} ({found['fingerprint']})",
-        *([] if found["is_fid"] else ["            not the weights that FID is defined with: FD, not FID"]),
+        f"features    {result['features']} ({result['fingerprint']})",
+        *([] if result["is_fid"] else ["            not the weights that FID is defined with: FD, not FID"]),
     ]
 
 
-def distribution(found: dict[str, Any]) -> list[str]:
+def distribution(result: dict[str, Any]) -> list[str]:
     """Metrics of the whole set."""
-    if "features" not in found:
+    if "features" not in result:
         return []
-    count = f"n={found['samples']:,}"
-    fid = "FID" if found["is_fid"] else "FD"
+    fid = "FID" if result["is_fid"] else "FD"
     lines = []
-    for key, title in (("fd", fid), ("sfd", f"s{fid}"), ("is", "IS"), ("kid", "KID"), ("accuracy", "accuracy")):
-        if found.get(key) is not None:
-            lines.append(row(f"{title} ({count})", plus_minus(found[key], found.get(f"{key}_se"))))
-        if key == "fd" and found.get(key) is not None:
-            lines.append(row("  bias-corrected", corrected(found)))
-            lines.append(row(f"  {fid}∞ (n → ∞)", extrapolated(found)))
-    for key in ("precision", "recall"):
-        if found.get(key) is not None:
-            lines.append(row(f"{key} ({count})", figure(found[key], 4)))
+    for metric in metrics.METRICS:
+        if metric.against or result.get(metric.key) is None:
+            continue
+        title = f"{word(metric.title.format(distance=fid))} (n={result['samples']:,})"
+        lines.append(row(title, shown(metric, result)))
+        if metric.key == "fd":
+            lines += [row("  bias-corrected", corrected(result)), row(f"  {fid}∞ (n → ∞)", extrapolated(result))]
     return lines
 
 
-def pairs(found: dict[str, Any]) -> list[str]:
+def word(title: str) -> str:
+    """A heading as it stands within a line: `precision`, but `KID`."""
+    return title if any(letter.isupper() for letter in title[1:]) else title.lower()
+
+
+def shown(metric: Metric, result: dict[str, Any]) -> str:
+    """A metric's value with its standard error or its interval; an infinite one is null in the result."""
+    value, unit = result[metric.key], f" {metric.unit}" if metric.unit not in ("", metrics.PERCENT) else ""
+    if "se" in metric.beside:
+        return f"{plus_minus(value, result.get(f'{metric.key}_se'))}{unit}"
+    text = "∞" if value is None else figure(value, 4)
+    ends = between(result.get(f"{metric.key}_low"), result.get(f"{metric.key}_high"), 4)
+    return f"{text}{unit} {ends}".rstrip()
+
+
+def pairs(result: dict[str, Any]) -> list[str]:
     """Fidelity of pairs."""
-    lines = []
-    for key, (title, unit) in PAIRED.items():
-        if key in found:
-            value = "∞" if found[key] is None else figure(found[key], 4)
-            interval = between(found[f"{key}_low"], found[f"{key}_high"], 4)
-            lines.append(row(f"{title} ({found['pairs']:,} pairs)", f"{value}{unit} {interval}".rstrip()))
-    if "identical" in found:
-        lines.append(row("identical pairs", f"{found['identical']:,}"))
+    paired = [metric for metric in metrics.METRICS if metric.against == metrics.UNCACHED and metric.key in result]
+    lines = [row(f"{metric.title} ({result['pairs']:,} pairs)", shown(metric, result)) for metric in paired]
+    if "identical" in result:
+        lines.append(row("identical pairs", f"{result['identical']:,}"))
     return lines
 
 
-def omissions(found: dict[str, Any]) -> list[str]:
-    return [f"no {metric}: {reason}" for metric, reason in found.get("omitted", {}).items()]
+def omissions(result: dict[str, Any]) -> list[str]:
+    """Which metrics are missing, and why."""
+    return [f"no {metric}: {reason}" for metric, reason in result.get("omitted", {}).items()]
 
 
 def row(title: str, value: str) -> str:

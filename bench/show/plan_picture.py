@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.schema.plan_rows import MEANINGS, rows
+from bench.schema.plan_marks import MARKS
+from bench.schema.plan_rows import rows
+from bench.show.report.heatmaps import COLORS
 from methods.plan import Plan
-
-COLORS = {"#": "#0072b2", ".": "#f0e442", "s": "#e69f00", "o": "#cc79a7", "+": "#009e73"}  # Okabe and Ito
 
 
 def draw(plan: Plan, title: str, path: str | Path) -> None:
@@ -25,8 +25,8 @@ def draw(plan: Plan, title: str, path: str | Path) -> None:
     axes = figure.add_subplot()
     axes.imshow(codes, cmap=ListedColormap(list(COLORS.values())), vmin=0, vmax=len(COLORS) - 1, aspect="auto")
     axes.set(title=title, xlabel="branch (even: attention, odd: MLP)", ylabel="evaluation")
-    used = {mark: meaning for mark, meaning in MEANINGS.items() if any(mark in row for row in rows(plan))}
-    patches = [Patch(color=COLORS[mark], label=meaning) for mark, meaning in used.items()]
+    used = [mark for mark in MARKS.values() if any(mark.character in row for row in rows(plan))]
+    patches = [Patch(color=COLORS[mark.character], label=mark.meaning) for mark in used]
     figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False)
     figure.set_layout_engine("constrained")
     content = io.BytesIO()

@@ -11,7 +11,6 @@ from pathlib import Path
 from bench.host.files import write_bytes
 from bench.host.places import REPOSITORY
 from bench.judge.pareto import analyse
-from bench.schema.cell import Cell
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
 from bench.show.report.figures import FULL, pareto
@@ -22,6 +21,7 @@ from bench.show.report.provenance import measured
 from bench.show.report.tables import short_table
 from bench.show.report.timing_notes import rounds_sentence, warning_sentence
 from bench.store.results import read_results
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError
 
 RESULTS = Path("results/small-full")
@@ -56,7 +56,7 @@ def model_section(group: Group) -> str:
     """One model: how it was measured, the plot, the short table."""
     figure = (FIGURES / f"pareto-{group.model}.png").as_posix()
     return (
-        f"### {group.model}\n\n{measured(group.cells)} Rerun: `ditbench run {group.cells[0]['suite']}`.\n\n"
+        f"### {group.model}\n\n{measured(group.cells)} Rerun: `ditbench run {group.cells[0].suite}`.\n\n"
         f"![Quality against latency on {group.model}]({figure})\n\n"
         f"Of {len(group.cells)} cells: what is on the front or unmatched, uncached samplers that nothing dominates\n"
         "and, for every cache method at every step count, the setting that does best against fewer steps. The report\n"
@@ -85,24 +85,24 @@ def choice_sentence(group: Group) -> str:
     )
 
 
-def telling(group: Group) -> list[Cell]:
+def telling(group: Group) -> list[StoredCell]:
     """The cells of the short table, slowest first."""
-    chosen: dict[tuple, Cell] = {}
+    chosen: dict[tuple, StoredCell] = {}
     for cell in group.timed:
         verdict = group.verdict(cell).get("pareto")
-        if verdict in ("front", "unmatched") or (cell.get("cache") is None and verdict != "dominated"):
-            chosen[(cell["slug"],)] = cell
-        if cell.get("cache") is None:
+        if verdict in ("front", "unmatched") or (not cell.is_cached and verdict != "dominated"):
+            chosen[(cell.slug,)] = cell
+        if cell.cache is None:
             continue
-        kind = (cell["sampler"]["name"], cell["sampler"]["steps"], cell["cache"]["name"])
+        kind = (cell.sampler.name, cell.sampler.steps, cell.cache.name)
         best = chosen.get(kind)
         if best is None or gap(group, cell) < gap(group, best):
             chosen[kind] = cell
-    distinct = {cell["slug"]: cell for cell in chosen.values()}
+    distinct = {cell.slug: cell for cell in chosen.values()}
     return sorted(distinct.values(), key=lambda cell: -group.latency(cell)[1])
 
 
-def gap(group: Group, cell: Cell) -> float:
+def gap(group: Group, cell: StoredCell) -> float:
     """Difference to fewer steps at equal latency; infinite where it is not known."""
     value = group.verdict(cell).get("fd_gap")
     return float("inf") if value is None else value

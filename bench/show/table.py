@@ -1,81 +1,60 @@
 """Cells as one tidy table: the contract's columns, then ours."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.host.files import write_bytes
-from bench.schema.cell import Cell, look_up
+from bench.schema import metrics
 from bench.show.published.columns import PUBLISHED_COLUMNS, published_columns
+from bench.show.warning_text import warning_text
+from bench.store.parts import MedianInterval
 from bench.store.results import one_line
+from bench.store.stored_cell import Name, StoredCell
 
-# Where each column comes from in the cell. None: filled in below or by the Pareto analysis.
-_CONTRACT: dict[str, str | None] = {
-    "model": "model", "method": "method", "sampler": "sampler.name", "steps": "sampler.steps", "nfe": "plan.nfe",
-    "cache": None, "params": None, "status": "status", "reason": "reason", "samples": "quality.samples",
-    "latency_ms": "timing.latency_ms.median", "latency_ci_low": "timing.latency_ms.low",
-    "latency_ci_high": "timing.latency_ms.high", "speedup": "timing.speedup.median",
-    "speedup_ci_low": "timing.speedup.low", "speedup_ci_high": "timing.speedup.high",
-    "speedup_ideal": "timing.speedup_ideal", "macs_g": None, "macs_ratio": "work.macs_ratio",
-    "branches_computed": "plan.branches_computed", "peak_memory_mb": "memory.peak_mb", "cache_mb": "memory.cache_mb",
-    "features": "quality.features", "reference": "quality.reference", "fd": "quality.fd", "fd_se": "quality.fd_se",
-    "fd_corrected": "quality.fd_corrected", "sfd": "quality.sfd", "is": "quality.is", "precision": "quality.precision",
-    "recall": "quality.recall", "kid": "quality.kid", "psnr": "quality.psnr", "latent_error": "quality.latent_error",
-    "training_s": "training.seconds", "pareto": None, "protocol": "protocol", "device": "settings.device",
-    "dtype": "settings.dtype", "batch": "timing.batch",
-}  # fmt: skip
-
-
-_EXTRA: dict[str, str | None] = {
-    "latency_paired_ms": None, "latency_paired_low": None, "latency_paired_high": None,
-    "fd_gap": None, "fd_gap_low": None, "fd_gap_high": None, "vs_fewer_steps": None,
-    "speedup_equal": None, "speedup_equal_low": None, "speedup_equal_high": None,
-    "hypervolume": None, "hypervolume_low": None, "hypervolume_high": None,
-    "accuracy": "quality.accuracy", "accuracy_se": "quality.accuracy_se", "identical": "quality.identical",
-    "fd_low": "quality.fd_low", "fd_high": "quality.fd_high", "fd_infinity": "quality.fd_infinity",
-    "fd_infinity_se": "quality.fd_infinity_se", "fd_spread": "quality.fd_spread", "sfd_se": "quality.sfd_se",
-    "is_se": "quality.is_se", "kid_se": "quality.kid_se", "psnr_low": "quality.psnr_low",
-    "psnr_high": "quality.psnr_high", "ssim": "quality.ssim", "ssim_low": "quality.ssim_low",
-    "ssim_high": "quality.ssim_high", "latent_cosine": "quality.latent_cosine", "lpips": "quality.lpips",
-    "psnr_reference": "quality.psnr_reference", "latent_error_reference": "quality.latent_error_reference",
-    "resolution_low": "timing.resolution.low", "resolution_high": "timing.resolution.high",
-    "baseline_ms": "timing.baseline_ms.median", "reference_samples": "quality.reference_samples",
-    "seed": "quality.seed", "guidance_scale": "settings.guidance_scale", "threads": "timing.threads",
-    "sampler_params": None, "slug": "slug",
-    "image_size": "settings.image_size", "throughput": "timing.throughput",
-    "speedup_roofline": "timing.roofline.speedup", "roofline_fraction": None, "gemm_fraction": "timing.gemm_fraction",
-    "speedup_reference": "timing.speedup_reference.median", "speedup_reference_low": "timing.speedup_reference.low",
-    "speedup_reference_high": "timing.speedup_reference.high", "enqueue_us": "timing.enqueue_us",
-    "decode_ms": "timing.decode_ms.median", "prepare_s": "timing.prepare_s", "energy_j": "timing.energy_j",
-    "largest_batch": "timing.largest.batch", "largest_throughput": "timing.largest.throughput",
-    "weights_mb": "memory.weights_mb", "cache_measured_mb": "memory.cache_measured_mb",
-    "interfered_rounds": "timing.interfered_rounds", "throttled_rounds": "timing.throttled_rounds", "warnings": None,
-}  # fmt: skip
-
-
-CONTRACT_COLUMNS = tuple(_CONTRACT)
-
-
-COLUMNS = (*_CONTRACT, *_EXTRA, *PUBLISHED_COLUMNS)
-
-
+CONTRACT_COLUMNS = (
+    "model", "method", "sampler", "steps", "nfe", "cache", "params", "status", "reason", "samples", "latency_ms",
+    "latency_ci_low", "latency_ci_high", "speedup", "speedup_ci_low", "speedup_ci_high", "speedup_ideal", "macs_g",
+    "macs_ratio", "branches_computed", "peak_memory_mb", "cache_mb", "features", "reference", "fd", "fd_se",
+    "fd_corrected", "sfd", "is", "precision", "recall", "kid", "psnr", "latent_error", "training_s", "pareto",
+    "protocol", "device", "dtype", "batch",
+)  # fmt: skip
+_EXTRA = (
+    "latency_paired_ms", "latency_paired_low", "latency_paired_high", "fd_gap", "fd_gap_low", "fd_gap_high",
+    "vs_fewer_steps", "speedup_equal", "speedup_equal_low", "speedup_equal_high", "hypervolume", "hypervolume_low",
+    "hypervolume_high", "accuracy", "accuracy_se", "identical", "fd_low", "fd_high", "fd_infinity", "fd_infinity_se",
+    "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low", "ssim_high",
+    "latent_cosine", "lpips", "psnr_reference", "latent_error_reference", "resolution_low", "resolution_high",
+    "baseline_ms", "reference_samples", "seed", "guidance_scale", "threads", "sampler_params", "slug", "image_size",
+    "throughput", "speedup_roofline", "roofline_fraction", "gemm_fraction", "speedup_reference",
+    "speedup_reference_low", "speedup_reference_high", "enqueue_us", "decode_ms", "prepare_s", "energy_j",
+    "largest_batch", "largest_throughput", "weights_mb", "cache_measured_mb", "interfered_rounds",
+    "throttled_rounds", "warnings",
+)  # fmt: skip
 _INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
              "largest_batch", "interfered_rounds", "throttled_rounds")  # fmt: skip
-
-
 _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
          "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug", "warnings",
          *PUBLISHED_COLUMNS)  # fmt: skip
+Columns = dict[str, Any]
 
 
-def frame(cells: Iterable[Cell], analysis: dict[tuple[str, str], dict[str, Any]] | None = None) -> pd.DataFrame:
+def columns() -> tuple[str, ...]:
+    """All columns: once a column has a place, it keeps it; metrics that have none yet follow."""
+    return tuple(dict.fromkeys((*CONTRACT_COLUMNS, *_EXTRA, *metrics.numbers(), *PUBLISHED_COLUMNS)))
+
+
+COLUMNS = columns()
+
+
+def frame(cells: Iterable[StoredCell], analysis: Mapping[Name, Columns] | None = None) -> pd.DataFrame:
     """One row a cell, columns COLUMNS; missing means not applicable. `analysis` is what pareto.analyse answers."""
-    rows = [row_of(cell) | (analysis or {}).get((cell["model"], cell["slug"]), {}) for cell in cells]
-    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    for name in COLUMNS:
+    rows = [row_of(cell) | (analysis or {}).get(cell.name, {}) for cell in cells]
+    table = pd.DataFrame(rows, columns=list(columns()), dtype=object)
+    for name in table.columns:
         if name in _TEXT:
             table[name] = table[name].where(table[name].notna(), "").astype(object)
         else:
@@ -83,27 +62,75 @@ def frame(cells: Iterable[Cell], analysis: dict[tuple[str, str], dict[str, Any]]
     return table.copy()  # in one piece again
 
 
-def row_of(cell: Cell) -> dict[str, Any]:
+def row_of(cell: StoredCell) -> Columns:
     """The columns that come straight from one cell."""
-    row = {name: look_up(cell, path) for name, path in (_CONTRACT | _EXTRA).items() if path}
-    macs = look_up(cell, "work.macs")
-    roofline = row["speedup_roofline"]
-    row |= {
-        "roofline_fraction": row["speedup"] / roofline if row["speedup"] and roofline else None,
-        "warnings": "; ".join(look_up(cell, "timing.warnings") or ()),
-        "cache": look_up(cell, "cache.name") or "none",
-        "params": _as_json(look_up(cell, "cache.params")),
-        "sampler_params": _as_json(look_up(cell, "sampler.params")),
-        "macs_g": None if macs is None else macs / 1e9,
-        **published_columns(cell),
+    setting = setting_columns(cell)
+    if not cell.is_ok:
+        return setting
+    return {**setting, **speed_columns(cell), **work_columns(cell), **quality_columns(cell), **published_columns(cell)}
+
+
+def setting_columns(cell: StoredCell) -> Columns:
+    """What was run and what became of it: all that a cell without numbers has."""
+    return {
+        "model": cell.model, "slug": cell.slug, "method": cell.method, "status": cell.status, "reason": cell.reason,
+        "sampler": cell.sampler.name, "steps": cell.sampler.steps, "sampler_params": as_json(cell.sampler.params),
+        "cache": cell.cache.name if cell.cache else "none", "params": as_json(cell.cache.params if cell.cache else {}),
+        "protocol": cell.protocol, "device": cell.settings.device, "dtype": cell.settings.dtype,
+    }  # fmt: skip
+
+
+def speed_columns(cell: StoredCell) -> Columns:
+    """Times, and how far they can be trusted."""
+    timing, largest = cell.timing, cell.timing.largest
+    plain = ("batch", "threads", "speedup_ideal", "throughput", "speedup_roofline", "gemm_fraction", "enqueue_us",
+             "prepare_s", "energy_j", "interfered_rounds", "throttled_rounds")  # fmt: skip
+    roofline = timing.speedup_roofline
+    return {
+        **{name: getattr(timing, name) for name in plain},
+        **interval_columns("latency", timing.latency_ms, "_ms", "_ci"),
+        **interval_columns("speedup", timing.speedup, ends="_ci"),
+        **interval_columns("speedup_reference", timing.speedup_reference),
+        **interval_columns("resolution", timing.resolution),
+        "baseline_ms": timing.baseline_ms and timing.baseline_ms.median,
+        "decode_ms": timing.decode_ms and timing.decode_ms.median,
+        "roofline_fraction": timing.speedup.median / roofline if timing.speedup and roofline else None,
+        "largest_batch": largest and largest.batch,
+        "largest_throughput": largest and largest.throughput,
+        "warnings": "; ".join(map(warning_text, timing.warnings)),
     }
-    if cell["status"] == "ok":
-        return row
-    return {name: value for name, value in row.items() if name in _TEXT or name == "steps"}
 
 
-def _as_json(params: dict[str, Any] | None) -> str:
-    return json.dumps(params or {}, sort_keys=True)
+def interval_columns(name: str, interval: MedianInterval | None, unit: str = "", ends: str = "") -> Columns:
+    """`name`, its unit behind it, and its two ends; nothing where there is no interval."""
+    if interval is None:
+        return {}
+    return {f"{name}{unit}": interval.median, f"{name}{ends}_low": interval.low, f"{name}{ends}_high": interval.high}
+
+
+def work_columns(cell: StoredCell) -> Columns:
+    """What the plan computes and keeps, memory, and what the method cost before."""
+    return {
+        "nfe": cell.plan.nfe, "branches_computed": cell.plan.branches_computed, "macs_ratio": cell.work.macs_ratio,
+        "macs_g": None if cell.work.macs is None else cell.work.macs / 1e9, "peak_memory_mb": cell.memory.peak_mb,
+        "cache_mb": cell.memory.cache_mb, "cache_measured_mb": cell.memory.cache_measured_mb,
+        "weights_mb": cell.memory.weights_mb, "training_s": cell.training.seconds,
+    }  # fmt: skip
+
+
+def quality_columns(cell: StoredCell) -> Columns:
+    """Quality, and what it was judged by."""
+    facts = ("samples", "seed", "features", "reference", "reference_samples", "identical")
+    return {
+        **{name: getattr(cell.quality, name) for name in facts},
+        **cell.quality.numbers,
+        "guidance_scale": cell.settings.guidance_scale,
+        "image_size": cell.settings.image_size,
+    }
+
+
+def as_json(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.host.files import OutputError, make_folder, write_json
-from bench.schema.cell import SCHEMA, read_cell, read_json
+from bench.schema.cell import SCHEMA, read_json
+from bench.store.stored_cell import StoredCell, read_stored
 from bench.suite.cells import Cell, Settings
 from bench.suite.file import Suite
 from bench.suite.protocol import VERSION
@@ -93,13 +94,13 @@ class Store:
         except OSError as error:
             raise OutputError(f"cannot write in {self.directory}: {error.strerror}") from error
 
-    def read(self, cell: Cell) -> dict[str, Any] | None:
+    def read(self, cell: Cell) -> StoredCell | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
         path = self.cell_path(cell)
         if not path.exists():
             return None
         try:
-            return read_cell(path)
+            return read_stored(path)
         except InputError as error:
             raise InputError(f"{error}; delete this cell file to run the cell again") from error
 
@@ -157,10 +158,10 @@ def check_same_reference(directory: Path, old: dict[str, Any], new: dict[str, An
 
 def flat(table: Any, prefix: str = "") -> dict[str, Any]:
     """Nested tables with dotted keys."""
-    found: dict[str, Any] = {}
+    names: dict[str, Any] = {}
     for key, value in (table if isinstance(table, dict) else {}).items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found
+        names |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return names
 
 
 def remove_leftovers(directory: Path) -> None:

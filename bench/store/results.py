@@ -1,12 +1,13 @@
-"""A result directory as records and as one tidy table: the contract's columns, then ours. Reads; never measures."""
+"""A result directory: its cells, typed, and what could not be read. Reads; never measures."""
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.schema.cell import Cell, read_cell, read_json
+from bench.schema.cell import read_json
 from bench.schema.clipping import clipped
+from bench.store.stored_cell import Name, StoredCell, read_stored
 from models.errors import InputError
 
 _SUITE = {"suite": str, "title": str, "description": str, "sha256": str, "protocol": dict, "settings": dict,
@@ -18,15 +19,20 @@ class Results:
     """What a result directory holds. `unreadable` are one-line reasons; `missing` are (model, slug) not run yet."""
 
     directory: Path
-    cells: list[Cell]
+    cells: list[StoredCell]
     unreadable: list[str] = field(default_factory=list)
-    missing: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[Name] = field(default_factory=list)
     suite: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return str(self.directory)
 
     @property
     def models(self) -> list[str]:
         """Model names in the suite's order."""
-        return list(dict.fromkeys(cell["model"] for cell in self.cells))
+        return list(dict.fromkeys(cell.model for cell in self.cells))
 
 
 def read_results(directory: Path | str) -> Results:
@@ -34,34 +40,37 @@ def read_results(directory: Path | str) -> Results:
 
     A file that cannot be trusted becomes an entry of `unreadable`; none of its numbers is used.
     """
-    whole = read_whole(directory)
-    return replace(
-        whole, cells=[clipped(cell) for cell in whole.cells], suite=clipped(whole.suite),
-        unreadable=[clipped(line) for line in whole.unreadable],
-    )  # fmt: skip
+    return _read(Path(directory), clip=True)
 
 
 def read_whole(directory: Path | str) -> Results:
     """`read_results` with every text in full, however long."""
-    directory = Path(directory)
+    return _read(Path(directory), clip=False)
+
+
+def _read(directory: Path, clip: bool) -> Results:
     if not directory.is_dir():
         raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")
-    cells, unreadable = [], []
+    cells: list[StoredCell] = []
+    unreadable: list[str] = []
     for path in sorted(directory.glob("cells/*/*.json")):
         try:
-            cells.append(read_cell(path))
+            cells.append(read_stored(path, clip))
         except InputError as error:
             unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
     if not cells and not unreadable:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
     suite, listed = _read_suite(directory / "suite.json", unreadable)
     order = {pair: i for i, pair in enumerate(listed)}
-    cells.sort(key=lambda cell: order.get((cell["model"], cell["slug"]), len(order)))
+    cells.sort(key=lambda cell: order.get(cell.name, len(order)))
     present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
-    return Results(directory, cells, unreadable, [pair for pair in listed if pair not in present], suite)
+    missing = [pair for pair in listed if pair not in present]
+    if clip:
+        suite, unreadable = clipped(suite), clipped(unreadable)
+    return Results(directory, cells, unreadable, missing, suite)
 
 
-def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[Name]]:
     """suite.json and its list of cells; both empty, with a note in `unreadable`, where it is absent or damaged."""
     try:
         suite = read_json(path)
@@ -72,7 +81,7 @@ def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list
         return {}, []
 
 
-def _listed(path: Path, suite: dict[str, Any]) -> list[tuple[str, str]]:
+def _listed(path: Path, suite: dict[str, Any]) -> list[Name]:
     """The suite's (model, slug). Raises InputError where anything that pages read has another type."""
     for key, kind in _SUITE.items():
         if not isinstance(suite.get(key), kind | None):

@@ -108,6 +108,20 @@ class Cell:
             return title
         return f"{title} + {self.cache.title}{_bracket(_stated(self.cache))}"
 
+    @property
+    def family(self) -> str:
+        """What a cell is grouped by: its cache method's title, else its sampler's with all that is stated but steps."""
+        if self.cache is not None:
+            return self.cache.title
+        return self.sampler.title + _bracket({k: v for k, v in _stated(self.sampler).items() if k != "steps"})
+
+    @property
+    def setting(self) -> str:
+        """What tells it from others of its family: the cache method's stated parameters, else the sampler's steps."""
+        if self.cache is not None:
+            return _listed(_stated(self.cache)) or self.cache.title
+        return str(self.sampler.params.get("steps") or self.title)
+
     def identity(self, settings: Settings) -> dict[str, Any]:
         """Everything that the cell's numbers depend on, as far as it is known before running."""
         parts = [self.sampler] if self.cache is None else [self.sampler, self.cache]
@@ -152,6 +166,8 @@ class Cell:
             "model": self.model,
             "slug": self.slug,
             "method": self.title,
+            "family": self.family,
+            "setting": self.setting,
             "sampler": {"steps": self.sampler.params.get("steps"), **self.sampler.settings()},
             "cache": None if self.cache is None else self.cache.settings(),
         }
@@ -198,8 +214,11 @@ def _pairs(params: dict[str, Any]) -> str:
 
 
 def _bracket(params: dict[str, Any]) -> str:
-    shown = ", ".join(f"{key}={_text(value)}" for key, value in params.items())
-    return f" ({shown})" if shown else ""
+    return f" ({_listed(params)})" if params else ""
+
+
+def _listed(params: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={_text(value)}" for key, value in params.items())
 
 
 def _text(value: Any) -> str:

@@ -32,6 +32,11 @@ class Suite:
     references: dict[str, Cell]
     sha256: str
 
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"suite '{self.name}'"
+
 
 def names() -> list[str]:
     """The shipped suites."""

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from models.errors import InputError, expect_one_of
-
-if TYPE_CHECKING:  # reporting chooses stored cells without the code that runs them
-    from bench.suite.cells import Cell
-    from bench.suite.file import Suite
 
 Facts = dict[str, str]  # what conditions can ask: model, slug, sampler, cache and every parameter
 
 
-def select(suite: Suite, expression: str | None) -> list[Cell]:
-    """The cells that match, in the suite's order; all of them without an expression. Raises InputError as `matches`."""
-    found = matches([_facts(cell) for cell in suite.cells], expression, f"suite '{suite.name}'")
-    return [cell for cell, wanted in zip(suite.cells, found, strict=True) if wanted]
+class Method(Protocol):
+    """A sampler or a cache method with all of its parameters."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
 
 
-def select_stored(cells: Sequence[dict[str, Any]], expression: str | None, where: object) -> list[dict[str, Any]]:
-    """The stored cells of a result directory, `where`, that match, in their order. Raises InputError as `matches`."""
-    found = matches([_stored_facts(cell) for cell in cells], expression, str(where))
-    return [cell for cell, wanted in zip(cells, found, strict=True) if wanted]
+class Named(Protocol):
+    """What a cell to run and a stored cell have in common."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def slug(self) -> str: ...
+    @property
+    def sampler(self) -> Method: ...
+    @property
+    def cache(self) -> Method | None: ...
+
+
+C = TypeVar("C", bound=Named)
+C_co = TypeVar("C_co", bound=Named, covariant=True)
+
+
+class Collection(Protocol[C_co]):
+    """A suite, or the results in a directory; `where` names it in messages."""
+
+    @property
+    def cells(self) -> Sequence[C_co]: ...
+    @property
+    def where(self) -> str: ...
+
+
+def select(collection: Collection[C], expression: str | None) -> list[C]:
+    """The cells that match, in their order; all of them without an expression. Raises InputError as `matches`."""
+    cells = collection.cells
+    chosen = matches([_facts(cell) for cell in cells], expression, collection.where)
+    return [cell for cell, wanted in zip(cells, chosen, strict=True) if wanted]
 
 
 def matches(facts: Sequence[Facts], expression: str | None, where: str) -> list[bool]:
@@ -47,17 +73,10 @@ def matches(facts: Sequence[Facts], expression: str | None, where: str) -> list[
     return chosen
 
 
-def _facts(cell: Cell) -> Facts:
-    params = cell.sampler.params | ({} if cell.cache is None else cell.cache.params)
+def _facts(cell: Named) -> Facts:
+    params = {**cell.sampler.params, **({} if cell.cache is None else cell.cache.params)}
     cache = "none" if cell.cache is None else cell.cache.name
     return _texts(params) | {"model": cell.model, "slug": cell.slug, "sampler": cell.sampler.name, "cache": cache}
-
-
-def _stored_facts(cell: dict[str, Any]) -> Facts:
-    sampler, cache = cell["sampler"], cell.get("cache") or {}
-    params = {"steps": sampler.get("steps")} | (sampler.get("params") or {}) | (cache.get("params") or {})
-    named = {"model": cell["model"], "slug": cell["slug"], "sampler": sampler["name"]}
-    return _texts(params) | named | {"cache": cache.get("name", "none")}
 
 
 def _texts(params: dict[str, Any]) -> Facts:

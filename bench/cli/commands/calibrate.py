@@ -11,7 +11,7 @@ from typing import Any
 import methods
 import models
 from bench import plugins
-from bench.cli.commands.plan import parse
+from bench.cli.method_words import parse
 from bench.cli.options import expect_positive
 from bench.host.files import write_bytes
 from bench.sampling import balanced_labels, sample, seeded_noise

@@ -27,8 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import models
-    from bench.cli.commands.run import check_device
-    from bench.cli.options import expect_positive
+    from bench.cli.options import check_device, expect_positive
     from bench.plugins import require
     from bench.train.distributed import join
     from bench.train.encoding import Encoding

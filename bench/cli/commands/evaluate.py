@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
+from bench.cli.options import extraction_arguments, prepare_extraction
 from models.errors import InputError
 
 HELP = "judge images: FID, sFID, IS, precision, recall, KID against a reference; PSNR and SSIM of pairs"
@@ -30,20 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     extraction_arguments(parser)
 
 
-def extraction_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that extracts features."""
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images at a time (default: 64)")
-    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep features of earlier runs")
-    parser.add_argument("--plugin", action="append", metavar="FILE", help="load an extractor from this file")
-
-
 def run(args: argparse.Namespace) -> int:
     from bench.quality import evaluation
     from bench.quality.images.labels import read_labels
     from bench.show.evaluation_table import table
 
-    prepare(args)
+    prepare_extraction(args)
     if args.features == "none" and not args.paired:
         raise InputError("evaluate: --features none leaves nothing to compute without --paired")
     if args.lpips and not args.paired:
@@ -66,19 +58,3 @@ def pairs(args: argparse.Namespace) -> dict[str, Any]:
 
     perceptual = Lpips(args.lpips, device=args.device) if args.lpips else None
     return evaluation.compare_pairs(args.samples, args.reference, args.batch, perceptual)
-
-
-def prepare(args: argparse.Namespace) -> None:
-    """Check what every command that extracts features takes, and load its plugins. Raises InputError."""
-    from bench import plugins
-    from bench.cli.commands.run import check_device
-    from bench.quality import extractors
-    from models.errors import expect_one_of
-
-    for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
-    if not 1 <= args.batch <= 100_000:
-        raise InputError(f"--batch must lie in [1, 100000], got {args.batch}")
-    check_device(args.device)
-    if args.features not in ("none", *extractors.names()):
-        expect_one_of("features", args.features, extractors.names())

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import methods
 import models
 from bench import plugins
+from bench.cli.method_words import parse
 from bench.cost.plan_cost import plan_macs
 from bench.host.files import write_bytes
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
-from bench.schema.plan_rows import LEGEND, rows
+from bench.schema.plan_marks import LEGEND
+from bench.schema.plan_rows import rows
 from bench.show.plan_picture import draw
 from methods import schedule
 from methods.plan import Plan
@@ -83,38 +83,3 @@ def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
     print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
     print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
     print(f"cache an image     {Executor(model, plan).cache_bytes(1, guided)} bytes")
-
-
-def parse(words: list[str]) -> tuple[Any, Any]:
-    """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
-    name, params = words[0], {}
-    for word in words[1:]:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"plan: expected key=value, got '{word}'")
-        params[key] = value
-    if methods.find(name).kind == "sampler":
-        return methods.build(name, **typed(name, params)), None
-    sampler = params.pop("sampler", "ddim")
-    rest = {k.removeprefix("sampler."): params.pop(k) for k in list(params) if k.startswith("sampler.")}
-    rest.setdefault("steps", params.pop("steps", "50"))
-    if methods.find(sampler).kind != "sampler":
-        raise InputError(
-            f"plan: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
-        )
-    return methods.build(sampler, **typed(sampler, rest)), methods.build(name, **typed(name, params))
-
-
-def typed(name: str, params: dict[str, str]) -> dict[str, Any]:
-    """Words as the values that the method declares; what does not fit stays a word and is refused by the method."""
-    declared = methods.find(name).parameters
-    return {key: word_value(word, declared[key].type if key in declared else str) for key, word in params.items()}
-
-
-def word_value(word: str, wanted: type) -> Any:
-    if wanted is str:
-        return word
-    try:
-        return ast.literal_eval(word.capitalize() if word in ("true", "false") else word)
-    except (ValueError, SyntaxError):
-        return word

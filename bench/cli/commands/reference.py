@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli.commands.evaluate import extraction_arguments, prepare
+from bench.cli.options import extraction_arguments, prepare_extraction
 from models.errors import InputError
 
 HELP = "store a reference: moments and features of real images, with their fingerprint"
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.quality.features.reference_images import reference_of
     from bench.quality.images.source import open_images
 
-    prepare(args)
+    prepare_extraction(args)
     out = Path(args.out)
     if out.suffix != ".safetensors":
         raise InputError(f"reference: --out must end in .safetensors, got '{args.out}'")

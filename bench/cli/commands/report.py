@@ -68,11 +68,11 @@ def show_table(args: argparse.Namespace) -> None:
     from bench.show.report.exports import exported
     from bench.show.report.group import groups_of
     from bench.store.results import one_line, read_results
-    from bench.suite.selection import select_stored
+    from bench.suite.selection import select
 
     results = read_results(args.directory)
     analysis = ranked(results.cells)
-    cells = select_stored(results.cells, args.only, results.directory)
+    cells = select(results, args.only)
     for line in results.unreadable:
         print(f"ditbench: left out: {one_line(line)}", file=sys.stderr)
     text = exported(args.format, cells, groups_of(results, analysis), analysis)

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from bench import plugins
+from bench.cli.options import (
+    check_device,
+    execution_arguments,
+    execution_of,
+    quality_arguments,
+    quality_overrides,
+)
 from bench.host.environment import cores
 from bench.run.suite_run import run_suite
-from bench.sampling.compiled import COMPILED, Execution
 from bench.schema.cell import STATUSES
 from bench.suite import file as suite
 from bench.suite.cells import Settings
 from bench.suite.protocol import AUTO
 from bench.suite.selection import select
-from bench.train.precision import DTYPES, SHORT
 from models.errors import InputError, expect_one_of
 
 HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
@@ -73,49 +78,6 @@ def report(directory: Path) -> None:
     print(f"report: {path}")
 
 
-def execution_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of everything that runs a suite's cells."""
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
-    parser.add_argument(
-        "--dtype",
-        default="float32",
-        type=lambda word: SHORT.get(word, word),
-        help=f"{', '.join(DTYPES)}; bf16 and fp16 for short (default: float32)",
-    )
-    parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
-    parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
-    parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
-    parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
-    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
-    parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
-
-
-def execution_of(args: argparse.Namespace) -> Execution:
-    """The execution that the options state. Raises InputError where they do not fit."""
-    expect_one_of("--dtype", args.dtype, DTYPES)
-    if not 1 <= args.threads <= 4096:
-        raise InputError(f"--threads must lie in [1, 4096], got {args.threads}")
-    if args.cuda_graphs and args.device == "cpu":
-        raise InputError("--cuda-graphs needs --device cuda")
-    return Execution(args.execution, args.cuda_graphs, args.compile)
-
-
-def quality_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that replace keys of the suite's [protocol.quality]."""
-    parser.add_argument("--features", metavar="NAME", help="judge by these features; none: speed and paired metrics")
-    parser.add_argument("--inception", metavar="FILE", help="weights of the feature extractor, for no download")
-    parser.add_argument("--reference", metavar="REF", help="compare with this reference: a name or a file")
-
-
-def quality_overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """What the command line replaces of [protocol.quality]. Raises InputError for a file that is not there."""
-    if args.inception is not None and not Path(args.inception).is_file():
-        raise InputError(f"--inception {args.inception}: no such file")
-    given = {"features": args.features, "weights": args.inception, "reference": args.reference}
-    stated = {key: value for key, value in given.items() if value is not None}
-    return {"quality": stated} if stated else {}
-
-
 def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> int:
     """Print what the run would do and cost."""
     from bench.cost import device_rates, dry_run
@@ -141,19 +103,3 @@ def batches(text: str) -> list[int | str]:
             raise InputError(f"--batch must be numbers and '{AUTO}' separated by commas, got '{text}'")
         found.append(word if word == AUTO else int(word))
     return found
-
-
-def check_device(device: str) -> None:
-    """Raise InputError unless torch can use the device."""
-    import torch
-
-    if device == "cpu":
-        return
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'") from None
-    if wanted.type != "cuda":
-        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'")
-    if (wanted.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"--device {device}: torch finds {torch.cuda.device_count()} CUDA devices here")

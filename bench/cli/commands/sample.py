@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.commands.run import check_device, execution_arguments, execution_of, quality_arguments, quality_overrides
+from bench.cli.options import check_device, execution_arguments, execution_of, quality_arguments, quality_overrides
 from bench.run.sample_run import own_device, sample_suite, worker_share
 from bench.suite.cells import Settings
 

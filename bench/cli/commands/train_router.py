@@ -9,9 +9,8 @@ from typing import Any
 
 import methods
 import models
-from bench.cli.commands.plan import typed
-from bench.cli.commands.train import add_scale_options, check_scale_options
-from bench.cli.options import expect_positive
+from bench.cli.method_words import typed
+from bench.cli.options import add_scale_options, check_scale_options, expect_positive
 from bench.train.distributed import World, join
 from bench.train.router import data
 from bench.train.router.pairs import pairs

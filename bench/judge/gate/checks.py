@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from bench.schema.cell import PLAN_MARKS, Cell, look_up
+from bench.schema import metrics as table
+from bench.schema.plan_marks import MARKS
+from bench.store.stored_cell import StoredCell
 
 PASS, FAIL, UNRESOLVED = "pass", "fail", "unresolved"
 # Another processor rounds differently, and a trajectory carries that on; a changed formula moves more.
 LATENTS, TOKENS, METRICS = 1e-3, 1e-3, 1e-2
 FRACTION = 1e-5
-EXACT = ("plan.nfe", "plan.branches_computed", "work.macs", "work.macs_baseline", "work.cache_bytes")
-RELATIVE = ("fd", "sfd", "is", "psnr", "ssim", "latent_error")
-SHARES = ("accuracy", "precision", "recall")  # of the samples: two may fall on the other side of a border
+BORDER = 2  # samples that may fall on the other side of one
 
+Probed = Sequence[Sequence[float | None]]
 Outcome = tuple[str, str]  # verdict, and for people where it moved and by how much
 
 
@@ -33,28 +34,28 @@ class Finding:
     detail: str = ""
 
 
-def check_cell(base: Cell, new: Cell) -> list[Finding]:
+def check_cell(base: StoredCell, new: StoredCell) -> list[Finding]:
     """Status first; plan, work, tokens, latents and metrics of a cell that is ok in both."""
-    name = (new["model"], new["slug"])
-    if base["status"] != new["status"]:
-        detail = f"was {base['status']}, is {new['status']}: {new.get('reason') or 'no reason'}"
+    name = new.name
+    if base.status != new.status:
+        detail = f"was {base.status}, is {new.status}: {new.reason or 'no reason'}"
         return [Finding(*name, "status", FAIL, detail)]
-    if new["status"] != "ok":
+    if not new.is_ok:
         return [Finding(*name, "status", PASS)]
     checks = (plan, work, tokens, latents, metrics)
     return [Finding(*name, check.__name__, *check(base, new)) for check in checks]
 
 
-def plan(base: Cell, new: Cell) -> Outcome:
+def plan(base: StoredCell, new: StoredCell) -> Outcome:
     """Every decision as it was; names the first evaluation and branch that is not."""
-    before, after = (look_up(cell, "plan.rows") or [] for cell in (base, new))
+    before, after = base.plan.rows, new.plan.rows
     if [len(row) for row in before] != [len(row) for row in after]:
         return FAIL, f"{len(after)} evaluations, was {len(before)}, or another number of branches"
     moved = [(k, j) for k, row in enumerate(after) for j, mark in enumerate(row) if mark != before[k][j]]
     if not moved:
         return PASS, ""
     k, j = moved[0]
-    was, now = PLAN_MARKS[before[k][j]], PLAN_MARKS[after[k][j]]
+    was, now = MARKS[before[k][j]].name, MARKS[after[k][j]].name
     return FAIL, f"{place(k, j)} was {was}, is {now}; {len(moved)} of {sum(map(len, after))} decisions differ"
 
 
@@ -63,19 +64,27 @@ def place(k: int, j: int) -> str:
     return f"evaluation {k}, block {j // 2} {'mlp' if j % 2 else 'attn'}"
 
 
-def work(base: Cell, new: Cell) -> Outcome:
+def work(base: StoredCell, new: StoredCell) -> Outcome:
     """MACs, counts of branches and bytes kept, exactly; fractions as far as a baseline keeps their digits."""
-    for path in EXACT:
-        was, now = look_up(base, path), look_up(new, path)
+    for (name, was), now in zip(counts(base).items(), counts(new).values(), strict=True):
         fractions = isinstance(was, float) and isinstance(now, float)
         if was != now and not (fractions and math.isclose(was, now, rel_tol=FRACTION)):
-            return FAIL, f"{path} was {was}, is {now}"
+            return FAIL, f"{name} was {was}, is {now}"
     return PASS, ""
 
 
-def tokens(base: Cell, new: Cell) -> Outcome:
+def counts(cell: StoredCell) -> dict[str, Any]:
+    """What the plan and its work must be, by name."""
+    plan, work = cell.plan, cell.work
+    return {
+        "plan.nfe": plan.nfe, "plan.branches_computed": plan.branches_computed, "work.macs": work.macs,
+        "work.macs_baseline": work.macs_baseline, "work.cache_bytes": work.cache_bytes,
+    }  # fmt: skip
+
+
+def tokens(base: StoredCell, new: StoredCell) -> Outcome:
     """Sizes of the tokens after every branch; names the first that moved."""
-    tables = fingerprints("tokens", base, new)
+    tables = probes(base.probe.tokens, new.probe.tokens)
     if isinstance(tables, str):
         return UNRESOLVED, tables
     before, after = tables
@@ -89,9 +98,9 @@ def tokens(base: Cell, new: Cell) -> Outcome:
     return FAIL, f"{place(k, j)}: tokens {by}; {int(moved.sum())} of {moved.size} moved by more than {TOKENS:g}"
 
 
-def latents(base: Cell, new: Cell) -> Outcome:
+def latents(base: StoredCell, new: StoredCell) -> Outcome:
     """Final latents of the measured path, relative to their size."""
-    tables = fingerprints("latents", base, new)
+    tables = probes(base.probe.latents, new.probe.latents)
     if isinstance(tables, str):
         return UNRESOLVED, tables
     before, after = tables
@@ -102,27 +111,29 @@ def latents(base: Cell, new: Cell) -> Outcome:
     return FAIL, f"latents moved by {change:.1e} of their size (most in sample {worst}), tolerance {LATENTS:g}"
 
 
-def fingerprints(part: str, base: Cell, new: Cell) -> tuple[np.ndarray, np.ndarray] | str:
+def probes(before: Probed | None, after: Probed | None) -> tuple[np.ndarray, np.ndarray] | str:
     """The two tables, absent entries as NaN; or why they cannot be compared."""
-    found = [look_up(cell, f"fingerprint.{part}") for cell in (base, new)]
-    if None in found:
-        return f"no fingerprint in {'BASE' if found[0] is None else 'NEW'}: [protocol] fingerprint asks for one"
-    tables = [np.array([[np.nan if v is None else v for v in row] for row in table], float) for table in found]
+    if before is None or after is None:
+        return f"no fingerprint in {'BASE' if before is None else 'NEW'}: [protocol] fingerprint asks for one"
+    tables = [np.array([[np.nan if v is None else v for v in row] for row in t], float) for t in (before, after)]
     if tables[0].shape != tables[1].shape:
         return f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
     return tables[0], tables[1]
 
 
-def metrics(base: Cell, new: Cell) -> Outcome:
+def metrics(base: StoredCell, new: StoredCell) -> Outcome:
     """Quality of the same seeds."""
-    samples = [look_up(cell, "quality.samples") for cell in (base, new)]
-    if samples[0] != samples[1]:
-        return FAIL, f"{samples[1]} samples, was {samples[0]}"
-    for name in (*RELATIVE, *SHARES):
-        was, now = (look_up(cell, f"quality.{name}") for cell in (base, new))
-        if (was is None) != (now is None):
+    samples = base.quality.samples
+    if samples != new.quality.samples:
+        return FAIL, f"{new.quality.samples} samples, was {samples}"
+    for metric in (metric for metric in table.METRICS if metric.held_by):
+        name = metric.key
+        was, now = base.quality.value(name), new.quality.value(name)
+        if was is None and now is None:
+            continue
+        if was is None or now is None:
             return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
-        if was is not None and abs(now - was) > (METRICS * abs(was) if name in RELATIVE else 2 / samples[0]):
+        if abs(now - was) > (METRICS * abs(was) if metric.held_by == table.RATIO else BORDER / (samples or 1)):
             return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
     return PASS, ""
 

@@ -10,19 +10,19 @@ import math
 from collections.abc import Callable
 
 from bench.judge.change import Change, from_logs
-from bench.judge.compare import SAME_MACHINE, alike, log_change, other_protocol
+from bench.judge.compare import log_change, other_protocol
+from bench.judge.conditions import machine_of
 from bench.judge.gate.checks import FAIL, PASS, UNRESOLVED, Finding, Outcome, check_cell
-from bench.schema.cell import Cell, look_up
-from bench.statistics.interval import log_error
+from bench.store.parts import Timing
 from bench.store.results import Results
+from bench.store.stored_cell import StoredCell
 
 LONGER_LOOKS = (3, 9)  # times as long as the first
 SLOWER = 1.08  # a method that is certainly slower by more than this closes the gate
 # Over the same sampler uncached; uncached methods over the suite's reference; that one over the machine's ceiling.
 GEMM_FRACTION = "gemm_fraction"
-CEILING = f"timing.{GEMM_FRACTION}"
-IN_RUN = ("timing.speedup", "timing.speedup_reference", CEILING)
-Duels = Callable[[Cell], Change]
+IN_RUN = ("speedup", "speedup_reference", GEMM_FRACTION)  # fields of a cell's timing
+Duels = Callable[[StoredCell], Change]
 
 
 class Unable(Exception):
@@ -35,31 +35,33 @@ def gate(base: Results, new: Results, duels: Duels | None = None) -> list[Findin
     `duels` measures a cell's method against the base's code in one job and may raise Unable. Without it, the ratios
     that both runs measured inside themselves are compared, if they are of the same machine.
     """
-    before, after = ({(c["model"], c["slug"]): c for c in results.cells} for results in (base, new))
-    found: list[Finding] = []
+    before, after = ({c.name: c for c in results.cells} for results in (base, new))
+    findings: list[Finding] = []
     for name, cell in before.items():
         if name not in after:
-            found.append(Finding(*name, "status", FAIL, "gone: the new run has no such cell"))
+            findings.append(Finding(*name, "status", FAIL, "gone: the new run has no such cell"))
         elif reason := other_protocol(cell, after[name]):
-            found.append(Finding(*name, "protocol", UNRESOLVED, reason))
+            findings.append(Finding(*name, "protocol", UNRESOLVED, reason))
         else:
-            found += check_cell(cell, after[name])
-            if after[name]["status"] == cell["status"] == "ok":
-                found.append(Finding(*name, "speed", *speed(cell, after[name], duels)))
-    found += [Finding(*name, "status", UNRESOLVED, "new: not in the baseline") for name in after if name not in before]
-    return found + [Finding("", "", "file", FAIL, text) for text in (*base.unreadable, *new.unreadable)]
+            findings += check_cell(cell, after[name])
+            if after[name].is_ok and cell.is_ok:
+                findings.append(Finding(*name, "speed", *speed(cell, after[name], duels)))
+    findings += [
+        Finding(*name, "status", UNRESOLVED, "new: not in the baseline") for name in after if name not in before
+    ]
+    return findings + [Finding("", "", "file", FAIL, text) for text in (*base.unreadable, *new.unreadable)]
 
 
-def speed(base: Cell, new: Cell, duels: Duels | None) -> Outcome:
+def speed(base: StoredCell, new: StoredCell, duels: Duels | None) -> Outcome:
     """By duel where there are duels; else by the ratio that each run measured inside itself."""
     if duels is not None:
         try:
             return outcome(duels(new))
         except Unable as error:
             return UNRESOLVED, str(error)
-    if not alike(base, new, SAME_MACHINE):
+    if machine_of(base) != machine_of(new):
         return UNRESOLVED, "the baseline is of another machine or torch; --base-ref REF measures both sides here"
-    change = next(filter(None, (in_run(base, new, path) for path in IN_RUN)), None)
+    change = next(filter(None, (in_run(base, new, ratio) for ratio in IN_RUN)), None)
     if change is None:
         return UNRESOLVED, "the run timed nothing to compare it with; --base-ref REF measures both sides here"
     verdict, text = outcome(change)
@@ -68,21 +70,21 @@ def speed(base: Cell, new: Cell, duels: Duels | None) -> Outcome:
     return verdict, text
 
 
-def in_run(base: Cell, new: Cell, path: str) -> Change | None:
+def in_run(base: StoredCell, new: StoredCell, ratio: str) -> Change | None:
     """The change of a ratio that each run measured inside itself; None where one of them did not."""
-    if path != CEILING:
-        return log_change(path.partition(".")[2], base, new, path, (0.0, 0.0), sign=-1)
-    shares = [look_up(cell, CEILING) for cell in (base, new)]
-    if None in shares:
+    if ratio != GEMM_FRACTION:
+        return log_change(ratio, base, new, ratio, (0.0, 0.0), sign=-1)
+    before, after = base.timing, new.timing
+    if not (before.gemm_fraction and after.gemm_fraction and before.latency_ms and after.latency_ms):
         return None
-    errors = [log_error(cell["timing"]["latency_ms"]) for cell in (base, new)] + [ceiling_error(c) for c in (base, new)]
-    return from_logs(GEMM_FRACTION, math.log(shares[0] / shares[1]), math.hypot(*errors))
+    errors = [before.latency_ms.log_error, after.latency_ms.log_error, ceiling_error(before), ceiling_error(after)]
+    return from_logs(GEMM_FRACTION, math.log(before.gemm_fraction / after.gemm_fraction), math.hypot(*errors))
 
 
-def ceiling_error(cell: Cell) -> float:
+def ceiling_error(timing: Timing) -> float:
     """How far the two measurements of the ceiling, before and after the cell, are apart on the log scale."""
-    ends = [look_up(cell, f"timing.ceilings.gemm_{end}") for end in ("before", "after")]
-    return 0.0 if None in ends else abs(math.log(ends[1] / ends[0])) / math.sqrt(2)
+    before, after = timing.ceilings.gemm_before, timing.ceilings.gemm_after
+    return abs(math.log(after / before)) / math.sqrt(2) if before and after else 0.0
 
 
 def outcome(change: Change) -> Outcome:

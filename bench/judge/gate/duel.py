@@ -23,9 +23,10 @@ import numpy as np
 from bench.host.places import REPOSITORY
 from bench.judge.change import Change, from_logs
 from bench.judge.gate.decision import SLOWER, Unable
-from bench.schema.cell import Cell
 from bench.statistics.interval import log_error
 from bench.statistics.medians import ratio_interval
+from bench.store.parts import CacheMethod, Sampler
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError
 
 WORKER = Path(__file__).with_name("duel_worker.py")
@@ -80,7 +81,7 @@ class Duel:
         for side in self.sides.values():
             side.close()
 
-    def begin(self, cell: Cell) -> None:
+    def begin(self, cell: StoredCell) -> None:
         """Make both sides ready for one cell's method. Raises Unable."""
         for side in self.sides.values():
             side.ask(do="prepare", **order(cell))
@@ -106,18 +107,18 @@ class Duel:
 
 def ratio(rounds: Sequence[Round], clock: str) -> Change:
     """Head over base by one of the clocks."""
-    found = ratio_interval([r[HEAD][clock] for r in rounds], [r[BASE][clock] for r in rounds])
-    return from_logs(f"{clock} time", float(np.log(found["median"])), log_error(found))
+    interval = ratio_interval([r[HEAD][clock] for r in rounds], [r[BASE][clock] for r in rounds])
+    return from_logs(f"{clock} time", float(np.log(interval["median"])), log_error(interval))
 
 
-def order(cell: Cell) -> dict[str, Any]:
+def order(cell: StoredCell) -> dict[str, Any]:
     """What a worker has to know of a cell; parameters that are null stay at their defaults."""
-    parts = {}
-    for name in ("sampler", "cache"):
-        part = cell[name]
-        params = {k: v for k, v in ((part or {}).get("params") or {}).items() if v is not None}
-        parts[name] = part and {"name": part["name"], "params": params}
-    return {"model": cell["model"], "batch": cell["settings"]["batch"], **parts}
+    cache = None if cell.cache is None else stated(cell.cache)
+    return {"model": cell.model, "batch": cell.settings.batch, "sampler": stated(cell.sampler), "cache": cache}
+
+
+def stated(method: Sampler | CacheMethod) -> dict[str, Any]:
+    return {"name": method.name, "params": {k: v for k, v in method.params.items() if v is not None}}
 
 
 @contextlib.contextmanager

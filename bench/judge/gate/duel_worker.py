@@ -42,7 +42,7 @@ def prepared(order: dict[str, Any]) -> Callable[[], object]:
 
 def preparation() -> Callable[..., Any] | None:
     """The compiled path's `prepare`, wherever this side's commit has it; None where it has only the plain path."""
-    for place in ("bench.sampling.compiled", "bench.sampling.compiled"):
+    for place in ("bench.sampling.compiled", "bench.compiled"):
         try:
             return importlib.import_module(place).prepare
         except ImportError:

@@ -10,8 +10,8 @@ from bench.judge.change import Change
 from bench.judge.gate.baseline import commit_of
 from bench.judge.gate.decision import Duels, Unable, confirmed
 from bench.judge.gate.duel import Duel, checkout
-from bench.schema.cell import Cell
 from bench.store.results import Results
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError
 
 BASELINE = "baseline"  # as a reference: the commit whose code measured the baseline
@@ -31,7 +31,7 @@ def duels(stack: contextlib.ExitStack, base: Results, reference: str, seconds: f
 
 
 def unable(reason: str) -> Duels:
-    def fight(_: Cell) -> Change:
+    def fight(_: StoredCell) -> Change:
         raise Unable(reason)
 
     return fight
@@ -40,8 +40,8 @@ def unable(reason: str) -> Duels:
 def duels_with(stack: contextlib.ExitStack, reference: str, seconds: float) -> Duels:
     duel = stack.enter_context(Duel(stack.enter_context(checkout(reference)), REPOSITORY))
 
-    def fight(cell: Cell) -> Change:
-        print(f"gate: timing {cell['model']}/{cell['slug']} against {reference}", file=sys.stderr)
+    def fight(cell: StoredCell) -> Change:
+        print(f"gate: timing {cell.model}/{cell.slug} against {reference}", file=sys.stderr)
         duel.begin(cell)
         return confirmed(duel.look, seconds)
 

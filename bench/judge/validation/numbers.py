@@ -6,59 +6,58 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from bench.schema.cell import Cell, look_up
+from bench.schema.metrics import with_replicates
 from bench.schema.timing import is_number
 from bench.statistics.jackknife import jackknife, jackknife_groups
 from bench.statistics.medians import median_interval, ratio_interval
+from bench.store.parts import MedianInterval, Quality, StoredPlan, Timing, Work
+from bench.store.stored_cell import StoredCell
 
 MAX_ROUNDS, MAX_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
 TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
 _RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
 _TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
-DISTANCES = ("fd", "sfd", "is", "kid", "accuracy")
 
 
-def number_problems(cell: Cell) -> Iterator[str]:
+def number_problems(cell: StoredCell) -> Iterator[str]:
     """One line for each number of an ok cell that its own raw data contradict."""
-    yield from work_problems(cell)
-    yield from plan_problems(cell)
-    if cell.get("timing"):
-        yield from timing_problems(cell["timing"], cell.get("cache") is not None)
-    if cell.get("quality"):
-        yield from quality_problems(cell["quality"])
+    yield from work_problems(cell.work, cell.timing, cell.is_cached)
+    yield from plan_problems(cell.plan)
+    if cell.timing != Timing():
+        yield from timing_problems(cell.timing, cell.is_cached)
+    if cell.quality:
+        yield from quality_problems(cell.quality)
 
 
-def work_problems(cell: Cell) -> Iterator[str]:
-    macs, baseline, ratio = (look_up(cell, f"work.{name}") for name in ("macs", "macs_baseline", "macs_ratio"))
-    if macs and baseline:
-        yield from differs("work.macs_ratio", ratio, macs / baseline)
-    if cell.get("cache") is not None and ratio:
-        yield from differs("timing.speedup_ideal", look_up(cell, "timing.speedup_ideal"), 1 / ratio)
+def work_problems(work: Work, timing: Timing, cached: bool) -> Iterator[str]:
+    if work.macs and work.macs_baseline:
+        yield from differs("work.macs_ratio", work.macs_ratio, work.macs / work.macs_baseline)
+    if cached and work.macs_ratio:
+        yield from differs("timing.speedup_ideal", timing.speedup_ideal, 1 / work.macs_ratio)
 
 
-def plan_problems(cell: Cell) -> Iterator[str]:
-    plan: dict[str, Any] = cell.get("plan") or {}
-    rows = plan.get("rows") or []
+def plan_problems(plan: StoredPlan) -> Iterator[str]:
+    rows = plan.rows
     if not rows:
         yield "plan.rows: none, so nothing can be checked"
         return
-    if len(rows) != plan.get("nfe") or len(rows[0]) != plan.get("branches"):
-        stated = f"nfe {plan.get('nfe')} and {plan.get('branches')} branches"
+    if len(rows) != plan.nfe or len(rows[0]) != plan.branches:
+        stated = f"nfe {plan.nfe} and {plan.branches} branches"
         yield f"plan.rows is {len(rows)} × {len(rows[0])}, but the plan has {stated}"
     if rows[0]:
         made = sum(row.count("#") for row in rows) / (len(rows) * len(rows[0]))
-        yield from differs("plan.branches_computed", plan.get("branches_computed"), made)
+        yield from differs("plan.branches_computed", plan.branches_computed, made)
 
 
-def timing_problems(timing: dict[str, Any], cached: bool) -> Iterator[str]:
+def timing_problems(timing: Timing, cached: bool) -> Iterator[str]:
     """Against the raw rounds. The bootstrap is seeded, so its ends must come out the same."""
-    rounds = timing.get("rounds") or []
+    rounds = timing.rounds
     if len(rounds) > MAX_ROUNDS:
         yield f"timing.rounds are {len(rounds):,}, expected at most {MAX_ROUNDS:,}"
         return
     wall: dict[str, list[float]] = {}
     for name in ("method", "baseline", "baseline_again", "reference"):
-        values = [r[name] for r in rounds if isinstance(r, dict) and is_number(r.get(name)) and r[name] > 0]
+        values = [r.ns[name] for r in rounds if name in r.ns]
         if rounds and len(values) == len(rounds):
             wall[name] = values
     needed = ("method", "baseline_again", "baseline") if cached else ("method", "baseline_again")
@@ -69,49 +68,45 @@ def timing_problems(timing: dict[str, Any], cached: bool) -> Iterator[str]:
     made |= {n: ratio_interval(wall[a], wall[b]) for n, (a, b) in _RATIOS.items() if a in wall}
     made["resolution"] = ratio_interval(wall["baseline_again"], wall.get("baseline", wall["method"]))
     for name in (*_TIMES, *_RATIOS, "resolution"):
-        yield from interval_differs(f"timing.{name}", timing.get(name), made.get(name))
-    if timing.get("throughput") and timing.get("batch"):
-        yield from differs(
-            "timing.throughput", timing["throughput"], 1e3 * timing["batch"] / made["latency_ms"]["median"]
-        )
+        yield from interval_differs(f"timing.{name}", getattr(timing, name), made.get(name))
+    if timing.throughput and timing.batch:
+        yield from differs("timing.throughput", timing.throughput, 1e3 * timing.batch / made["latency_ms"]["median"])
 
 
-def quality_problems(quality: dict[str, Any]) -> Iterator[str]:
-    samples = quality.get("samples")
+def quality_problems(quality: Quality) -> Iterator[str]:
+    samples = quality.samples
     if not samples or not 1 <= samples <= MAX_SAMPLES:
         yield f"quality.samples must lie in 1..{MAX_SAMPLES:,}, found {samples}"
         return
-    if (quality.get("identical") or 0) > samples:
-        yield f"quality.identical is {quality['identical']} of {samples} samples"
-    for name in DISTANCES:
-        replicates, value = quality.get(f"{name}_jackknife"), quality.get(name)
+    if (quality.identical or 0) > samples:
+        yield f"quality.identical is {quality.identical} of {samples} samples"
+    for name in (metric.key for metric in with_replicates()):
+        replicates, value = quality.without_groups(name), quality.value(name)
         if value is not None and name == "fd" and not replicates:
             yield "quality.fd_jackknife: no replicates, so its error cannot be checked"
         if value is not None and replicates:
-            yield from replicate_problems(name, quality, replicates, samples)
+            yield from replicate_problems(name, quality, value, samples)
 
 
-def replicate_problems(name: str, quality: dict[str, Any], replicates: Any, samples: int) -> Iterator[str]:
+def replicate_problems(name: str, quality: Quality, value: float, samples: int) -> Iterator[str]:
     """The jackknife error and the bias-corrected value from the values without each group."""
-    if not isinstance(replicates, list) or not all(map(is_number, replicates)):
-        yield f"quality.{name}_jackknife must be a list of numbers"
+    replicates = quality.without_groups(name)
+    if len(replicates) != quality.jackknife_groups or not 2 <= len(replicates) <= samples:
+        yield f"quality.{name}_jackknife has {len(replicates)} values for {quality.jackknife_groups} groups"
         return
-    if len(replicates) != quality.get("jackknife_groups") or not 2 <= len(replicates) <= samples:
-        yield f"quality.{name}_jackknife has {len(replicates)} values for {quality.get('jackknife_groups')} groups"
-        return
-    made = jackknife(quality[name], replicates, jackknife_groups(samples, count=len(replicates)))
-    yield from differs(f"quality.{name}_se", quality.get(f"{name}_se"), made.standard_error, quality[name])
-    if f"{name}_corrected" in quality:
-        yield from differs(f"quality.{name}_corrected", quality[f"{name}_corrected"], made.corrected, quality[name])
+    made = jackknife(value, replicates, jackknife_groups(samples, count=len(replicates)))
+    yield from differs(f"quality.{name}_se", quality.value(f"{name}_se"), made.standard_error, value)
+    if (corrected := quality.value(f"{name}_corrected")) is not None:
+        yield from differs(f"quality.{name}_corrected", corrected, made.corrected, value)
 
 
-def interval_differs(what: str, stated: dict[str, float] | None, made: dict[str, float] | None) -> Iterator[str]:
+def interval_differs(what: str, stated: MedianInterval | None, made: dict[str, float] | None) -> Iterator[str]:
     if made is None or stated is None:
         if (made is None) != (stated is None):
             yield f"{what} is {'there' if made is None else 'missing'}, but its rounds say otherwise"
         return
     for end in ("median", "low", "high"):
-        yield from differs(f"{what}.{end}", stated[end], made[end])
+        yield from differs(f"{what}.{end}", getattr(stated, end), made[end])
 
 
 def differs(what: str, stated: Any, made: float, scale: float = 0.0) -> Iterator[str]:

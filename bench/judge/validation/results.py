@@ -9,39 +9,39 @@ from pathlib import Path
 
 from bench.judge.validation.numbers import number_problems
 from bench.judge.validation.text import text_problems
-from bench.schema.cell import Cell, look_up
 from bench.store.results import Results, one_line, read_whole
+from bench.store.stored_cell import StoredCell
 
 PROTOCOLS = ("1", "2", "3")  # that results may have; only equal ones are compared
 MAX_FILE = 8_000_000  # bytes of a cell's file
 ENVIRONMENT = ("python", "torch", "numpy", "cpu", "cores", "os")
 _KEY = re.compile(r"[0-9a-f]{64}\Z")
 _SHOWN = 400  # characters of a line
-MACHINE = ("environment.cpu", "environment.gpu", "environment.torch", "settings.threads")
 
 
 def check(directories: Sequence[Path]) -> list[str]:
     """One line for each problem, naming the file; none if all is well. Raises InputError where there are no results."""
-    found: list[str] = []
+    problems: list[str] = []
     claims: dict[tuple[str, ...], str] = {}
     for directory in directories:
         results = read_whole(directory)
-        found += [f"{directory}/{line}" for line in results.unreadable]
+        problems += [f"{directory}/{line}" for line in results.unreadable]
         for cell in results.cells:
-            where = f"{directory}/cells/{cell['model']}/{cell['slug']}.json"
-            found += [f"{where}: {line}" for line in all_of(cell)]
+            where = f"{directory}/cells/{cell.model}/{cell.slug}.json"
+            problems += [f"{where}: {line}" for line in all_of(cell)]
             other = claims.setdefault(claim(cell), where)
-            found += [f"{where}: the same cell of the same machine as {other}"] if other != where else []
-        found += _file_problems(results)
-    return [one_line(line)[:_SHOWN] for line in found]
+            problems += [f"{where}: the same cell of the same machine as {other}"] if other != where else []
+        problems += _file_problems(results)
+    return [one_line(line)[:_SHOWN] for line in problems]
 
 
-def claim(cell: Cell) -> tuple[str, ...]:
+def claim(cell: StoredCell) -> tuple[str, ...]:
     """What only one file may be the result of: a cell's identity, measured on a machine."""
-    return (cell["model"], cell["key"], *(str(look_up(cell, path)) for path in MACHINE))
+    machine = cell.environment
+    return (cell.model, cell.key, *map(str, (machine.cpu, machine.gpu, machine.torch, cell.settings.threads)))
 
 
-def all_of(cell: Cell) -> list[str]:
+def all_of(cell: StoredCell) -> list[str]:
     """`cell_problems`, one of them being that the cell cannot be walked through."""
     try:
         return list(cell_problems(cell))
@@ -49,22 +49,22 @@ def all_of(cell: Cell) -> list[str]:
         return ["nested too deep"]
 
 
-def cell_problems(cell: Cell) -> Iterator[str]:
+def cell_problems(cell: StoredCell) -> Iterator[str]:
     """Everything wrong with a cell that fits the schema."""
-    if cell["protocol"] not in PROTOCOLS:
-        yield f"protocol is {cell['protocol'][:60]!r}, expected one of: {', '.join(PROTOCOLS)}"
-    if not _KEY.match(cell["key"]):
-        yield f"key must be a SHA-256 (64 lower-case hexadecimal digits), found {cell['key'][:70]!r}"
-    if not _is_date(cell.get("finished")):
-        yield f"finished must be a UTC time like 2026-01-02T03:04:05Z, found {str(cell.get('finished'))[:60]!r}"
+    if cell.protocol not in PROTOCOLS:
+        yield f"protocol is {cell.protocol[:60]!r}, expected one of: {', '.join(PROTOCOLS)}"
+    if not _KEY.match(cell.key):
+        yield f"key must be a SHA-256 (64 lower-case hexadecimal digits), found {cell.key[:70]!r}"
+    if not _is_date(cell.finished):
+        yield f"finished must be a UTC time like 2026-01-02T03:04:05Z, found {str(cell.finished)[:60]!r}"
     yield from environment_problems(cell)
-    yield from text_problems(cell)
-    yield from number_problems(cell) if cell["status"] == "ok" else _reason_problems(cell)
+    yield from text_problems(cell.document)
+    yield from number_problems(cell) if cell.is_ok else _reason_problems(cell)
 
 
-def environment_problems(cell: Cell) -> Iterator[str]:
-    environment = cell.get("environment") or {}
-    wanted = [*ENVIRONMENT, *(["gpu"] if str(look_up(cell, "settings.device")).startswith("cuda") else [])]
+def environment_problems(cell: StoredCell) -> Iterator[str]:
+    environment = cell.environment.stated
+    wanted = [*ENVIRONMENT, *(["gpu"] if str(cell.settings.device).startswith("cuda") else [])]
     missing = [name for name in wanted if environment.get(name) in (None, "")]
     if not environment.get("commit") and not environment.get("ditbench"):
         missing.append("commit or ditbench")
@@ -72,9 +72,9 @@ def environment_problems(cell: Cell) -> Iterator[str]:
         yield f"environment lacks {', '.join(missing)}"
 
 
-def _reason_problems(cell: Cell) -> Iterator[str]:
-    if not cell.get("reason"):
-        yield f"status is {cell['status']} without a reason"
+def _reason_problems(cell: StoredCell) -> Iterator[str]:
+    if not cell.reason:
+        yield f"status is {cell.status} without a reason"
 
 
 def _file_problems(results: Results) -> Iterator[str]:

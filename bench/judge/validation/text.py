@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_NAME, MAX_TEXT = 300, 2000
@@ -13,9 +13,9 @@ _FORMULA = re.compile(r"\s*[=+@]|\s*-\D")
 _PATHS = ("model", "slug", "suite", "sampler.name", "cache.name", "quality.features")  # these become files or addresses
 
 
-def text_problems(cell: dict[str, Any]) -> Iterator[str]:
-    """One line for each string (or key) of the cell that a page, a spreadsheet or a file system might take amiss."""
-    for where, text in strings(cell):
+def text_problems(document: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each string (or key) in it that a page, a spreadsheet or a file system might take amiss."""
+    for where, text in strings(document):
         free = where.startswith(FREE)
         limit = MAX_TEXT if free else MAX_NAME
         if len(text) > limit:
@@ -32,7 +32,7 @@ def strings(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
     """(dotted place, text) of every string and every key in a JSON value; plan rows are checked elsewhere."""
     if isinstance(value, str):
         yield where, value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield f"{where} (a key)", key
             yield from strings(inner, f"{where}.{key}".lstrip(".")) if (where, key) != ("plan", "rows") else ()

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from bench.schema.cell import Cell, look_up
 from bench.show.published.rows import METRICS, Published, load
+from bench.store.stored_cell import StoredCell
 
 UNSTATED = "–"
 
@@ -45,23 +45,23 @@ PUBLISHED_COLUMNS = tuple(
 )
 
 
-def rows_of(cell: Cell) -> list[Published]:
+def rows_of(cell: StoredCell) -> list[Published]:
     """The published rows of an ok cell's setting: its model, methods with every parameter, and guidance."""
-    if cell["status"] != "ok":
+    if not cell.is_ok:
         return []
-    return _by_setting().get((cell["model"], cell["slug"], look_up(cell, "settings.guidance_scale")), [])
+    return _by_setting().get((*cell.name, cell.settings.guidance_scale), [])
 
 
 @cache
 def _by_setting() -> dict[tuple[Any, ...], list[Published]]:
-    found: dict[tuple[Any, ...], list[Published]] = {}
+    rows: dict[tuple[Any, ...], list[Published]] = {}
     for row in load():
         if row.cell:
-            found.setdefault((row.model, row.cell, row.guidance_scale), []).append(row)
-    return found
+            rows.setdefault((row.model, row.cell, row.guidance_scale), []).append(row)
+    return rows
 
 
-def published_columns(cell: Cell) -> dict[str, str]:
+def published_columns(cell: StoredCell) -> dict[str, str]:
     """PUBLISHED_COLUMNS of one cell; empty where nobody states anything."""
     rows = rows_of(cell)
     texts = {name: [read(row) for row in rows] for name, read in _TEXT.items()}
@@ -74,7 +74,7 @@ def _joined(values: list[str]) -> str:
     return "; ".join(value or UNSTATED for value in values) if any(values) else ""
 
 
-def published_records(cell: Cell) -> list[dict[str, Any]]:
+def published_records(cell: StoredCell) -> list[dict[str, Any]]:
     """The same for JSON: one object a source, without what it does not state."""
     return [_record(row) for row in rows_of(cell)]
 

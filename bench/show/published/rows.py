@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.host.places import REPOSITORY
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError, expect_one_of
 
 DIRECTORY = REPOSITORY / "results" / "published"
@@ -121,10 +121,9 @@ def _check(row: Published, where: str) -> None:
         raise InputError(f"{where}: 'cell' needs a model and methods of ours")
 
 
-def is_setting_of(row: Published, cell: Mapping[str, Any]) -> bool:
+def is_setting_of(row: Published, cell: StoredCell) -> bool:
     """Whether a stored cell has the row's model, methods with every parameter, and guidance.
 
     A slug names everything that differs from a method's defaults, so equal slugs are equal settings.
     """
-    guidance = (cell.get("settings") or {}).get("guidance_scale")
-    return (row.model, row.cell, row.guidance_scale) == (cell["model"], cell["slug"], guidance) and bool(row.cell)
+    return (row.model, row.cell, row.guidance_scale) == (*cell.name, cell.settings.guidance_scale) and bool(row.cell)

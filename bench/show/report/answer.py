@@ -5,13 +5,12 @@ import statistics
 from dataclasses import dataclass
 
 from bench.judge.choice import best_within
-from bench.schema.cell import Cell, look_up
 from bench.show.report.fastest import FastestLine, fastest_lines
 from bench.show.report.format import figure, percent
 from bench.show.report.group import Group
 from bench.show.report.phrases import distance, gap, ms, ranked, spread
 from bench.show.report.sentences import caveats, headline, omitted, sentences
-from bench.store.naming import family_name
+from bench.store.stored_cell import StoredCell
 
 BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -64,7 +63,7 @@ def answer(group: Group) -> Answer:
         text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
         return Answer(text, [], [], [], [], omitted(group))
     if len(group.points) < 2:
-        (only,) = (group.by_slug[slug]["method"] for slug in group.points)
+        (only,) = (group.by_slug[slug].method for slug in group.points)
         why = f"no other cell of this model has both a {group.distance} and a latency, measured alike"
         text = f"{only} is alone: {why}, so there is nothing to compare with."
         return Answer(text, [], [], [], [], caveats(group))
@@ -72,21 +71,18 @@ def answer(group: Group) -> Answer:
     return Answer(headline(group), sentences(group), lines, _best_lines(group), fastest_lines(group), caveats(group))
 
 
-def _cached(group: Group, family: str) -> list[Cell]:
-    return [c for c in group.cells if c.get("cache") is not None and family_name(c) == family]
+def _cached(group: Group, family: str) -> list[StoredCell]:
+    return [c for c in group.cells if c.is_cached and c.family == family]
 
 
 def _family_line(group: Group, name: str) -> FamilyLine:
     cells = _cached(group, name)
     verdicts = [group.verdict(c).get("vs_fewer_steps", "") for c in cells]
     gaps = sorted((c for c in cells if "fd_gap" in group.verdict(c)), key=lambda c: group.verdict(c)["fd_gap"])
-    shown = [f"{gap(group, c)}: {c['method']}" for c in gaps]
-    speedups = [c["timing"]["speedup"]["median"] for c in cells if group.claimed(c)]
-    shares = [
-        c["timing"]["speedup"]["median"] / c["timing"]["speedup_ideal"]
-        for c in cells
-        if look_up(c, "timing.speedup") and look_up(c, "timing.speedup_ideal")
-    ]
+    shown = [f"{gap(group, c)}: {c.method}" for c in gaps]
+    timings = [c.timing for c in cells]
+    speedups = [c.timing.speedup.median for c in cells if c.timing.speedup and group.claimed(c)]
+    shares = [t.speedup.median / t.speedup_ideal for t in timings if t.speedup and t.speedup_ideal]
     return FamilyLine(
         name, len(cells), verdicts.count("better"), verdicts.count("undecided"), verdicts.count("worse"),
         verdicts.count(""), shown[0] if shown else "", shown[-1] if len(shown) > 1 else "",
@@ -95,27 +91,27 @@ def _family_line(group: Group, name: str) -> FamilyLine:
     )  # fmt: skip
 
 
-def _equal_quality(group: Group, cells: list[Cell]) -> str:
+def _equal_quality(group: Group, cells: list[StoredCell]) -> str:
     known = [c for c in cells if group.verdict(c).get("speedup_equal") is not None]
     if not known:
         return ""
     best = max(known, key=lambda c: group.verdict(c)["speedup_equal"])
-    return f"{ranked(group.verdict(best), 'speedup_equal', '×')}: {best['method']}"
+    return f"{ranked(group.verdict(best), 'speedup_equal', '×')}: {best.method}"
 
 
 def _best_lines(group: Group) -> list[BestLine]:
     reference = group.reference
     if reference is None:
         return []
-    found: list[BestLine] = []
+    lines: list[BestLine] = []
     start = math.log(group.latency(reference)[1])
     for speed in BUDGETS:
         choice = best_within(list(group.points.values()), start - math.log(speed))
         if choice is None:
             break
-        best, ties = group.by_slug[choice[0].key[1]], [group.by_slug[p.key[1]]["method"] for p in choice[1]]
-        found.append(
-            BestLine(f"{figure(speed, 2).removesuffix('.0')}×", f"{figure(math.exp(start) / speed)} ms", best["method"],
+        best, ties = group.by_slug[choice[0].key[1]], [group.by_slug[p.key[1]].method for p in choice[1]]
+        lines.append(
+            BestLine(f"{figure(speed, 2).removesuffix('.0')}×", f"{figure(math.exp(start) / speed)} ms", best.method,
                      distance(group, best), ms(group, best), ties)
         )  # fmt: skip
-    return found
+    return lines

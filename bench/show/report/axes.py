@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from bench.schema.cell import Cell, look_up
+from bench.schema import metrics
+from bench.schema.metrics import PERCENT, Metric
+from bench.statistics.interval import Z95
 from bench.statistics.jackknife import LEVEL
+from bench.store.stored_cell import StoredCell
 
 WIDTH, HEIGHT = 760.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0
@@ -25,37 +28,44 @@ BARS_IN_SHORT = "bars: 95 % over seeds (rounds), bias not in them"
 
 @dataclass(frozen=True)
 class Measure:
-    """A quality that can stand on the vertical axis."""
+    """A metric on the vertical axis."""
 
-    key: str
-    label: str
-    better: str  # "lower" or "higher"
-    error: str | None = None  # where its standard error is
+    metric: Metric
 
-    def value(self, cell: Cell) -> float | None:
+    @property
+    def key(self) -> str:
+        return self.metric.key
+
+    @property
+    def better(self) -> str:
+        return self.metric.better
+
+    def label(self, heading: str, reference: str) -> str:
+        """The axis title with its unit and direction; `heading` stands for the Fréchet distance."""
+        unit = f", {self.metric.unit}" if self.metric.unit not in ("", PERCENT) else ""
+        return f"{self.metric.label.format(heading=heading, reference=reference)}{unit}, {self.better} is better"
+
+    def value(self, cell: StoredCell) -> float | None:
         """The cell's value, None where it has none."""
-        return look_up(cell, f"quality.{self.key}")
+        return cell.quality.value(self.key)
 
-    def ends(self, cell: Cell) -> tuple[float, float] | None:
+    def ends(self, cell: StoredCell) -> tuple[float, float] | None:
         """The ends of its bar (BARS), None where its error is not known."""
-        value, error = self.value(cell), look_up(cell, f"quality.{self.error}") if self.error else None
-        if value is None or not error:
+        quality, value, beside = cell.quality, self.value(cell), self.metric.beside
+        if value is None:
             return None
-        groups = len(look_up(cell, "quality.fd_jackknife") or ())
-        half = error * (float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else 1.959964)
-        return value - half, value + half
+        if "se" in beside:
+            error = quality.value(f"{self.key}_se")
+            groups = len(quality.without_groups(self.key) or quality.without_groups("fd"))
+            factor = float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else Z95
+            return (value - factor * error, value + factor * error) if error else None
+        low, high = (quality.value(f"{self.key}_{end}") if end in beside else None for end in ("low", "high"))
+        return None if low is None or high is None else (low, high)
 
 
-MEASURES = (
-    Measure("fd", "{distance}", "lower", "fd_se"),
-    Measure("accuracy", "Label accuracy", "higher", "accuracy_se"),
-    Measure("latent_error_reference", "Latent error against {reference}", "lower"),
-    Measure("psnr_reference", "PSNR against {reference} (dB)", "higher"),
-    Measure("precision", "Precision", "higher"),
-    Measure("recall", "Recall", "higher"),
-    Measure("kid", "KID", "lower"),
-    Measure("is", "Inception score in the same features", "higher", "is_se"),
-)
+def measures() -> list[Measure]:
+    """What the report plots: all metrics but those against each cell's own sampler, which no axis has in common."""
+    return [Measure(metric) for metric in metrics.METRICS if metric.against != metrics.UNCACHED]
 
 
 @dataclass(frozen=True)
@@ -104,12 +114,12 @@ def _log_ticks(low: float, high: float) -> list[float]:
         lambda e: [m * 10.0**e for m in (1, 1.5, 2, 3, 4, 5, 7)],
     )
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found: list[float] = []
+    ticks: list[float] = []
     for choice in choices:
-        found = [tick for e in decades for tick in choice(e) if low <= tick <= high]
-        if len(found) >= 4:
-            return found
-    return found if len(found) > 1 else _linear_ticks(low, high)
+        ticks = [tick for e in decades for tick in choice(e) if low <= tick <= high]
+        if len(ticks) >= 4:
+            return ticks
+    return ticks if len(ticks) > 1 else _linear_ticks(low, high)
 
 
 def _linear_ticks(low: float, high: float) -> list[float]:

@@ -1,6 +1,5 @@
 """Where there are too few samples to take the bias out of a Fréchet distance: that value is not shown."""
 
-from bench.schema.cell import look_up
 from bench.show.report.column import Row
 from bench.show.report.format import MISSING, between, figure, plus_minus
 from bench.show.report.group import Group
@@ -35,9 +34,10 @@ def extrapolated(row: Row) -> str:
 
 def bias_sentence(group: Group) -> str:
     """What verdicts rest on where there are too few samples; empty where there are enough."""
-    first = group.cells[0] if group.cells else {}
-    features, samples = look_up(first, "quality.features"), look_up(first, "quality.samples")
-    if not too_few(features, samples):
+    if not group.cells:
+        return ""
+    features, samples = group.cells[0].quality.features, group.cells[0].quality.samples
+    if features is None or samples is None or not too_few(features, samples):
         return ""
     return (
         f"Too few samples for an {group.distance} without bias: {reason(features, samples)}. Differences and verdicts "

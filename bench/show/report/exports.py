@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.schema.cell import Cell, look_up
 from bench.show.published.columns import PUBLISHED_COLUMNS, published_records
 from bench.show.report import published
 from bench.show.report.bias import bias_sentence
@@ -19,12 +18,13 @@ from bench.show.report.provenance import measured
 from bench.show.report.tables import short_table
 from bench.show.report.timing_notes import rounds_sentence, warning_sentence
 from bench.show.table import csv_bytes, frame
+from bench.store.stored_cell import StoredCell
 
 FORMATS = {"csv": "csv", "json": "json", "markdown": "md", "latex": "tex"}  # and the suffixes of their files
 _OBJECTS = ("params", "sampler_params")  # JSON inside the tidy table
 
 
-def exported(form: str, cells: Sequence[Cell], groups: Sequence[Group], analysis: Analysis) -> str:
+def exported(form: str, cells: Sequence[StoredCell], groups: Sequence[Group], analysis: Analysis) -> str:
     """The table of `cells` in a format of FORMATS; `groups` and `analysis` are those of all cells that they rank among.
 
     CSV and JSON are one tidy table, results.csv's columns (docs/results-schema.md). Markdown and LaTeX are one table a
@@ -39,12 +39,12 @@ def exported(form: str, cells: Sequence[Cell], groups: Sequence[Group], analysis
     return "\n".join(one(group, wanted) for group, wanted in shown)
 
 
-def _of(group: Group, cells: Sequence[Cell]) -> list[Cell]:
-    wanted = {(cell["model"], cell["slug"]) for cell in cells}
-    return [c for c in (*group.cells, *group.without_numbers) if (c["model"], c["slug"]) in wanted]
+def _of(group: Group, cells: Sequence[StoredCell]) -> list[StoredCell]:
+    wanted = {cell.name for cell in cells}
+    return [cell for cell in (*group.cells, *group.without_numbers) if cell.name in wanted]
 
 
-def records(cells: Sequence[Cell], analysis: Analysis) -> list[dict[str, Any]]:
+def records(cells: Sequence[StoredCell], analysis: Analysis) -> list[dict[str, Any]]:
     """The tidy table's rows as objects; what does not apply is null, published numbers are a list of sources."""
     table = frame(cells, analysis).drop(columns=list(PUBLISHED_COLUMNS)).astype(object)
     return [
@@ -59,7 +59,7 @@ def _value(key: Any, value: Any) -> Any:
     return json.loads(value) if key in _OBJECTS else value
 
 
-def markdown(group: Group, cells: Sequence[Cell]) -> str:
+def markdown(group: Group, cells: Sequence[StoredCell]) -> str:
     """The short table of some of a group's cells under its title, with how it was measured and its sources."""
     notes = [f"- {markdown_text(note)}" for note in published.notes(cells)]
     parts = [f"### {markdown_text(group.title)}", markdown_text(caption(group, cells)),
@@ -67,19 +67,19 @@ def markdown(group: Group, cells: Sequence[Cell]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def latex(group: Group, cells: Sequence[Cell]) -> str:
+def latex(group: Group, cells: Sequence[StoredCell]) -> str:
     """The same as a table for booktabs and graphicx."""
     heading, rows = short_table(group, cells)
     text = f"{group.title}. {caption(group, cells)}"
     return latex_table(heading, rows, text, group.anchor, published.notes(cells))
 
 
-def caption(group: Group, cells: Sequence[Cell]) -> str:
+def caption(group: Group, cells: Sequence[StoredCell]) -> str:
     """Protocol, machine, samples, seeds and commit of some of a group's cells; how to read their numbers; warnings."""
     read = [
-        f"{group.distance} ± standard error." if any(look_up(cell, "quality.fd") is not None for cell in cells) else "",
+        f"{group.distance} ± standard error." if any(cell.quality.value("fd") is not None for cell in cells) else "",
         "Brackets are 95 % intervals; speed-ups are measured against the same sampler and steps uncached."
-        if any(look_up(cell, "timing.latency_ms") for cell in cells) else "",
+        if any(cell.timing.latency_ms for cell in cells) else "",
         bias_sentence(group),
         rounds_sentence(cells),
         warning_sentence(cells),

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bench.judge.choice import Fastest, fastest_within
 from bench.judge.pareto import Point, latency_difference
-from bench.schema.cell import Cell
 from bench.show.report.format import figure, signed
 from bench.show.report.group import Group
 from bench.show.report.phrases import distance, ms
+from bench.store.stored_cell import StoredCell
 
 FLOORS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)  # times the reference's distance
 
@@ -31,20 +31,20 @@ class FastestLine:
 
 def fastest_lines(group: Group) -> list[FastestLine]:
     """A line a floor, up to the first that the fastest setting of all is within for certain."""
-    reference = group.points.get(group.reference["slug"]) if group.reference else None
+    reference = group.points.get(group.reference.slug) if group.reference else None
     if reference is None:
         return []
-    points, found = list(group.points.values()), []
+    points, lines = list(group.points.values()), []
     quickest = min(points, key=lambda p: p.log_latency)
     for factor in FLOORS:
         bound = factor * float(reference.fd[0])
         fastest = fastest_within(points, reference, bound - float(reference.fd[0]))
         if fastest is None:
             continue
-        found.append(_line(group, reference, factor, bound, fastest))
+        lines.append(_line(group, reference, factor, bound, fastest))
         if fastest.sure is quickest:
             break
-    return found
+    return lines
 
 
 def _line(group: Group, reference: Point, factor: float, bound: float, fastest: Fastest) -> FastestLine:
@@ -54,11 +54,11 @@ def _line(group: Group, reference: Point, factor: float, bound: float, fastest: 
     same = fastest.point.key == reference.key
     return FastestLine(
         "the reference’s" if factor == 1 else f"+{100 * (factor - 1):.0f} %" if factor < 2 else f"{factor:.0f}×",
-        figure(bound), cell["method"], distance(group, cell),
+        figure(bound), cell.method, distance(group, cell),
         "–" if same else f"{signed(margin.value)} [{signed(margin.low)}, {signed(margin.high)}]",
         ms(group, cell), "–" if same else f"{ratio}× [{low}, {high}]",
         *_sure(group, fastest),
-        [_cell(group, tie)["method"] for tie in fastest.ties],
+        [_cell(group, tie).method for tie in fastest.ties],
     )  # fmt: skip
 
 
@@ -69,8 +69,8 @@ def _sure(group: Group, fastest: Fastest) -> tuple[str, str]:
     if fastest.sure.key == fastest.point.key:
         return "the same", ""
     cell = _cell(group, fastest.sure)
-    return cell["method"], ms(group, cell)
+    return cell.method, ms(group, cell)
 
 
-def _cell(group: Group, point: Point) -> Cell:
+def _cell(group: Group, point: Point) -> StoredCell:
     return group.by_slug[point.key[1]]

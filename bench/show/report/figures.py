@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from bench.host.files import write_bytes
 from bench.judge.ranking import ranked
-from bench.schema.cell import Cell
 from bench.show.report.axes import Measure
 from bench.show.report.group import Group, groups_of
 from bench.show.report.heatmaps import has_plan
@@ -20,6 +19,7 @@ from bench.show.report.pareto_figure import pareto_figure
 from bench.show.report.plan_figure import ACROSS, DOWN, plan_figure
 from bench.show.report.plots import measures_of
 from bench.store.results import Results, read_results
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError
 
 Size = tuple[float, float]
@@ -78,14 +78,14 @@ def _pareto(group: Group, measure: Measure, size: Size, form: str) -> bytes:
     return pareto(group, measure, size, [form])[form]
 
 
-def _plans(cells: Sequence[Cell], form: str) -> bytes:
+def _plans(cells: Sequence[StoredCell], form: str) -> bytes:
     with matplotlib.rc_context(STYLE):
         return _saved(plan_figure(cells, FULL[0]), [form])[form]
 
 
 def _saved(figure: Figure, forms: Iterable[str]) -> dict[str, bytes]:
     """The figure's files, laid out once."""
-    found = {}
+    files = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
         figure.draw_without_rendering()
@@ -93,5 +93,5 @@ def _saved(figure: Figure, forms: Iterable[str]) -> dict[str, bytes]:
         for form in forms:
             file = io.BytesIO()
             figure.savefig(file, format=form, dpi=300, metadata=STAMPS[form])
-            found[form] = file.getvalue()
-    return found
+            files[form] = file.getvalue()
+    return files

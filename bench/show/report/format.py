@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.schema.cell import INCEPTION_SHA256, Cell, look_up
+from bench.schema.cell import INCEPTION_SHA256
+from bench.store.stored_cell import StoredCell
 
 MISSING = "–"
 
@@ -57,13 +58,13 @@ def duration(seconds: Any) -> str:
     return f"{figure(seconds, 2)} s"
 
 
-def distance_name(cell: Cell) -> str:
+def distance_name(cell: StoredCell) -> str:
     """FID only where the features come from the real Inception weights, by their SHA-256; FD otherwise."""
-    return "FID" if look_up(cell, "quality.weights_sha256") == INCEPTION_SHA256 else "FD"
+    return "FID" if cell.quality.weights_sha256 == INCEPTION_SHA256 else "FD"
 
 
-def distance_heading(cell: Cell) -> str:
+def distance_heading(cell: StoredCell) -> str:
     """`FD (mnist-cnn features, n=2,000)`."""
-    samples = look_up(cell, "quality.samples")
+    samples = cell.quality.samples
     count = f"{samples:,}" if samples is not None else "?"
-    return f"{distance_name(cell)} ({look_up(cell, 'quality.features') or 'unnamed'} features, n={count})"
+    return f"{distance_name(cell)} ({cell.quality.features or 'unnamed'} features, n={count})"

@@ -9,14 +9,13 @@ import pandas as pd
 
 from bench.judge import pareto
 from bench.judge.latency import Latency, drift, latencies
-from bench.schema.cell import Cell, look_up
 from bench.show.report.format import distance_heading, distance_name
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
-from bench.store.naming import family_name
 from bench.store.results import Results
+from bench.store.stored_cell import Name, StoredCell
 
-Analysis = dict[tuple[str, str], dict[str, Any]]
+Analysis = dict[Name, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Group:
     """Cells that are ok, and the model's cells that are not (shown in its first group only)."""
 
     model: str
-    cells: list[Cell]
-    without_numbers: list[Cell]
+    cells: list[StoredCell]
+    without_numbers: list[StoredCell]
     reference_slug: str | None
     number: int  # among the model's groups; 0 for the largest
     index: int  # among all groups of the page
@@ -58,51 +57,51 @@ class Group:
         return {point.key[1]: point for point in pareto.place(self.cells)}
 
     @cached_property
-    def timed(self) -> list[Cell]:
+    def timed(self) -> list[StoredCell]:
         """Cells that have a latency, and so can stand in a plot."""
-        return [cell for cell in self.cells if look_up(cell, "timing.latency_ms")]
+        return [cell for cell in self.cells if cell.timing.latency_ms]
 
     @cached_property
     def latencies(self) -> dict[str, Latency]:
         """Of all timed cells by slug: what verdicts, plots and sentences stand on."""
-        return dict(zip((cell["slug"] for cell in self.timed), latencies(self.timed), strict=True))
+        return dict(zip((cell.slug for cell in self.timed), latencies(self.timed), strict=True))
 
-    def latency(self, cell: Cell) -> tuple[float, float, float]:
+    def latency(self, cell: StoredCell) -> tuple[float, float, float]:
         """Low end, value and high end in ms: paired, or the cell's own where it is on no chain to the reference."""
-        found, own = self.latencies[cell["slug"]], cell["timing"]["latency_ms"]
-        return found.interval() if found.paired else (own["low"], own["median"], own["high"])
+        latency, own = self.latencies[cell.slug], cell.timing.latency_ms
+        return latency.interval() if latency.paired or own is None else (own.low, own.median, own.high)
 
     @cached_property
-    def by_slug(self) -> dict[str, Cell]:
+    def by_slug(self) -> dict[str, StoredCell]:
         """Cells that are ok by slug."""
-        return {cell["slug"]: cell for cell in self.cells}
+        return {cell.slug: cell for cell in self.cells}
 
     @cached_property
     def families(self) -> list[str]:
         """Names of the families, samplers first."""
-        ordered = sorted(self.cells, key=lambda cell: cell.get("cache") is not None)
-        return list(dict.fromkeys(family_name(cell) for cell in ordered))
+        ordered = sorted(self.cells, key=lambda cell: cell.is_cached)
+        return list(dict.fromkeys(cell.family for cell in ordered))
 
     @property
-    def reference(self) -> Cell | None:
+    def reference(self) -> StoredCell | None:
         """The cell that speed-ups at a glance are counted from: the suite's, else the slowest uncached one."""
-        uncached = [cell for cell in self.timed if cell.get("cache") is None]
-        stated = [cell for cell in self.timed if cell["slug"] == self.reference_slug]
-        slowest = max(uncached, key=lambda cell: cell["timing"]["latency_ms"]["median"], default=None)
+        uncached = [cell for cell in self.timed if not cell.is_cached]
+        stated = [cell for cell in self.timed if cell.slug == self.reference_slug]
+        slowest = max(uncached, key=own_latency, default=None)
         return stated[0] if stated else slowest
 
-    def verdict(self, cell: Cell) -> dict[str, Any]:
+    def verdict(self, cell: StoredCell) -> dict[str, Any]:
         """`pareto`, `fd_gap`… of a cell; empty where it has no place on the plot."""
-        return self.analysis.get((cell["model"], cell["slug"]), {})
+        return self.analysis.get(cell.name, {})
 
-    def row_id(self, cell: Cell) -> str:
+    def row_id(self, cell: StoredCell) -> str:
         """Identifier of the cell's row in the table."""
-        return f"row-{self.anchor}-{self.positions[cell['slug']]}"
+        return f"row-{self.anchor}-{self.positions[cell.slug]}"
 
     @cached_property
     def positions(self) -> dict[str, int]:
         """The row of every cell in `table` by slug."""
-        return {cell["slug"]: i for i, cell in enumerate([*self.cells, *self.without_numbers])}
+        return {cell.slug: i for i, cell in enumerate([*self.cells, *self.without_numbers])}
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -118,37 +117,42 @@ class Group:
     @property
     def latency_title(self) -> str:
         """What an axis of latencies shows."""
-        title = f"Measured latency of one batch of {look_up(self.timed[0], 'timing.batch') or '?'} images, ms"
-        return f"{title}, paired with {self.reference['method']}" if self.is_paired and self.reference else title
+        title = f"Measured latency of one batch of {self.timed[0].timing.batch or '?'} images, ms"
+        return f"{title}, paired with {self.reference.method}" if self.is_paired and self.reference else title
 
     @property
     def resolutions(self) -> list[tuple[float, float]]:
         """The A/A intervals of all cells, narrowest first."""
-        found = [r for cell in self.cells if (r := look_up(cell, "timing.resolution"))]
-        return sorted(((r["low"], r["high"]) for r in found), key=lambda ends: math.log(ends[1] / ends[0]))
+        intervals = [r.ends for cell in self.cells if (r := cell.timing.resolution)]
+        return sorted(intervals, key=lambda ends: math.log(ends[1] / ends[0]))
 
     @property
     def drift(self) -> float:
         """Relative change of the same baseline from cell to cell (standard deviation)."""
         return math.expm1(drift(self.cells))
 
-    def claimed(self, cell: Cell) -> bool:
+    def claimed(self, cell: StoredCell) -> bool:
         """Whether the cell's speed-up is one that its own clock can see (docs/protocol.md, "Resolution")."""
-        speedup, resolution = look_up(cell, "timing.speedup"), look_up(cell, "timing.resolution")
-        return bool(speedup and resolution) and is_resolved(speedup, resolution)
+        speedup, resolution = cell.timing.speedup, cell.timing.resolution
+        return bool(speedup and resolution) and is_resolved(vars(speedup), vars(resolution))
+
+
+def own_latency(cell: StoredCell) -> float:
+    """The median of a timed cell's own clock, ms."""
+    return cell.timing.latency_ms.median if cell.timing.latency_ms else 0.0
 
 
 def groups_of(results: Results, analysis: Analysis) -> list[Group]:
     """The groups of every model, in the suite's order, the largest of a model first."""
     pools = pareto.pools(results.cells)
     reference = results.suite.get("reference") or {}
-    found: list[Group] = []
+    groups: list[Group] = []
     for model in results.models:
         own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)
-        placed = {cell["slug"] for members in own for cell in members}
-        rest = [cell for cell in results.cells if cell["model"] == model and cell["slug"] not in placed]
+        placed = {cell.slug for members in own for cell in members}
+        rest = [cell for cell in results.cells if cell.model == model and cell.slug not in placed]
         for number, members in enumerate(own or [[]]):
-            found.append(
-                Group(model, members, [] if number else rest, reference.get(model), number, len(found), analysis)
+            groups.append(
+                Group(model, members, [] if number else rest, reference.get(model), number, len(groups), analysis)
             )
-    return found
+    return groups

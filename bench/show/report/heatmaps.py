@@ -1,32 +1,22 @@
 """Plans drawn: evaluations across, branches down, attention and MLP apart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from markupsafe import Markup
 
-from bench.schema.cell import PLAN_MARKS, Cell, look_up
+from bench.schema.plan_marks import MARKS, Mark
 from bench.show.report.format import figure, percent
 from bench.show.report.group import Group
 from bench.show.report.svg import element, number, runs
+from bench.store.stored_cell import StoredCell
 
 WIDTH, HEIGHT = 300, 6  # of all evaluations, and of one branch
 GAP = 8  # between the attention and the MLP panel
 MARGIN = 34  # for the panels' names
-LEGEND = {
-    "#": "computed",
-    ".": "reused: the branch's own output",
-    "s": "skipped: hidden state kept",
-    "o": "skipped: residual offset kept",
-    "+": "reused: some tokens or images computed",
-}
-COLORS = {
-    "#": "#0072b2",
-    ".": "#dbe5ec",
-    "s": "#e69f00",
-    "o": "#cc79a7",
-    "+": "#009e73",
-}  # on paper; the page has its own
+# On paper; the page has its own.
+COLORS = {"#": "#0072b2", ".": "#dbe5ec", "s": "#e69f00", "o": "#cc79a7", "+": "#009e73"}
 
 
 @dataclass(frozen=True)
@@ -43,43 +33,48 @@ def heat_maps(group: Group) -> list[HeatMap]:
     return [heat_map(cell) for cell in group.cells if has_plan(cell)]
 
 
-def has_plan(cell: Cell) -> bool:
+def has_plan(cell: StoredCell) -> bool:
     """Whether there is something to draw: uncached cells compute everything."""
-    return cell.get("cache") is not None and bool(look_up(cell, "plan.rows"))
+    return cell.is_cached and bool(cell.plan.rows)
 
 
-def heat_map(cell: Cell) -> HeatMap:
-    return HeatMap(cell["method"], caption(cell), draw(cell))
+def heat_map(cell: StoredCell) -> HeatMap:
+    return HeatMap(cell.method, caption(cell), draw(cell))
 
 
-def legend_of(cells: list[Cell]) -> list[tuple[str, str]]:
+def legend_of(cells: Sequence[StoredCell]) -> list[tuple[str, str]]:
     """(class, meaning) of the marks that occur."""
-    used = {mark for cell in cells for row in look_up(cell, "plan.rows") or () for mark in row}
-    return [(PLAN_MARKS[mark], meaning) for mark, meaning in LEGEND.items() if mark in used]
+    return [(mark.name, mark.meaning) for mark in used_marks(cells)]
 
 
-def caption(cell: Cell) -> str:
+def used_marks(cells: Sequence[StoredCell]) -> list[Mark]:
+    """The marks that occur in some plans."""
+    used = {mark for cell in cells for row in cell.plan.rows for mark in row}
+    return [mark for mark in MARKS.values() if mark.character in used]
+
+
+def caption(cell: StoredCell) -> str:
     """`33 % computed, 2.35× measured`."""
-    speedup = look_up(cell, "timing.speedup.median")
-    shown = f", {figure(speedup)}× measured" if speedup else ""
-    return f"{percent(look_up(cell, 'plan.branches_computed'), 0)} computed{shown}"
+    speedup = cell.timing.speedup
+    shown = f", {figure(speedup.median)}× measured" if speedup else ""
+    return f"{percent(cell.plan.branches_computed, 0)} computed{shown}"
 
 
-def draw(cell: Cell) -> Markup:
+def draw(cell: StoredCell) -> Markup:
     """The plan of one cell: attention branches of blocks 1, 2, … above, MLP branches below."""
-    rows = cell["plan"]["rows"]
+    rows = cell.plan.rows
     blocks = len(rows[0]) // 2
     panel = HEIGHT * blocks
     parts = []
     for kind, text in enumerate(("attn", "MLP")):
         top = kind * (panel + GAP)
         place = f"translate({MARGIN} {top}) scale({number(WIDTH / len(rows), 4)} {HEIGHT})"
-        for mark, name in PLAN_MARKS.items():
-            data = _path([row[kind::2] for row in rows], mark)
-            parts += [element("path", d=data, class_=name, transform=place)] if data else []
+        for mark in MARKS.values():
+            data = _path([row[kind::2] for row in rows], mark.character)
+            parts += [element("path", d=data, class_=mark.name, transform=place)] if data else []
         parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
         parts.append(element("rect", x=MARGIN, y=top, width=WIDTH, height=panel, class_="frame"))
-    title = f"Plan of {cell['method']}: {caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
+    title = f"Plan of {cell.method}: {caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"
     return element(
         "svg", element("title", title), *parts, class_="plan", role="img", aria_label=title,
         viewBox=f"0 -1 {MARGIN + WIDTH + 1} {2 * panel + GAP + 2}",
@@ -91,9 +86,9 @@ def _path(columns: list[str], mark: str) -> str:
 
     columns[k][j]: evaluation, block; each is one unit wide and high.
     """
-    found, x = [], 0
+    rectangles, x = [], 0
     for column, alike in groupby(columns):
         width = len(list(alike))
-        found += [f"M{x} {start}h{width}v{stop - start}h-{width}z" for start, stop in runs(column, mark)]
+        rectangles += [f"M{x} {start}h{width}v{stop - start}h-{width}z" for start, stop in runs(column, mark)]
         x += width
-    return "".join(found)
+    return "".join(rectangles)

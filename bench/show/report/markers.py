@@ -20,11 +20,11 @@ class Style:
 def styles(families: list[str]) -> dict[str, Style]:
     """A style for every family: known ones always the same, others in order through what is left."""
     free = [i for i in range(len(SHAPES)) if i not in {STYLES.get(name) for name in families}]
-    found: dict[str, Style] = {}
+    others: dict[str, Style] = {}
     for i, name in enumerate(name for name in families if name not in STYLES):
         k = free[i % len(free)] if free else i % len(SHAPES)
-        found[name] = Style(k % 8, SHAPES[k])
-    return {name: found.get(name) or Style(STYLES[name] % 8, SHAPES[STYLES[name]]) for name in families}
+        others[name] = Style(k % 8, SHAPES[k])
+    return {name: others.get(name) or Style(STYLES[name] % 8, SHAPES[STYLES[name]]) for name in families}
 
 
 # shape: corners, rotation in corners, size, radius of the inner corners and which of every how many they are

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from bench.host.files import write_bytes
 from bench.judge import ranking
-from bench.judge.pareto import VERDICTS
-from bench.schema.cell import Cell
 from bench.show.batch_table import write_batches
+from bench.show.pages import TEMPLATES, templates
 from bench.show.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
 from bench.show.report import plots as report_plots
 from bench.show.report.answer import answer
@@ -25,10 +23,8 @@ from bench.show.report.group import Group, groups_of
 from bench.show.report.markers import marker, styles
 from bench.show.report.svg import element
 from bench.show.table import csv_bytes, frame
-from bench.store.naming import family_name
 from bench.store.results import Results, read_results
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
+from bench.store.stored_cell import Name, StoredCell
 
 
 def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
@@ -51,34 +47,33 @@ def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
     return target
 
 
-def render(results: Results, analysis: dict[tuple[str, str], dict[str, Any]], groups: list[Group]) -> str:
+def render(results: Results, analysis: dict[Name, dict[str, Any]], groups: list[Group]) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.globals["verdicts"] = VERDICTS
     models = [model_context(group, results.directory) for group in groups]
     table = base64.b64encode(csv_bytes(frame(results.cells, analysis))).decode()
-    return environment.get_template("report.html").render(
-        title=results.suite.get("title") or results.suite.get("suite") or results.directory.resolve().name,
-        description=results.suite.get("description") or "",
-        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-        script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
-        models=models,
-        bars=BARS,
-        tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
-        plan_legend=heatmaps.legend_of(results.cells),
-        unfinished=[c for c in results.cells if c["status"] != "ok"],
-        results=results,
-        csv=f"data:text/csv;base64,{table}",
-        protocol=provenance.protocol_facts(results),
-        settings=provenance.settings_facts(results),
-        random_weights=provenance.has_random_weights(results),
-        machine=provenance.environment_facts(results),
-        commands=provenance.commands(results),
-        sources=published.sources(m["published"] for m in models),
-        duration=duration,
+    return (
+        templates()
+        .get_template("report.html")
+        .render(
+            title=results.suite.get("title") or results.suite.get("suite") or results.directory.resolve().name,
+            description=results.suite.get("description") or "",
+            style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+            script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
+            models=models,
+            bars=BARS,
+            tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
+            plan_legend=heatmaps.legend_of(results.cells),
+            unfinished=[c for c in results.cells if not c.is_ok],
+            results=results,
+            csv=f"data:text/csv;base64,{table}",
+            protocol=provenance.protocol_facts(results),
+            settings=provenance.settings_facts(results),
+            random_weights=provenance.has_random_weights(results),
+            machine=provenance.environment_facts(results),
+            commands=provenance.commands(results),
+            sources=published.sources(m["published"] for m in models),
+            duration=duration,
+        )
     )
 
 
@@ -133,23 +128,23 @@ class Family:
 
 def legend(group: Group) -> list[Family]:
     """The families of a group with their markers."""
-    cached = {family_name(c) for c in group.cells if c.get("cache") is not None}
-    found = []
+    cached = {c.family for c in group.cells if c.is_cached}
+    entries = []
     for name, style in styles(group.families).items():
         mark = element("path", d=marker(style.shape, 16, 9, 6), class_="mark")
         line = [] if name in cached else [element("path", d="M0 9H32", class_=f"curve c{style.color}")]
         svg = element("svg", *line, mark, viewBox="0 0 32 18", class_=f"swatch c{style.color}", aria_hidden="true")
-        found.append(Family(name, "" if name in cached else "fewer-steps curve", svg))
-    return found
+        entries.append(Family(name, "" if name in cached else "fewer-steps curve", svg))
+    return entries
 
 
-def tip(group: Group, cell: Cell) -> dict[str, Any]:
+def tip(group: Group, cell: StoredCell) -> dict[str, Any]:
     """What is shown when a point is pointed at: the setting's name, its verdict and its numbers."""
     (row,) = records(tables.table_of(group, [cell]))
     wanted = (group.heading, "Accuracy", "Latency, ms", "Speed-up", "vs fewer steps", "Branches computed", "Training")
     lines = [[c.heading, c.text(row)] for c in tables.columns(group) if c.heading in wanted]
     return {
-        "name": cell["method"],
+        "name": cell.method,
         "verdict": group.verdict(cell).get("pareto", ""),
         "lines": [line for line in lines if line[1] != MISSING],
     }

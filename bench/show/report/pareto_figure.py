@@ -9,13 +9,12 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from bench.schema.cell import Cell, look_up
 from bench.show.report.axes import BARS_IN_SHORT, Measure
 from bench.show.report.group import Group
 from bench.show.report.markers import Style, styles
 from bench.show.report.plots import label_of
-from bench.store.naming import family_name
 from bench.store.results import one_line
+from bench.store.stored_cell import StoredCell
 
 # Okabe and Ito (2008), told apart under every common colour blindness; black first, for the reference curve.
 OKABE_ITO = ("#000000", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800")
@@ -33,7 +32,7 @@ def pareto_figure(group: Group, measure: Measure, size: tuple[float, float]) -> 
     looks = styles(group.families)
     placed = [cell for cell in group.timed if measure.value(cell) is not None]
     for i, name in enumerate(group.families):
-        cells = [cell for cell in placed if family_name(cell) == name]
+        cells = [cell for cell in placed if cell.family == name]
         if cells:
             ordered = sorted(cells, key=lambda cell: group.latency(cell)[1])
             _family(axes, group, measure, ordered, looks[name])
@@ -69,10 +68,10 @@ def _width(labels: Sequence[str], columns: int, font: float) -> float:
     return sum(font * (CHARACTER * length + 3.5) for length in longest)
 
 
-def _family(axes: Axes, group: Group, measure: Measure, cells: list[Cell], style: Style) -> None:
+def _family(axes: Axes, group: Group, measure: Measure, cells: list[StoredCell], style: Style) -> None:
     """Markers with bars; uncached cells joined to the fewer-steps curve and labelled with their steps."""
-    marker, uncached = MARKERS[style.shape], cells[0].get("cache") is None
-    name, latencies = family_name(cells[0]), [group.latency(cell) for cell in cells]
+    marker, uncached = MARKERS[style.shape], not cells[0].is_cached
+    name, latencies = cells[0].family, [group.latency(cell) for cell in cells]
     x, y = [value for _, value, _ in latencies], [measure.value(cell) or 0.0 for cell in cells]
     xerr = _spread(x, [(low, high) for low, _, high in latencies])
     axes.errorbar(
@@ -83,11 +82,11 @@ def _family(axes: Axes, group: Group, measure: Measure, cells: list[Cell], style
     )  # fmt: skip
 
 
-def _steps(axes: Axes, group: Group, measure: Measure, cells: list[Cell], below: bool) -> None:
+def _steps(axes: Axes, group: Group, measure: Measure, cells: list[StoredCell], below: bool) -> None:
     """The step counts of uncached cells, of every other family below its curve."""
     for cell in cells:
-        if cell.get("cache") is None:
-            place, text = (group.latency(cell)[1], measure.value(cell) or 0.0), str(cell["sampler"].get("steps") or "")
+        if not cell.is_cached:
+            place, text = (group.latency(cell)[1], measure.value(cell) or 0.0), str(cell.sampler.steps or "")
             axes.annotate(text, place, (1, -9) if below else (2, 3), textcoords="offset points", fontsize=6)
 
 
@@ -100,7 +99,7 @@ def _spread(values: list[float], ends: Iterable[tuple[float, float] | None]) -> 
     ]
 
 
-def _ring_front(axes: Axes, group: Group, measure: Measure, placed: list[Cell]) -> None:
+def _ring_front(axes: Axes, group: Group, measure: Measure, placed: list[StoredCell]) -> None:
     front = [cell for cell in placed if group.verdict(cell).get("pareto") == "front"]
     ring: dict[str, Any] = {"s": 55, "facecolors": "none", "edgecolors": "black", "linewidths": 0.8, "zorder": 4}
     places = [group.latency(cell)[1] for cell in front], [measure.value(cell) or 0.0 for cell in front]
@@ -119,8 +118,8 @@ def _scales(axes: Axes, values: list[float]) -> None:
             axis.set_minor_formatter(NullFormatter())
 
 
-def _texts(axes: Axes, group: Group, measure: Measure, placed: list[Cell], size: tuple[float, float]) -> None:
-    samples = look_up(placed[0], "quality.samples")
+def _texts(axes: Axes, group: Group, measure: Measure, placed: list[StoredCell], size: tuple[float, float]) -> None:
+    samples = placed[0].quality.samples
     count = "" if measure.key == "fd" or samples is None else f", n={samples:,}"  # the distance's own name has it
     axes.set_xlabel(shown(group.latency_title, 2 * MAX_NAME))
     label = shown(label_of(measure, group), 2 * MAX_NAME).replace(" is better", "\u00a0is\u00a0better") + count

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bench.schema.cell import Cell
 from bench.show.report.format import figure, plus_minus, signed
 from bench.show.report.group import Group
+from bench.store.stored_cell import StoredCell
 
 
 def band(ends: tuple[float, float]) -> str:
@@ -13,16 +13,16 @@ def band(ends: tuple[float, float]) -> str:
     return f"{low} to {high} %"
 
 
-def distance(group: Group, cell: Cell) -> str:
-    return f"{group.distance} {plus_minus(cell['quality']['fd'], cell['quality'].get('fd_se'))}"
+def distance(group: Group, cell: StoredCell) -> str:
+    return f"{group.distance} {plus_minus(cell.quality.value('fd'), cell.quality.value('fd_se'))}"
 
 
-def gap(group: Group, cell: Cell) -> str:
+def gap(group: Group, cell: StoredCell) -> str:
     v = group.verdict(cell)
     return f"{signed(v['fd_gap'])} [{signed(v['fd_gap_low'])}, {signed(v['fd_gap_high'])}] {group.distance}"
 
 
-def ms(group: Group, cell: Cell) -> str:
+def ms(group: Group, cell: StoredCell) -> str:
     return f"{figure(group.latency(cell)[1])} ms"
 
 

@@ -8,16 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench.schema.cell import Cell
-from bench.show.report.heatmaps import COLORS, LEGEND, caption
+from bench.show.report.heatmaps import COLORS, caption, used_marks
 from bench.show.report.pareto_figure import shown
 from bench.show.report.svg import runs
+from bench.store.stored_cell import StoredCell
 
 ACROSS, DOWN = 3, 7  # plans in a row and rows in a figure
 KINDS = ("attn", "MLP")
 
 
-def plan_figure(cells: Sequence[Cell], width: float) -> Figure:
+def plan_figure(cells: Sequence[StoredCell], width: float) -> Figure:
     """At most ACROSS × DOWN plans of cached cells; `width` in inches."""
     rows = -(-len(cells) // ACROSS)
     figure = Figure(figsize=(width, 0.5 + 1.15 * rows), layout="constrained")
@@ -26,15 +26,14 @@ def plan_figure(cells: Sequence[Cell], width: float) -> Figure:
         _draw(axes, cell)
         if i + ACROSS >= len(cells):
             axes.set_xlabel("evaluation", fontsize=5.5, labelpad=1)
-    used = {mark for cell in cells for row in cell["plan"]["rows"] for mark in row}
-    patches = [Patch(color=COLORS[mark], label=LEGEND[mark]) for mark in LEGEND if mark in used]
+    patches = [Patch(color=COLORS[mark.character], label=mark.meaning) for mark in used_marks(cells)]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
-def _draw(axes: Axes, cell: Cell) -> None:
+def _draw(axes: Axes, cell: StoredCell) -> None:
     """Unbroken runs of blocks as rectangles: vectors, not a raster. Block 1 of each kind on top."""
-    plan = cell["plan"]["rows"]
+    plan = cell.plan.rows
     blocks = len(plan[0]) // 2
     gap = max(blocks / 10, 0.5)
     for mark, color in COLORS.items():
@@ -50,7 +49,7 @@ def _draw(axes: Axes, cell: Cell) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.tick_params(length=1.5, pad=1, labelsize=5.5)
     axes.spines[:].set_visible(False)
-    sampler, _, cache = cell["method"].partition(" + ")
+    sampler, _, cache = cell.method.partition(" + ")  # only where its line breaks
     axes.set_title(f"{shown(sampler)}\n{shown(cache)}\n{caption(cell)}", loc="left", fontsize=5)
 
 

@@ -7,26 +7,26 @@ from markupsafe import Markup
 
 from bench.judge.latency import sampler_family
 from bench.judge.pareto import VERDICTS
-from bench.schema.cell import Cell, look_up
-from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, MEASURES, RIGHT, TOP, WIDTH, Measure, scale
+from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Measure, measures, scale
 from bench.show.report.format import figure
 from bench.show.report.group import Group
 from bench.show.report.labels import Label, place_labels
 from bench.show.report.markers import marker, styles
 from bench.show.report.svg import element, path
-from bench.store.naming import family_name, setting_name
+from bench.store.stored_cell import StoredCell
+
+MAX_LABEL = 24  # characters
 
 
 def measures_of(group: Group) -> list[Measure]:
     """The measures that at least two cells of the group have."""
-    return [m for m in MEASURES if sum(m.value(cell) is not None for cell in group.timed) > 1]
+    return [m for m in measures() if sum(m.value(cell) is not None for cell in group.timed) > 1]
 
 
 def label_of(measure: Measure, group: Group) -> str:
     """The axis title of a measure, with its direction."""
-    reference = group.reference["method"] if group.reference else "the reference"
-    label = measure.label.format(distance=group.heading, reference=reference)
-    return f"{label}, {measure.better} is better"
+    reference = group.reference.method if group.reference else "the reference"
+    return measure.label(group.heading, reference)
 
 
 class ParetoPlot:
@@ -41,15 +41,15 @@ class ParetoPlot:
         values = [v for cell in self.cells for v in self._spread(cell)]
         self.y = scale(values, HEIGHT - BOTTOM, TOP)
 
-    def _spread(self, cell: Cell) -> list[float]:
+    def _spread(self, cell: StoredCell) -> list[float]:
         value = self.measure.value(cell)
         ends = [end for end in self.measure.ends(cell) or () if value and end > 0.3 * value]
         return [v for v in (value, *ends) if v is not None]
 
-    def _latency(self, cell: Cell) -> float:
+    def _latency(self, cell: StoredCell) -> float:
         return self.group.latency(cell)[1]
 
-    def place(self, cell: Cell) -> tuple[float, float]:
+    def place(self, cell: StoredCell) -> tuple[float, float]:
         """Coordinates of a cell's marker."""
         return self.x(self._latency(cell)), self.y(self.measure.value(cell) or 0.0)
 
@@ -92,10 +92,10 @@ class ParetoPlot:
     def _curves(self) -> list[Markup]:
         """The fewer-steps curves: always drawn, one for each sampler."""
         lines = []
-        for members in self._by(lambda cell: None if cell.get("cache") else sampler_family(cell)).values():
+        for members in self._by(lambda cell: None if cell.is_cached else sampler_family(cell)).values():
             ordered = sorted(members, key=self._latency)
-            color = self.styles[family_name(members[0])].color
-            lines.append(self._line([self.place(c) for c in ordered], f"curve c{color}", family_name(members[0])))
+            color = self.styles[members[0].family].color
+            lines.append(self._line([self.place(c) for c in ordered], f"curve c{color}", members[0].family))
         return lines
 
     def _sweeps(self) -> list[Markup]:
@@ -104,7 +104,7 @@ class ParetoPlot:
         for members in self._by(_sweep_key(self.cells)).values():
             if len(members) > 1:
                 ordered = sorted(members, key=self._latency)
-                name = family_name(members[0])
+                name = members[0].family
                 lines.append(self._line([self.place(c) for c in ordered], f"sweep c{self.styles[name].color}", name))
         return lines
 
@@ -132,27 +132,25 @@ class ParetoPlot:
                 stairs.append((x, y))
         return element("path", d=path([*stairs, (WIDTH - RIGHT, stairs[-1][1])]), class_="stairs", aria_hidden="true")
 
-    def _mark(self, cell: Cell) -> Markup:
+    def _mark(self, cell: StoredCell) -> Markup:
         x, y = self.place(cell)
-        style, verdict = self.styles[family_name(cell)], self.group.verdict(cell).get("pareto", "")
-        kind = "cached" if cell.get("cache") else "uncached"
+        style, verdict = self.styles[cell.family], self.group.verdict(cell).get("pareto", "")
+        kind = "cached" if cell.is_cached else "uncached"
         reference = self.group.reference
-        same_base = reference is None or cell["sampler"] == reference["sampler"] or cell.get("cache") is None
+        same_base = reference is None or cell.sampler == reference.sampler or not cell.is_cached
         halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict == "front" else []
-        text = (
-            f"{cell['method']}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(self._latency(cell))} ms"
-        )
+        text = f"{cell.method}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(self._latency(cell))} ms"
         return element(
             "g",
             element("title", text + (f", {verdict}" if verdict else "")),
             *self._error_bars(cell, x, y),
             *halo,
             element("path", d=marker(style.shape, x, y, 6.5), class_="mark" if same_base else "mark hollow"),
-            class_=f"point c{style.color} {kind} {verdict}".strip(), data_family=family_name(cell), data_x=x,
+            class_=f"point c{style.color} {kind} {verdict}".strip(), data_family=cell.family, data_x=x,
             data_row=self.group.row_id(cell), role="img", aria_label=text,
         )  # fmt: skip
 
-    def _error_bars(self, cell: Cell, x: float, y: float) -> list[Markup]:
+    def _error_bars(self, cell: StoredCell, x: float, y: float) -> list[Markup]:
         low, _, high = self.group.latency(cell)
         bars = [[(self.x(low), y), (self.x(high), y)]]
         ends = self.measure.ends(cell)
@@ -164,12 +162,10 @@ class ParetoPlot:
         """Settings on the front first, then step counts of the curves, then others, as far as there is room."""
         rank = {verdict: place for place, verdict in enumerate(VERDICTS)}
 
-        def order(cell: Cell) -> float:
-            return 0.5 if cell.get("cache") is None else rank.get(self.group.verdict(cell).get("pareto", ""), len(rank))
+        def order(cell: StoredCell) -> float:
+            return 0.5 if not cell.is_cached else rank.get(self.group.verdict(cell).get("pareto", ""), len(rank))
 
-        wanted = [
-            Label(setting_name(cell), *self.place(cell), family_name(cell)) for cell in sorted(self.cells, key=order)
-        ]
+        wanted = [Label(short_setting(cell), *self.place(cell), cell.family) for cell in sorted(self.cells, key=order)]
         box = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
         placed = place_labels(wanted, [self.place(cell) for cell in self.cells], box)
         return [
@@ -178,24 +174,29 @@ class ParetoPlot:
         ]
 
 
+def short_setting(cell: StoredCell) -> str:
+    """The setting's name cut to what a label has room for."""
+    return cell.setting if len(cell.setting) <= MAX_LABEL else cell.setting[: MAX_LABEL - 1] + "…"
+
+
 def _short(value: float) -> str:
     text = f"{value:.4g}"
     return text.replace("-", "−")
 
 
-def _sweep_key(cells: list[Cell]):  # type: ignore[no-untyped-def]
+def _sweep_key(cells: list[StoredCell]):  # type: ignore[no-untyped-def]
     """Cache, sampler, steps and every parameter but the one with the most values."""
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
     for cell in cells:
-        for key, value in (look_up(cell, "cache.params") or {}).items():
-            values[cell["cache"]["name"], key].add(str(value))
+        for key, value in (cell.cache.params if cell.cache else {}).items():
+            values[cell.family, key].add(str(value))
 
-    def key_of(cell: Cell) -> tuple | None:
-        if cell.get("cache") is None:
+    def key_of(cell: StoredCell) -> tuple | None:
+        if cell.cache is None:
             return None
-        name, params = cell["cache"]["name"], look_up(cell, "cache.params") or {}
+        name, params = cell.family, cell.cache.params
         swept = max(params, key=lambda k: len(values[name, k]), default="")
         fixed = tuple(sorted((k, str(v)) for k, v in params.items() if k != swept))
-        return name, sampler_family(cell), cell["sampler"].get("steps"), fixed
+        return name, sampler_family(cell), cell.sampler.steps, fixed
 
     return key_of

@@ -5,55 +5,57 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bench.schema.cell import Cell, look_up
 from bench.show.report.format import duration, percent
+from bench.store.parts import Table, entries
 from bench.store.results import Results
+from bench.store.stored_cell import StoredCell
 from bench.suite import SHIPPED
 
 Facts = list[tuple[str, str]]
+UNRECORDED = "not recorded"
 
 
 def protocol_facts(results: Results) -> Facts:
     """Protocol version, suite, counts, and how the timing went."""
     cells = results.cells
-    counts = Counter(cell["status"] for cell in cells)
+    counts = Counter(cell.status for cell in cells)
     facts = [
-        ("Suite", str(results.suite.get("suite") or _values(cells, "suite") or "unknown")),
+        ("Suite", str(results.suite.get("suite") or _values([c.suite for c in cells]) or "unknown")),
         ("Suite file, SHA-256 from", str(results.suite.get("sha256") or "not recorded")[:16]),
-        ("Protocol version", _values(cells, "protocol")),
+        ("Protocol version", _values([cell.protocol for cell in cells])),
         ("Cells", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"),
-        ("Time spent in cells", duration(sum(cell.get("seconds") or 0 for cell in cells))),
-        ("Finished", _period([cell["finished"] for cell in cells if cell.get("finished")])),
+        ("Time spent in cells", duration(sum(cell.seconds or 0 for cell in cells))),
+        ("Finished", _period([cell.finished for cell in cells if cell.finished])),
     ]  # fmt: skip
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
-        facts.append((_title(f"quality {name}"), _values(cells, f"quality.{name}")))
+        facts.append((_title(f"quality {name}"), _values([getattr(cell.quality, name) for cell in cells])))
     rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
-    facts += [(_title(f"protocol {key}"), str(value)) for key, value in flat(rules) if value != "None"]
+    facts += [(_title(f"protocol {key}"), value) for key, value in flat(rules) if value != "None"]
     return [*facts, *_round_facts(cells)]
 
 
-def measured(cells: Sequence[Cell]) -> str:
+def measured(cells: Sequence[StoredCell]) -> str:
     """How cells that share columns were measured, in one sentence: samples, seeds, settings, machine, commits."""
-    cell = next((cell for cell in cells if cell["status"] == "ok"), cells[0])
-    samples, seed = look_up(cell, "quality.samples"), look_up(cell, "quality.seed")
-    guidance, batch = look_up(cell, "settings.guidance_scale"), look_up(cell, "timing.batch")
+    cell = next((cell for cell in cells if cell.is_ok), cells[0])
+    samples, seed = cell.quality.samples, cell.quality.seed
+    guidance, batch = cell.settings.guidance_scale, cell.timing.batch
     facts = [
         samples is not None and f"{samples:,} samples a cell (seeds from {seed})",
         guidance is not None and f"guidance {guidance:g}",
-        batch is not None and f"timed in batches of {batch} in {look_up(cell, 'settings.dtype')} on {_machine(cell)}",
-        (torch := look_up(cell, "environment.torch")) and f"torch {torch}",
-        f"protocol {cell['protocol']}",
-        f"commit {', '.join(dict.fromkeys(str(look_up(c, 'environment.commit') or '?')[:7] for c in cells))}",
+        batch is not None and f"timed in batches of {batch} in {cell.settings.dtype} on {_machine(cell)}",
+        cell.environment.torch and f"torch {cell.environment.torch}",
+        f"protocol {cell.protocol}",
+        f"commit {', '.join(dict.fromkeys(str(c.environment.commit or '?')[:7] for c in cells))}",
         samples is not None and _images_by(cells),
     ]
     return ", ".join(str(fact) for fact in facts if fact) + "."
 
 
-def _images_by(cells: Sequence[Cell]) -> str | None:
+def _images_by(cells: Sequence[StoredCell]) -> str | None:
     """Which commits made the images, where they are not the ones that measured: samples are reused."""
-    commits = [look_up(cell, "quality.sampled_by") or ["?"] for cell in cells if cell.get("quality")]
+    commits = [cell.quality.sampled_by or ["?"] for cell in cells if cell.quality]
     made = dict.fromkeys(commit[:7] for several in commits for commit in several)
-    if set(made) <= {str(look_up(cell, "environment.commit"))[:7] for cell in cells}:
+    if set(made) <= {str(cell.environment.commit)[:7] for cell in cells}:
         return None
     unknown = sum(several == ["?"] for several in commits)
     known = ", ".join(commit for commit in made if commit != "?")
@@ -61,11 +63,11 @@ def _images_by(cells: Sequence[Cell]) -> str | None:
     return f"images {' and '.join(part for part in said if part)}"
 
 
-def _machine(cell: Cell) -> str:
-    gpu = look_up(cell, "environment.gpu")
-    if gpu and not str(look_up(cell, "settings.device")).startswith("cpu"):
-        return str(gpu)
-    return f"{look_up(cell, 'settings.threads')} thread(s) of {look_up(cell, 'environment.cpu')}"
+def _machine(cell: StoredCell) -> str:
+    machine, settings = cell.environment, cell.settings
+    if machine.gpu and not str(settings.device).startswith("cpu"):
+        return str(machine.gpu)
+    return f"{settings.threads} thread(s) of {machine.cpu}"
 
 
 def _period(times: list[str]) -> str:
@@ -76,13 +78,13 @@ def _period(times: list[str]) -> str:
     return " to ".join(ends) + " UTC"
 
 
-def _round_facts(cells: list[Cell]) -> Facts:
-    rounds = [rounds for cell in cells if (rounds := look_up(cell, "timing.rounds"))]
+def _round_facts(cells: list[StoredCell]) -> Facts:
+    rounds = [cell.timing.rounds for cell in cells if cell.timing.rounds]
     if not rounds:
         return []
     counts = sorted({len(r) for r in rounds})
-    every = [r for cell_rounds in rounds for r in cell_rounds if isinstance(r, dict)]
-    disturbed = sum(bool(r.get("interfered")) for r in every)
+    every = [r for cell_rounds in rounds for r in cell_rounds]
+    disturbed = sum(r.interfered for r in every)
     span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     share = percent(disturbed / len(every)) if every else "unknown"
     return [("Timed rounds a cell", span), ("Rounds in which another process interfered", share)]
@@ -90,23 +92,26 @@ def _round_facts(cells: list[Cell]) -> Facts:
 
 def settings_facts(results: Results) -> Facts:
     """Settings, one line each; several values where cells differ."""
-    return _facts(results.cells, "settings")
+    return _facts([cell.settings.stated for cell in results.cells])
 
 
 def has_random_weights(results: Results) -> bool:
     """Whether any cell ran with random weights, so that its samples mean nothing and it has no quality."""
-    return any(look_up(cell, "settings.weights") == "random" for cell in results.cells)
+    return any(cell.settings.weights == "random" for cell in results.cells)
 
 
 def environment_facts(results: Results) -> Facts:
     """Machine and software, one line each; several values where cells differ."""
-    return _facts(results.cells, "environment")
+    return _facts([cell.environment.stated for cell in results.cells])
 
 
-def _facts(cells: Iterable[Cell], part: str) -> Facts:
-    cells = list(cells)
-    names = list(dict.fromkeys(key for cell in cells for key, _ in flat(cell.get(part) or {})))
-    return [(_title(name), _values(cells, f"{part}.{name}")) for name in names]
+def _facts(tables: Iterable[Table]) -> Facts:
+    flattened = [dict(entries(table)) for table in tables]
+    names = dict.fromkeys(name for table in flattened for name in table)
+    facts = {name: _values([table.get(name) for table in flattened]) for name in names}
+    if facts.get("guidance_channels") == UNRECORDED:
+        facts["guidance_channels"] = "all"
+    return [(_title(name), text) for name, text in facts.items()]
 
 
 _ACRONYMS = {"cpu": "CPU", "gpu": "GPU", "os": "OS", "gb": "GB", "mb": "MB", "nfe": "NFE", "cuda": "CUDA"}
@@ -117,24 +122,19 @@ def _title(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _values(cells: Iterable[Cell], dotted: str) -> str:
+def _values(values: Iterable[Any]) -> str:
     """The distinct values of a field; numbers that vary a lot (load) as a range."""
-    found = [value for cell in cells if (value := look_up(cell, dotted)) is not None]
-    distinct = list(dict.fromkeys(str(value) for value in found))
-    if dotted == "settings.guidance_channels" and not found:
-        return "all"
-    if len(distinct) > 4 and all(isinstance(value, int | float) for value in found):
-        return f"{min(found):g} to {max(found):g}"
+    known = [value for value in values if value is not None]
+    distinct = list(dict.fromkeys(str(value) for value in known))
+    if len(distinct) > 4 and all(isinstance(value, int | float) for value in known):
+        return f"{min(known):g} to {max(known):g}"
     shown = ", ".join(distinct[:4]) + (f" and {len(distinct) - 4} more" if len(distinct) > 4 else "")
-    return shown or "not recorded"
+    return shown or UNRECORDED
 
 
-def flat(table: dict[str, Any], prefix: str = "") -> Facts:
+def flat(table: Table) -> Facts:
     """Names with dots, and the texts of their values."""
-    found: Facts = []
-    for key, value in table.items():
-        found += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", str(value))]
-    return found
+    return [(name, str(value)) for name, value in entries(table)]
 
 
 def commands(results: Results) -> Facts:

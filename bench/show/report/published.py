@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bench.schema.cell import Cell, look_up
 from bench.show.published import rows as published
 from bench.show.published.columns import remarks_of, rows_of, source_of
 from bench.show.published.rows import KNOWN_SIGMA, METRICS, UNITS, Published, Source
 from bench.show.report.format import MISSING, distance_name, figure, signed
 from bench.show.report.group import Group
+from bench.store.stored_cell import StoredCell
 
 NAMES = {"fid": "FID", "sfid": "sFID", "is": "IS", "precision": "Precision", "recall": "Recall"}
 OURS = {"fid": "fd", "sfid": "sfd"}  # the other metrics have the same key
@@ -40,7 +39,7 @@ class Line:
 Shown = tuple[list["Line"], list["Line"]]
 
 
-def lines(group: Group, cells: Sequence[Cell] | None = None) -> Shown:
+def lines(group: Group, cells: Sequence[StoredCell] | None = None) -> Shown:
     """The model's published rows: those of a cell's setting, in the order of the cells, and the others.
 
     With `cells`, some of the group's, only rows of their methods.
@@ -50,16 +49,20 @@ def lines(group: Group, cells: Sequence[Cell] | None = None) -> Shown:
     matched = {id(row) for row, _ in pairs}
     others = [row for row in rows if id(row) not in matched]
     if cells is not None:
-        slugs, methods = {cell["slug"] for cell in cells}, {method_of(cell) for cell in cells}
-        pairs = [(row, cell) for row, cell in pairs if cell["slug"] in slugs]
-        others = [row for row in others if not row.cache_elsewhere and method_of(vars(row)) in methods]
+        slugs = {cell.slug for cell in cells}
+        methods = {method_of(cell.sampler.name, cell.cache.name if cell.cache else None) for cell in cells}
+        pairs = [(row, cell) for row, cell in pairs if cell.slug in slugs]
+        others = [row for row in others if not row.cache_elsewhere and published_method(row) in methods]
     return [line_of(*pair) for pair in pairs], [line_of(row, None) for row in others]
 
 
-def method_of(setting: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The cache method of a cell or a published row whatever its sampler, else the sampler."""
-    sampler, cache = (look_up(dict(setting), f"{part}.name") for part in ("sampler", "cache"))
+def method_of(sampler: str | None, cache: str | None) -> tuple[str | None, str | None]:
+    """The cache method whatever its sampler, else the sampler."""
     return (cache, None) if cache else (None, sampler)
+
+
+def published_method(row: Published) -> tuple[str | None, str | None]:
+    return method_of((row.sampler or {}).get("name"), (row.cache or {}).get("name"))
 
 
 def sources(shown: Iterable[Shown]) -> list[Source]:
@@ -67,7 +70,7 @@ def sources(shown: Iterable[Shown]) -> list[Source]:
     return list(dict.fromkeys(line.origin for own, others in shown for line in (*own, *others)))
 
 
-def line_of(row: Published, cell: Cell | None) -> Line:
+def line_of(row: Published, cell: StoredCell | None) -> Line:
     why = "" if cell is None else reason_against(row, cell)
     return Line(
         method=row.method,
@@ -75,7 +78,7 @@ def line_of(row: Published, cell: Cell | None) -> Line:
         source=source_of(row),
         citation=_citation(row.source),
         second_hand=row.second_hand or row.source.second_hand,
-        ours="" if cell is None else cell["method"],
+        ours="" if cell is None else cell.method,
         metrics=", ".join(_metric(row, name) for name in METRICS if name in row.metrics) or MISSING,
         differences=MISSING if cell is None or why else differences(row, cell),
         why=why,
@@ -98,17 +101,17 @@ _SHORT: dict[str, Callable[[Published], str]] = {
 }
 
 
-def short_columns(cells: Sequence[Cell]) -> dict[str, list[str]]:
+def short_columns(cells: Sequence[StoredCell]) -> dict[str, list[str]]:
     """Heading and one text a cell, every number with its source's tag; only the columns that have something."""
     columns = {heading: [_tagged(cell, text) for cell in cells] for heading, text in _SHORT.items()}
     return {heading: texts for heading, texts in columns.items() if set(texts) - {MISSING}}
 
 
-def _tagged(cell: Cell, text: Callable[[Published], str]) -> str:
+def _tagged(cell: StoredCell, text: Callable[[Published], str]) -> str:
     return "; ".join(f"{text(row)} ({row.source.tag})" for row in rows_of(cell) if text(row)) or MISSING
 
 
-def notes(cells: Sequence[Cell]) -> list[str]:
+def notes(cells: Sequence[StoredCell]) -> list[str]:
     """A line for every source in `short_columns`: what it is, on what it was measured, its known errata."""
     rows: dict[Source, list[Published]] = {}
     for cell in cells:
@@ -126,33 +129,33 @@ def _note(source: Source, rows: Sequence[Published]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def reason_against(row: Published, cell: Cell) -> str:
+def reason_against(row: Published, cell: StoredCell) -> str:
     """Why a published metric must not be subtracted from ours; empty where it may be."""
-    features = look_up(cell, "quality.features")
+    features = cell.quality.features
     if features is None:
         return "no quality was measured here"
     if distance_name(cell) != "FID" or features != "adm":
         return f"ours is in the features '{features}', which is not the published FID"
-    ours = look_up(cell, "quality.samples")
+    ours = cell.quality.samples
     if row.samples != ours:
         stated = "an unstated number of" if row.samples is None else f"{row.samples:,}"
         return f"published from {stated} samples, ours from {ours:,}"
     return ""
 
 
-def differences(row: Published, cell: Cell) -> str:
+def differences(row: Published, cell: StoredCell) -> str:
     """Ours minus published, and in units of one run's spread over seeds: as stated, else the known one."""
-    found = []
+    texts = []
     for name, value in row.metrics.items():
-        ours = look_up(cell, f"quality.{OURS.get(name, name)}")
+        ours = cell.quality.value(OURS.get(name, name))
         if ours is None:
             continue
         sigma, origin = row.sigma.get(name), "stated"
         if sigma is None:
             sigma, origin = KNOWN_SIGMA.get(name), "known"
         units = f" ({signed((ours - value) / sigma, 2)} σ, {origin})" if sigma else ""
-        found.append(f"{NAMES[name]} {signed(ours - value)}{units}")
-    return ", ".join(found) or MISSING
+        texts.append(f"{NAMES[name]} {signed(ours - value)}{units}")
+    return ", ".join(texts) or MISSING
 
 
 def _metric(row: Published, name: str) -> str:
@@ -170,10 +173,10 @@ def _speed(row: Published) -> str:
     return ", ".join(parts) or MISSING
 
 
-def _our_speed(cell: Cell) -> str:
-    latency, speedup = look_up(cell, "timing.latency_ms.median"), look_up(cell, "timing.speedup.median")
-    parts = [] if latency is None else [f"{figure(latency / 1e3)} s (batch {look_up(cell, 'timing.batch')})"]
-    return ", ".join([*parts, *([] if speedup is None else [f"{speedup:.2f}×"])]) or MISSING
+def _our_speed(cell: StoredCell) -> str:
+    latency, speedup = cell.timing.latency_ms, cell.timing.speedup
+    parts = [] if latency is None else [f"{figure(latency.median / 1e3)} s (batch {cell.timing.batch})"]
+    return ", ".join([*parts, *([] if speedup is None else [f"{speedup.median:.2f}×"])]) or MISSING
 
 
 def _work(row: Published) -> str:
@@ -181,9 +184,9 @@ def _work(row: Published) -> str:
     return ", ".join([*parts, *([] if row.flops_speedup is None else [f"÷ {row.flops_speedup:g}"])]) or MISSING
 
 
-def _our_work(row: Published, cell: Cell) -> str:
+def _our_work(row: Published, cell: StoredCell) -> str:
     """Our plan's work in the unit that the row is in."""
-    count = (look_up(cell, "work.macs_conventions") or {}).get(row.convention)
+    count = cell.work.macs_conventions.get(row.convention)
     if row.macs_t is None or not isinstance(count, (int, float)):
         return MISSING
     return f"{count / 1e12:.2f} T{UNITS[row.convention]}"

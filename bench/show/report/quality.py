@@ -1,6 +1,9 @@
 """The columns of further quality metrics, each with its error or interval and, where it depends on one, the count."""
 
-from bench.schema.cell import look_up
+from functools import partial
+
+from bench.schema import metrics
+from bench.schema.metrics import Metric
 from bench.show.report.bias import corrected, extrapolated
 from bench.show.report.column import Column, Row
 from bench.show.report.format import between, figure, plus_minus
@@ -8,9 +11,8 @@ from bench.show.report.group import Group
 
 
 def quality_columns(group: Group) -> list[Column]:
-    """Distribution metrics under their sample count, then what is paired with the same sampler uncached."""
-    d, count = group.distance, counted(group)
-    uncached = "against the same sampler uncached, same seeds"
+    """What there is of the distance beside its value, then every other metric of a cell by itself."""
+    d = group.distance
     return [
         Column(f"{d} without bias", f"bias-corrected {d} and its 95 % interval: of infinitely many samples",
                corrected, "fd_corrected"),
@@ -18,27 +20,35 @@ def quality_columns(group: Group) -> list[Column]:
                extrapolated, "fd_infinity"),
         Column(counted(group, f"Spread of {d}", 4), f"standard deviation of {d} between four disjoint ranges of seeds",
                lambda r: figure(r["fd_spread"]), "fd_spread"),
-        Column(f"s{d}{count}", "the same in spatial features ± standard error; lower is better",
-               lambda r: plus_minus(r["sfd"], r["sfd_se"]), "sfd"),
-        Column(f"Precision{count}", "higher is better", lambda r: figure(r["precision"]), "precision"),
-        Column(f"Recall{count}", "higher is better", lambda r: figure(r["recall"]), "recall"),
-        Column(f"KID{count}", "± standard error; lower is better", lambda r: plus_minus(r["kid"], r["kid_se"]), "kid"),
-        Column(f"IS{count}", "Inception score in the same features ± standard error; higher is better",
-               lambda r: plus_minus(r["is"], r["is_se"]), "is"),
-        Column("PSNR, dB", f"{uncached}, with its 95 % interval", lambda r: with_interval(r, "psnr"), "psnr"),
-        Column("SSIM", f"{uncached}, with its 95 % interval", lambda r: with_interval(r, "ssim"), "ssim"),
-        Column("LPIPS", uncached, lambda r: figure(r["lpips"]), "lpips"),
-        Column("Latent error", f"relative L2 {uncached}", lambda r: figure(r["latent_error"]), "latent_error"),
-        Column("Latent cosine", uncached, lambda r: figure(r["latent_cosine"], 4), "latent_cosine"),
+        *(metric_column(metric, group) for metric in metrics.METRICS
+          if not metric.headline and metric.against != metrics.REFERENCE),
     ]  # fmt: skip
+
+
+def metric_column(metric: Metric, group: Group) -> Column:
+    """A metric under its sample count, or its unit where pairs are compared, with its error or interval."""
+    title = metric.title.format(distance=group.distance)
+    heading = f"{title}, {metric.unit}" if metric.unit else title
+    heading = heading if metric.against else counted(group, heading)
+    pairs = " against the same sampler uncached, same seeds" if metric.against else ""
+    error = (
+        " ± standard error" if "se" in metric.beside else ", with its 95 % interval" if "low" in metric.beside else ""
+    )
+    meaning = f"{metric.meaning}{pairs}{error}; {metric.better} is better"
+    return Column(heading, meaning, partial(metric_text, metric), metric.key)
+
+
+def metric_text(metric: Metric, row: Row) -> str:
+    """`1.23 ± 0.04`, `1.23 [1.10, 1.36]`, or the value alone where neither is stored."""
+    if "se" in metric.beside:
+        return plus_minus(row[metric.key], row[f"{metric.key}_se"])
+    value = figure(row[metric.key], metric.digits)
+    if "low" not in metric.beside:
+        return value
+    return f"{value} {between(row[f'{metric.key}_low'], row[f'{metric.key}_high'])}".strip()
 
 
 def counted(group: Group, name: str = "", parts: int = 1) -> str:
     """`KID, n=2,000`: the count is part of the name, because the value depends on it."""
-    samples = look_up(group.cells[0], "quality.samples") if group.cells else None
+    samples = group.cells[0].quality.samples if group.cells else None
     return name if samples is None else f"{name}, n={samples // parts:,}"
-
-
-def with_interval(row: Row, value: str) -> str:
-    """`1.23 [1.10, 1.36]`, or the value alone where it has no interval."""
-    return f"{figure(row[value])} {between(row[f'{value}_low'], row[f'{value}_high'])}".strip()

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from bench.schema.cell import Cell, look_up
-from bench.show.report.format import figure, plus_minus
 from bench.show.report.group import Group
+from bench.show.report.phrases import distance, ms
+from bench.store.stored_cell import StoredCell
 
 COLUMNS = 10
 MAX_PIXELS = 96  # pixels: larger images are shown smaller
@@ -35,21 +35,20 @@ def strips(group: Group, directory: Path) -> list[Strip]:
     if not folder.is_dir():
         return []
     cells = sorted(group.cells, key=lambda cell: cell is not group.reference)
-    return [_strip(cell, group, folder / f"{cell['slug']}.safetensors") for cell in cells]
+    return [_strip(cell, group, folder / f"{cell.slug}.safetensors") for cell in cells]
 
 
-def _strip(cell: Cell, group: Group, path: Path) -> Strip:
-    quality, timed = cell.get("quality") or {}, look_up(cell, "timing.latency_ms")
-    known = [f"{group.distance} {plus_minus(quality['fd'], quality.get('fd_se'))}"] if quality.get("fd") else []
-    caption = ", ".join([*known, *([f"{figure(group.latency(cell)[1])} ms"] if timed else [])])
+def _strip(cell: StoredCell, group: Group, path: Path) -> Strip:
+    known = [distance(group, cell)] if cell.quality.value("fd") else []
+    caption = ", ".join([*known, *([ms(group, cell)] if cell.timing.latency_ms else [])])
     if not path.is_file():
-        return Strip(cell["method"], caption, None, "no samples stored for this cell")
+        return Strip(cell.method, caption, None, "no samples stored for this cell")
     try:
         images = read_images(path)
     except (OSError, SafetensorError, ValueError) as error:
-        return Strip(cell["method"], caption, None, f"samples cannot be read: {' '.join(str(error).split())}")
+        return Strip(cell.method, caption, None, f"samples cannot be read: {' '.join(str(error).split())}")
     height, width = images.shape[0], images.shape[1]
-    return Strip(cell["method"], caption, data_uri(images), "", width, height)
+    return Strip(cell.method, caption, data_uri(images), "", width, height)
 
 
 def read_images(path: Path) -> np.ndarray:

@@ -6,8 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.schema.cell import look_up
-from bench.schema.timing import batches_of
 from bench.show.batch_table import COLUMNS, rows_of
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import MISSING, between, duration, figure, percent
@@ -100,8 +98,8 @@ def speed_table(group: Group, table: pd.DataFrame) -> SpeedTable | None:
 
 def batch_table(group: Group) -> SpeedTable | None:
     """Every cell at every batch; None where all have one."""
-    cells = [cell for cell in group.timed if batches_of(cell["timing"])]
-    rows = [(cell["method"], row) for cell in cells for row in rows_of(cell)]
+    cells = [cell for cell in group.timed if cell.timing.further]
+    rows = [(cell.method, row) for cell in cells for row in rows_of(cell)]
     if not rows:
         return None
     return _table(BATCHES, pd.DataFrame([row for _, row in rows], columns=list(COLUMNS)), [name for name, _ in rows])
@@ -122,8 +120,8 @@ def conditions(group: Group) -> str:
     if not group.timed:
         return ""
     first = group.timed[0]
-    size = look_up(first, "settings.image_size")
+    size = first.settings.image_size
     images = f"Images of {size} × {size} pixels" if size else "Images of unrecorded size"
-    machine = look_up(first, "environment.gpu") or look_up(first, "environment.cpu") or "an unrecorded machine"
-    batch, dtype = look_up(first, "timing.batch") or "?", look_up(first, "settings.dtype") or "?"
+    machine = first.environment.gpu or first.environment.cpu or "an unrecorded machine"
+    batch, dtype = first.timing.batch or "?", first.settings.dtype or "?"
     return f"{images}, timed in batches of {batch} in {dtype} on {machine}."

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.judge.pareto import VERDICTS
-from bench.schema.cell import Cell
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.show.report.group import Group
 from bench.show.report.published import short_columns
 from bench.show.report.quality import quality_columns
 from bench.show.report.speed import latency, measured_speedup, paired_latency, times
+from bench.store.stored_cell import StoredCell
 
 LATENCY = Column("Latency, ms", "one batch's whole trajectory: median and 95 % interval", latency, "latency_ms", True)
 PAIRED = Column("Latency, ms", "one batch's whole trajectory: its ratio to the reference within rounds, times that "
@@ -60,9 +60,9 @@ def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
     return [c for c in columns(group) if c.key == "pareto" or table[c.key].notna().any()]
 
 
-def table_of(group: Group, cells: Sequence[Cell] | None = None) -> pd.DataFrame:
+def table_of(group: Group, cells: Sequence[StoredCell] | None = None) -> pd.DataFrame:
     """The rows of some of a group's cells, by default of all."""
-    return group.table if cells is None else group.table.iloc[[group.positions[cell["slug"]] for cell in cells]]
+    return group.table if cells is None else group.table.iloc[[group.positions[cell.slug] for cell in cells]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Shown:
     class_: str = ""
 
 
-def page_rows(group: Group) -> tuple[list[Column], list[tuple[Cell, str, list[Shown]]]]:
+def page_rows(group: Group) -> tuple[list[Column], list[tuple[StoredCell, str, list[Shown]]]]:
     """The columns and, for every cell, (cell, row id, its table cells)."""
     table = table_of(group)
     used = used_columns(group, table)
@@ -119,7 +119,7 @@ def _whole(value: object) -> str:
     return MISSING if pd.isna(value) else str(value)  # type: ignore[call-overload]
 
 
-def short_table(group: Group, cells: Sequence[Cell] | None = None) -> tuple[list[str], list[list[str]]]:
+def short_table(group: Group, cells: Sequence[StoredCell] | None = None) -> tuple[list[str], list[list[str]]]:
     """Headings and texts of what fits on paper, of a group's cells or some of them; published numbers come last."""
     cells = [*group.cells, *group.without_numbers] if cells is None else cells
     table = table_of(group, cells)

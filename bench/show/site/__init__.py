@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from bench.host.files import write_bytes
-from bench.judge.pareto import VERDICTS
+from bench.show.pages import TEMPLATES, templates
 from bench.show.report.exports import FORMATS, exported
 from bench.show.report.figures import FULL, pareto
 from bench.show.report.plots import measures_of
@@ -23,7 +21,6 @@ from bench.show.site.pages import Site
 from bench.show.site.runs import Run, machines_of, read_runs
 from models.errors import InputError
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
 SCRIPTS = ("address.js", "table.js", "plot.js", "versus.js")  # in the order in which a page runs them
 MARK = ".ditbench-site"  # says that a folder is a site, which may be replaced, and lists its files
 
@@ -98,11 +95,7 @@ def _check_target(out: Path, runs: Sequence[Run]) -> None:
 
 def _texts(site: Site, inputs: str) -> Any:
     """(path, content) of every page and the feed."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES / "site", TEMPLATES]), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.globals["verdicts"] = VERDICTS  # macros see no page's context
+    environment = templates("site")
     common = {"site": site, "runs": site.runs, "machines_of": machines_of, "inputs": inputs}
     for page in site.pages():
         root = "../" * page.path.count("/")

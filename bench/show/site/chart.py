@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from bench.judge.latency import sampler_family
-from bench.schema.cell import look_up
+from bench.schema.metrics import COSTS
 from bench.show.report.column import records
 from bench.show.report.group import Group
 from bench.show.report.markers import styles
 from bench.show.report.tables import table_of
 from bench.show.site import axes
-from bench.store.naming import family_name
+from bench.store.stored_cell import StoredCell
 
 # Names that plotly gives to the shapes of bench.show.report.markers
 SYMBOLS = {"circle": "circle", "square": "square", "triangle": "triangle-up", "diamond": "diamond", "star": "star",
@@ -21,9 +21,10 @@ SYMBOLS = {"circle": "circle", "square": "square", "triangle": "triangle-up", "d
 def chart(group: Group) -> dict[str, Any] | None:
     """Axes, families and points with their values and intervals; None where there is nothing to plot."""
     table = table_of(group, group.cells)
-    costs, qualities = axes.used(axes.COSTS, table), axes.used(axes.QUALITIES, table)
+    costs, qualities = axes.used(COSTS, table), axes.used(axes.qualities(), table)
     if not costs or not qualities:
         return None
+    both: list[axes.Axis] = [*costs, *qualities]
     looks, rows = styles(group.families), records(table)
     return {
         "title": group.title,
@@ -39,7 +40,7 @@ def chart(group: Group) -> dict[str, Any] | None:
             for name in group.families
         ],
         "points": [_point(group, cell) for cell in group.cells],
-        "values": {axis.key: axes.values(axis, group.cells, rows) for axis in (*costs, *qualities)},
+        "values": {axis.key: axes.values(axis, group.cells, rows) for axis in both},
     }  # fmt: skip
 
 
@@ -49,16 +50,16 @@ def _axis(axis: axes.Axis, group: Group) -> dict[str, str]:
 
 def _is_curve(group: Group, name: str) -> bool:
     """Whether a family is a sampler: fewer steps of it is what every cache method is held against."""
-    return any(cell.get("cache") is None for cell in group.cells if family_name(cell) == name)
+    return any(not cell.is_cached for cell in group.cells if cell.family == name)
 
 
-def _point(group: Group, cell: dict[str, Any]) -> dict[str, Any]:
-    uncached = cell.get("cache") is None
+def _point(group: Group, cell: StoredCell) -> dict[str, Any]:
+    uncached = not cell.is_cached
     return {
-        "name": cell["method"],
-        "family": group.families.index(family_name(cell)),
+        "name": cell.method,
+        "family": group.families.index(cell.family),
         "curve": "/".join(map(str, sampler_family(cell))) if uncached else None,
-        "steps": look_up(cell, "sampler.steps") if uncached else None,
+        "steps": cell.sampler.steps if uncached else None,
         "verdict": group.verdict(cell).get("pareto", ""),
         "row": group.row_id(cell),
     }

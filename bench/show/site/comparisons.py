@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bench.judge.compare import compare
-from bench.show.comparison_text import COLUMNS, MEANING, by_weight, factor, summary
+from bench.show.comparison_text import MEANING, by_weight, factor, measures, summary
 from bench.show.site.page import Page
 from bench.show.site.runs import Run
 from models.errors import InputError
@@ -38,7 +38,7 @@ def run_of(runs: Sequence[Run], directory: Path | str) -> Run:
 
 
 def names_of(run: Run) -> set[tuple[str, str]]:
-    return {(cell["model"], cell["slug"]) for cell in run.results.cells}
+    return {cell.name for cell in run.results.cells}
 
 
 def compare_page(base: Run, new: Run) -> Page:
@@ -46,7 +46,7 @@ def compare_page(base: Run, new: Run) -> Page:
     rows = compare(base.results, new.results)
     context = {
         "title": f"{base.page} → {new.page}", "runs": (base, new), "summary": summary(rows), "meaning": MEANING,
-        "measures": COLUMNS, "rows": [(row, {c.measure: factor(c) for c in row.changes}) for row in by_weight(rows)],
+        "measures": measures(), "rows": [(row, {c.measure: factor(c) for c in row.changes}) for row in by_weight(rows)],
         "unreadable": [*base.results.unreadable, *new.results.unreadable],
     }  # fmt: skip
     return Page(f"compare/{base.page}--{new.page}.html", "compare.html", context)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bench.schema.cell import Cell
 from bench.show.site.runs import Run, time_of
 from bench.store.results import one_line
+from bench.store.stored_cell import StoredCell
 
 NAMESPACE = uuid.UUID("5b0c2b5e-6c55-5d0b-9f0e-0d7d1b6f9a10")  # of this feed's identifiers
 MAX_ENTRIES = 100  # entries; older ones leave the feed
@@ -42,7 +42,7 @@ class Entry:
 
 def entries(runs: Sequence[Run]) -> list[Entry]:
     """The newest first; cells that do not say when they finished are in none."""
-    days: dict[tuple[str, str], list[tuple[datetime, Cell]]] = defaultdict(list)
+    days: dict[tuple[str, str], list[tuple[datetime, StoredCell]]] = defaultdict(list)
     by_page = {run.page: run for run in runs}
     for run in runs:
         for cell in run.results.cells:
@@ -52,8 +52,8 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
     return sorted(made, key=lambda entry: (entry.updated, entry.link), reverse=True)[:MAX_ENTRIES]
 
 
-def _entry(run: Run, day: str, timed: list[tuple[datetime, Cell]]) -> Entry:
-    counts = Counter(cell["status"] for _, cell in timed)
+def _entry(run: Run, day: str, timed: list[tuple[datetime, StoredCell]]) -> Entry:
+    counts = Counter(cell.status for _, cell in timed)
     words = ", ".join(f"{count} {status}" for status, count in counts.items())
     return Entry(
         run=run,
@@ -61,9 +61,9 @@ def _entry(run: Run, day: str, timed: list[tuple[datetime, Cell]]) -> Entry:
         id=uuid.uuid5(NAMESPACE, f"{run.page}/{day}").urn,
         title=one_line(f"{run.title}: {len(timed)} cell{'' if len(timed) == 1 else 's'} finished ({words})"),
         updated=max(time for time, _ in timed).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        lines=tuple(one_line(f"{c['model']}: {c['method']} ({c['status']})") for _, c in sorted(timed, key=_when)),
+        lines=tuple(one_line(f"{c.model}: {c.method} ({c.status})") for _, c in sorted(timed, key=_when)),
     )  # fmt: skip
 
 
-def _when(timed: tuple[datetime, Cell]) -> datetime:
+def _when(timed: tuple[datetime, StoredCell]) -> datetime:
     return timed[0]

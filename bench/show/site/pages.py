@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from bench.schema.cell import Cell
 from bench.show.report import heatmaps, provenance, published
 from bench.show.report.format import duration
 from bench.show.site import versus
@@ -15,11 +14,11 @@ from bench.show.site.names import Names
 from bench.show.site.page import Page
 from bench.show.site.parts import Part, some_of
 from bench.show.site.runs import Run, machine_of
-from bench.store.naming import family_name
+from bench.store.stored_cell import StoredCell
 
-KINDS: dict[str, Callable[[Cell], str]] = {
-    "model": lambda cell: str(cell["model"]),
-    "method": family_name,
+KINDS: dict[str, Callable[[StoredCell], str]] = {
+    "model": lambda cell: cell.model,
+    "method": lambda cell: cell.family,
     "machine": machine_of,
 }
 
@@ -59,7 +58,7 @@ class Site:
         parts = [part for part in self.parts if part.run is run]
         context = {
             "title": run.title, "run": run, "parts": parts,
-            "unfinished": [c for c in run.results.cells if c["status"] != "ok"],
+            "unfinished": [c for c in run.results.cells if not c.is_ok],
             "sources": published.sources(part.published for part in parts),
             "protocol": provenance.protocol_facts(run.results),
             "settings": provenance.settings_facts(run.results),
@@ -76,7 +75,7 @@ class Site:
         context: dict[str, Any] = {
             "title": name, "kind": kind, "parts": parts, "plan_legend": heatmaps.legend_of(cells),
             "sources": published.sources(part.published for part in parts),
-            "facts": provenance.flat(cells[0].get("environment") or {}),
+            "facts": provenance.flat(cells[0].environment.stated),
         }  # fmt: skip
         return Page(f"{kind}/{self.pages_of[kind][name]}.html", f"{kind}.html", context)
 

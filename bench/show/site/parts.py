@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.schema.cell import Cell
 from bench.show.report import heatmaps, samples, speed, tables
 from bench.show.report import published as report_published
 from bench.show.report.answer import answer
@@ -21,6 +20,7 @@ from bench.show.site import routers, versus
 from bench.show.site.chart import chart
 from bench.show.site.names import plain
 from bench.show.site.runs import Run, machines_of
+from bench.store.stored_cell import StoredCell
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Part:
 
     run: Run
     group: Group
-    cells: list[Cell]
+    cells: list[StoredCell]
     whole: Part | None = None
 
     @cached_property
     def table(self) -> tuple[list[Any], list[Any]]:
         """Columns, and (cell, row id, shown) of the part's cells."""
         columns, rows = self.whole.table if self.whole else tables.page_rows(self.group)
-        wanted = {cell["slug"] for cell in self.cells}
-        return columns, [row for row in rows if row[0]["slug"] in wanted]
+        wanted = {cell.slug for cell in self.cells}
+        return columns, [row for row in rows if row[0].slug in wanted]
 
     @property
     def anchor(self) -> str:
@@ -51,7 +51,7 @@ class Part:
     def pair(self) -> str:
         """The address's part that chooses two settings, the first of them the part's."""
         a, b = versus.usual_pair(self.group, self.cells)
-        return "#?" + urlencode({"a": a["slug"], "b": b["slug"]})
+        return "#?" + urlencode({"a": a.slug, "b": b.slug})
 
     @property
     def bars(self) -> str:
@@ -69,7 +69,7 @@ class Part:
 
     @property
     def protocol(self) -> str:
-        return str((self.group.cells or self.group.without_numbers)[0]["protocol"])
+        return str((self.group.cells or self.group.without_numbers)[0].protocol)
 
     @cached_property
     def chart(self) -> dict[str, Any] | None:
@@ -116,7 +116,7 @@ class Part:
     def strips(self) -> list[samples.Strip]:
         if not self.whole:
             return samples.strips(self.group, self.run.results.directory)
-        names = {cell["method"] for cell in self.cells}
+        names = {cell.method for cell in self.cells}
         return [strip for strip in self.whole.strips if strip.name in names]
 
 

@@ -19,9 +19,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from bench.host.places import REPOSITORY
-from bench.schema.cell import Cell, look_up, read_json
+from bench.schema.cell import read_json
 from bench.show.report.format import duration, figure, percent
 from bench.show.report.svg import element, path
+from bench.store.parts import CacheMethod, Sampler
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError
 
 DIRECTORY = REPOSITORY / "methods" / "routers"
@@ -47,31 +49,30 @@ class Picture:
     svg: Markup
 
 
-def pictures(cells: Iterable[Cell]) -> list[Picture]:
+def pictures(cells: Iterable[StoredCell]) -> list[Picture]:
     """Of those cells' routers that are at hand."""
-    found = [(cell, router_of(cell)) for cell in cells]
-    return [Picture(cell["method"], caption(r.card), draw(r, cell["method"])) for cell, r in found if r is not None]
+    pairs = [(cell, router_of(cell)) for cell in cells]
+    return [Picture(cell.method, caption(r.card), draw(r, cell.method)) for cell, r in pairs if r is not None]
 
 
-def router_of(cell: Cell) -> Router | None:
+def router_of(cell: StoredCell) -> Router | None:
     """The shipped router that made the cell's plan; None where there is none."""
-    if look_up(cell, "cache.name") != "l2c" or look_up(cell, "cache.params.router") is not None:
+    if cell.cache is None or cell.cache.name != "l2c" or cell.cache.params.get("router") is not None:
         return None
-    plan = [row for row in look_up(cell, "plan.rows") or () if "." in row]
-    given = look_up(cell, "cache.params.threshold")
-    for router in shipped(cell["model"]):
+    plan = [row for row in cell.plan.rows if "." in row]
+    given = cell.cache.params.get("threshold")
+    for router in shipped(cell.model):
         threshold = router.card["threshold"] if given is None else given
-        if is_named(router.card, cell) and plan and decisions(router.scores, threshold) == plan:
+        if is_named(router.card, cell.sampler, cell.cache) and plan and decisions(router.scores, threshold) == plan:
             return router
     return None
 
 
-def is_named(card: dict[str, Any], cell: Cell) -> bool:
-    """Whether the cell asks for the card's λ, with the card's sampler."""
-    params = look_up(cell, "sampler.params") or {}
-    sampler = card["sampler"]["name"] == cell["sampler"]["name"]
+def is_named(card: dict[str, Any], sampler: Sampler, cache: CacheMethod) -> bool:
+    """Whether a cell with these asks for the card's λ, with the card's sampler."""
+    params = sampler.params
     asked = all(params.get(key, value) == value for key, value in card["sampler"]["params"].items())
-    return sampler and asked and look_up(cell, "cache.params.l1") == card["l1"]
+    return card["sampler"]["name"] == sampler.name and asked and cache.params.get("l1") == card["l1"]
 
 
 def decisions(scores: np.ndarray, threshold: float) -> list[str]:

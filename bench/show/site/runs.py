@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.judge.ranking import ranked
-from bench.schema.cell import Cell, look_up
 from bench.show.report.group import Analysis, Group, groups_of
 from bench.show.report.timing_notes import warning_sentence
 from bench.show.site.names import Names
 from bench.store.results import Results, read_results
+from bench.store.stored_cell import StoredCell
 from models.errors import InputError
 
 
@@ -77,31 +77,31 @@ def _refuse_double_claims(runs: Sequence[Run]) -> None:
     seen: dict[tuple[Any, ...], Run] = {}
     for run in runs:
         for cell in run.results.cells:
-            claim = (cell["model"], cell["slug"], cell["key"], cell.get("finished"))
+            claim = (*cell.name, cell.key, cell.finished)
             other = seen.setdefault(claim, run)
-            if other is not run and cell.get("finished"):
-                where = f"{cell['model']}/{cell['slug']}, finished {cell['finished']}"
+            if other is not run and cell.finished:
+                where = f"{cell.model}/{cell.slug}, finished {cell.finished}"
                 raise InputError(f"{run.results.directory} and {other.results.directory} claim the same cell: {where}")
 
 
-def time_of(cell: Cell) -> datetime | None:
+def time_of(cell: StoredCell) -> datetime | None:
     """When a cell finished, in UTC; None where it does not say, or not as ISO 8601."""
     try:
-        time = datetime.fromisoformat(cell.get("finished") or "")
+        time = datetime.fromisoformat(cell.finished or "")
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def machine_of(cell: Cell) -> str:
+def machine_of(cell: StoredCell) -> str:
     """The GPU where there was one, else the CPU and its cores."""
-    gpu, cpu = look_up(cell, "environment.gpu"), look_up(cell, "environment.cpu")
-    if gpu and not str(look_up(cell, "settings.device") or "").startswith("cpu"):
-        return str(gpu)
-    cores = look_up(cell, "environment.cores")
-    return (str(cpu) + (f", {cores} cores" if cores else "")) if cpu else "unrecorded machine"
+    machine = cell.environment
+    if machine.gpu and not str(cell.settings.device or "").startswith("cpu"):
+        return str(machine.gpu)
+    cores = f", {machine.cores} cores" if machine.cores else ""
+    return f"{machine.cpu}{cores}" if machine.cpu else "unrecorded machine"
 
 
-def machines_of(cells: Sequence[Cell]) -> list[str]:
+def machines_of(cells: Sequence[StoredCell]) -> list[str]:
     """The machines of some cells, in their order."""
     return list(dict.fromkeys(machine_of(cell) for cell in cells))

@@ -15,20 +15,18 @@ from typing import Any
 import pandas as pd
 
 from bench.judge import pareto
-from bench.judge.difference import METRICS
 from bench.judge.latency import Latency
-from bench.schema.cell import Cell, look_up
+from bench.schema.metrics import COSTS, HIGHER, PERCENT, RATIO, with_replicates
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import between, figure, signed
 from bench.show.report.group import Group
 from bench.show.report.tables import table_of, used_columns
 from bench.statistics.interval import Z95
 from bench.statistics.jackknife import quantile
-from bench.store.naming import family_name
+from bench.store.stored_cell import StoredCell
 
 Values = dict[str, Any]
-HIGHER = ("is", "accuracy")  # of METRICS, those that are better when higher
-RATIOS = ("nfe", "macs_g", "throughput", "peak_memory_mb", "cache_mb", "energy_j", "training_s")
+RATIOS = tuple(cost.key for cost in COSTS if cost.compared_by == RATIO)
 MORE = (
     Column("GMACs", "of one image, guidance included, from the plan", lambda r: figure(r["macs_g"]), "macs_g"),
     Column("Throughput, images/s", "batch / median latency", lambda r: figure(r["throughput"]), "throughput"),
@@ -48,50 +46,51 @@ def data(group: Group) -> Values:
     """Everything that the page's script reads of a group of at least two cells."""
     table = table_of(group, group.cells)
     lines, rows = columns(group, table), PlanRows()
-    counts = {len(look_up(c, f"quality.{m}_jackknife") or ()) for c in group.cells for m in METRICS}
+    paired = [metric.key for metric in with_replicates()]
+    counts = {len(c.quality.without_groups(m)) for c in group.cells for m in paired}
     return {
         "distance": group.distance,
         "z": Z95,
         "quantiles": {str(n): quantile(n) for n in sorted(counts) if n > 1},
         "lines": [_line(column) for column in lines],
         "cells": [
-            _side(cell, row, lines, group.latencies.get(cell["slug"])) | {"plan": rows.of(cell)}
+            _side(cell, row, lines, group.latencies.get(cell.slug)) | {"plan": rows.of(cell)}
             for cell, row in zip(group.cells, records(table), strict=True)
         ],
         "plan_rows": rows.distinct,
-        "chosen": [cell["slug"] for cell in usual_pair(group)],
+        "chosen": [cell.slug for cell in usual_pair(group)],
     }
 
 
 def _line(column: Column) -> Values:
-    kind = "paired" if column.key in METRICS else "ratio" if column.key in RATIOS else ""
+    metric = {metric.key: metric for metric in with_replicates()}.get(column.key)
+    kind = "paired" if metric else "ratio" if column.key in RATIOS else ""
     return {
         "key": column.key, "heading": column.heading, "meaning": column.meaning,
         "kind": "latency" if column.key in ("latency_ms", "latency_paired_ms") else kind,
-        "higher": column.key in HIGHER, "percent": column.key == "accuracy",
+        "higher": bool(metric and metric.better == HIGHER), "percent": bool(metric and metric.unit == PERCENT),
     }  # fmt: skip
 
 
-def _side(cell: Cell, row: Row, lines: Sequence[Column], latency: Latency | None) -> Values:
+def _side(cell: StoredCell, row: Row, lines: Sequence[Column], latency: Latency | None) -> Values:
     """One cell: texts as the results table shows them, and numbers to 9 digits to calculate with."""
     return {
-        "slug": cell["slug"],
-        "name": cell["method"],
-        "family": family_name(cell),
+        "slug": cell.slug,
+        "name": cell.method,
+        "family": cell.family,
         "texts": [column.text(row) for column in lines],
         "numbers": {key: _short(row[key]) for key in RATIOS if pd.notna(row[key])},
-        "metrics": {name: metric for name in METRICS if (metric := _metric(cell, name))},
+        "metrics": {m.key: found for m in with_replicates() if (found := _metric(cell, m.key))},
         "latency": latency and [_short(latency.log), _short(latency.error)],
     }
 
 
-def _metric(cell: Cell, name: str) -> Values | None:
+def _metric(cell: StoredCell, name: str) -> Values | None:
     """A metric's value, its standard error where known, and its values [G] without each group."""
-    value = look_up(cell, f"quality.{name}")
+    value = cell.quality.value(name)
     if value is None:
         return None
-    replicates = look_up(cell, f"quality.{name}_jackknife") or ()
-    error = look_up(cell, f"quality.{name}_se")
+    replicates, error = cell.quality.without_groups(name), cell.quality.value(f"{name}_se")
     return {"value": _short(value), "error": error and _short(error), "replicates": [_short(v) for v in replicates]}
 
 
@@ -106,8 +105,8 @@ class PlanRows:
         self.distinct: list[str] = []
         self._numbers: dict[str, int] = {}
 
-    def of(self, cell: Cell) -> list[int]:
-        return [self._number(row) for row in look_up(cell, "plan.rows") or ()]
+    def of(self, cell: StoredCell) -> list[int]:
+        return [self._number(row) for row in cell.plan.rows]
 
     def _number(self, row: str) -> int:
         if row not in self._numbers:
@@ -116,20 +115,20 @@ class PlanRows:
         return self._numbers[row]
 
 
-def usual_pair(group: Group, cells: Sequence[Cell] | None = None) -> tuple[Cell, Cell]:
+def usual_pair(group: Group, cells: Sequence[StoredCell] | None = None) -> tuple[StoredCell, StoredCell]:
     """What a reader sees first: the best cache setting against fewer steps, and fewer steps at its latency.
 
     With `cells`, some of the group's, the first is one of them.
     """
-    own = group.cells if cells is None else [cell for cell in cells if cell["slug"] in group.by_slug]
+    own = group.cells if cells is None else [cell for cell in cells if cell.slug in group.by_slug]
     compared = [cell for cell in own if "fd_gap" in group.verdict(cell)]
     if not compared:
         first = (own or group.cells)[0]
         return first, next(cell for cell in group.cells if cell is not first)
     best = min(compared, key=lambda c: group.verdict(c)["fd_gap"])
     points = group.points
-    curve = pareto.fewer_steps(points.values(), points[best["slug"]].family)
-    nearest = min(curve, key=lambda p: abs(p.log_latency - points[best["slug"]].log_latency))
+    curve = pareto.fewer_steps(points.values(), points[best.slug].family)
+    nearest = min(curve, key=lambda p: abs(p.log_latency - points[best.slug].log_latency))
     return best, group.by_slug[nearest.key[1]]
 
 
@@ -137,7 +136,7 @@ def usual_pair(group: Group, cells: Sequence[Cell] | None = None) -> tuple[Cell,
 class Against:
     """A setting against the reference: differences with their intervals as texts, and the numbers they sort by."""
 
-    cell: Cell
+    cell: StoredCell
     quality: str
     quality_key: str
     latency: str
@@ -147,7 +146,7 @@ class Against:
 
 def against_reference(group: Group) -> list[Against]:
     """Every other setting with a place on the plot against the group's reference; empty where that has none."""
-    base = group.points.get(group.reference["slug"]) if group.reference else None
+    base = group.points.get(group.reference.slug) if group.reference else None
     if base is None:
         return []
     return [_against(group, point, base) for point in group.points.values() if point is not base]

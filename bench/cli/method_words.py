@@ -1,0 +1,44 @@
+"""Methods as words of a command line: `fora interval=2 sampler=ddim steps=50`."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import methods
+from models.errors import InputError
+
+
+def parse(words: list[str]) -> tuple[Any, Any]:
+    """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
+    name, params = words[0], {}
+    for word in words[1:]:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"plan: expected key=value, got '{word}'")
+        params[key] = value
+    if methods.find(name).kind == "sampler":
+        return methods.build(name, **typed(name, params)), None
+    sampler = params.pop("sampler", "ddim")
+    rest = {k.removeprefix("sampler."): params.pop(k) for k in list(params) if k.startswith("sampler.")}
+    rest.setdefault("steps", params.pop("steps", "50"))
+    if methods.find(sampler).kind != "sampler":
+        raise InputError(
+            f"plan: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
+        )
+    return methods.build(sampler, **typed(sampler, rest)), methods.build(name, **typed(name, params))
+
+
+def typed(name: str, params: dict[str, str]) -> dict[str, Any]:
+    """Words as the values that the method declares; what does not fit stays a word and is refused by the method."""
+    declared = methods.find(name).parameters
+    return {key: word_value(word, declared[key].type if key in declared else str) for key, word in params.items()}
+
+
+def word_value(word: str, wanted: type) -> Any:
+    if wanted is str:
+        return word
+    try:
+        return ast.literal_eval(word.capitalize() if word in ("true", "false") else word)
+    except (ValueError, SyntaxError):
+        return word

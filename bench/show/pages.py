@@ -1,0 +1,21 @@
+"""Templates become pages in one way: what a cell says is escaped, and a name that is not there is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+
+from bench.judge.pareto import VERDICTS
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def templates(folder: str = "") -> jinja2.Environment:
+    """The templates of show/templates, those of its `folder` first."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES / folder, TEMPLATES]), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals["verdicts"] = VERDICTS  # macros see no page's context
+    return environment

@@ -1,0 +1,150 @@
+"""A stored result: read and validated once, then one frozen object that everything after measuring works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from bench.schema.cell import read_cell
+from bench.schema.clipping import clipped
+from bench.schema.timing import INTERVALS, is_number
+from bench.schema.upgrade import setting_of
+from bench.schema.warnings import warnings_of
+from bench.store.parts import (
+    CacheMethod,
+    Ceilings,
+    Code,
+    Environment,
+    MedianInterval,
+    Memory,
+    Probe,
+    Quality,
+    Round,
+    RunSettings,
+    Sampler,
+    StoredPlan,
+    Table,
+    Timing,
+    Training,
+    Work,
+    part,
+)
+
+Name = tuple[str, str]  # model, slug: what a cell is called within a run
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """One cell as its file says it. A cell that is not ok has its reason, and parts without any number.
+
+    `method` is its name for people, `family` that of its cache method, else its sampler's, `setting` what tells it from
+    others of its family. `document` is the JSON that all this was read from, for what copies or walks the whole of it.
+    """
+
+    key: str
+    model: str
+    slug: str
+    method: str
+    family: str
+    setting: str
+    status: str
+    protocol: str
+    sampler: Sampler
+    cache: CacheMethod | None
+    reason: str | None = None
+    suite: str | None = None
+    seconds: float | None = None
+    finished: str | None = None
+    code: Code = field(default_factory=Code)
+    plan: StoredPlan = field(default_factory=StoredPlan)
+    work: Work = field(default_factory=Work)
+    timing: Timing = field(default_factory=Timing)
+    memory: Memory = field(default_factory=Memory)
+    quality: Quality = field(default_factory=Quality)
+    training: Training = field(default_factory=Training)
+    probe: Probe = field(default_factory=Probe)
+    settings: RunSettings = field(default_factory=RunSettings)
+    environment: Environment = field(default_factory=Environment)
+    document: Table = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def name(self) -> Name:
+        return self.model, self.slug
+
+    @property
+    def is_ok(self) -> bool:
+        return self.status == "ok"
+
+    @property
+    def is_cached(self) -> bool:
+        return self.cache is not None
+
+
+def read_stored(path: Path, clip: bool = False) -> StoredCell:
+    """The cell in a file, long texts cut if asked. Raises InputError in one line that names it."""
+    document = read_cell(path)
+    return stored(clipped(document) if clip else document)
+
+
+def stored(document: Mapping[str, Any]) -> StoredCell:
+    """The typed cell of a document that fits the schema (bench/schema/cell.py)."""
+    family, setting = setting_of(document)
+    cache = document.get("cache")
+    return part(
+        StoredCell,
+        document,
+        family=family,
+        setting=setting,
+        sampler=part(Sampler, document["sampler"]),
+        cache=None if cache is None else part(CacheMethod, cache),
+        code=part(Code, document.get("code")),
+        plan=part(StoredPlan, document.get("plan")),
+        work=part(Work, document.get("work")),
+        timing=timing_of(document.get("timing")),
+        memory=part(Memory, document.get("memory")),
+        quality=quality_of(document.get("quality")),
+        training=part(Training, document.get("training")),
+        probe=part(Probe, document.get("fingerprint")),
+        settings=part(RunSettings, table := document.get("settings") or {}, stated=table),
+        environment=part(Environment, table := document.get("environment") or {}, stated=table),
+        document=document,
+    )
+
+
+def timing_of(table: Table | None) -> Timing:
+    """Times at one batch and, in the headline's, at the others."""
+    table = table or {}
+    intervals = {name: part(MedianInterval, table[name]) for name in INTERVALS if table.get(name)}
+    return part(
+        Timing,
+        table,
+        **intervals,
+        rounds=[round_of(entry) for entry in table.get("rounds") or ()],
+        speedup_roofline=(table.get("roofline") or {}).get("speedup"),
+        ceilings=part(Ceilings, table.get("ceilings")),
+        warnings=warnings_of(table),
+        batches=[timing_of(entry) for entry in table.get("batches") or ()],
+        largest=timing_of(table["largest"]) if table.get("largest") else None,
+    )
+
+
+def round_of(entry: Any) -> Round:
+    """One round of raw times; what is no positive number is no time."""
+    table = entry if isinstance(entry, Mapping) else {}
+    times = {name: value for name, value in table.items() if is_number(value) and value > 0}
+    return Round(times, bool(table.get("interfered")))
+
+
+def quality_of(table: Table | None) -> Quality:
+    """Every number of the quality that is no fact about the samples is a metric's."""
+    table = table or {}
+    facts = {f.name for f in fields(Quality)}
+    end = "_jackknife"
+    return part(
+        Quality,
+        table,
+        numbers={name: value for name, value in table.items() if is_number(value) and name not in facts},
+        replicates={name.removesuffix(end): table[name] for name in table if name.endswith(end) and table[name]},
+    )
