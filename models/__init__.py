@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from models.spec import ModelSpec, build_empty, build_random
 
 if TYPE_CHECKING:  # loading torch takes two seconds, which a command that only reads results should not
     import torch
+    from torch import Tensor
 
     from models.denoiser import Denoiser
 
@@ -108,28 +110,48 @@ def build(
 
 def _loaded(chosen: ModelSpec, path: Path, device: str | torch.device, dtype: torch.dtype) -> Denoiser:
     """The model with the weights in a file, without a moment at which it holds others."""
-    from models.checkpoint import load_tensors, read_tensors
-    from models.layouts import official_names
+    from models.checkpoint import load_tensors
 
     ours = chosen.architecture.__module__.startswith("models.")  # a plugin's may hold more than its state dict says
     model = build_empty(chosen).to(dtype=dtype) if ours else build_random(chosen)
     with _whose_shapes(chosen):
-        load_tensors(model, official_names(read_tensors(path), model, path), path, device if ours else None)
+        load_tensors(model, _tensors(model, path), path, device if ours else None)
     return model
 
 
 def check_weights(name: str, path: Path) -> None:
     """Raise InputError, as `build` would, unless a file's keys, shapes and values can be the model's."""
-    from models.checkpoint import check, check_finite, read_tensors
-    from models.layouts import official_names
+    from models.checkpoint import check, check_values
 
     chosen = spec(name)
     empty = build_empty(chosen)
+    wanted = empty.state_dict()
     with _whose_shapes(chosen):
-        tensors = official_names(read_tensors(path), empty, path)
-        check(tensors, empty.state_dict(), path)
+        tensors = _tensors(empty, path)
+        check(tensors, wanted, path)
         for key, tensor in tensors.items():
-            check_finite(key, tensor, path)
+            check_values(key, tensor, wanted[key], path)
+
+
+def _tensors(model: Denoiser, path: Path) -> dict[str, Tensor]:
+    """A file's weights under the model's names; the model learns which they are, and takes over their settings."""
+    from models import diffusers_folder
+    from models.averages import said_by
+    from models.checkpoint import read_weights
+    from models.layouts import known_names, official_names
+
+    weights = read_weights(path, model, known_names(model))
+    settings = diffusers_folder.adopt(model, path)
+    model.weights_taken = "; ".join(filter(None, [weights.taken or said_by(path), *settings]))
+    if model.weights_taken:
+        _say(f"{path}: weights taken: {model.weights_taken}")
+    return official_names(weights.tensors, model, path)
+
+
+@cache
+def _say(line: str) -> None:
+    """One line on stderr, once a process."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager
