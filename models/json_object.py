@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path, what: str = "a JSON object") -> dict[str, Any]:
     """The object in a file. Raises InputError for no JSON, something else than an object and a name given twice."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a JSON file ({str(error)[:120]})") from error
+    return parse_object(text, path, what)
+
+
+def parse_object(text: str, source: object, what: str = "a JSON object") -> dict[str, Any]:
+    """The object that a text is. Raises InputError as `read_object`, naming the source."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{path}: '{twice}' is there {names.count(twice)} times, expected once")
-        return made
+        names = Counter(name for name, _ in pairs)
+        twice = next((name for name, count in names.items() if count > 1), None)
+        if twice is not None:
+            raise InputError(f"{source}: '{twice}' is there {names[twice]} times, expected once")
+        return dict(pairs)
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
+        content = json.loads(text, object_pairs_hook=once)
     except InputError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a JSON file ({str(error)[:120]})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source}: not a JSON file ({str(error)[:120]})") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object")
+        raise InputError(f"{source}: expected {what}, got {type(content).__name__}")
     return content

@@ -23,6 +23,7 @@ from torch import Tensor
 from models.checkpoint import check_plain
 from models.errors import InputError, first_line
 from models.file_kind import is_safetensors, no_weights
+from models.json_object import parse_object
 from models.torch_file import read_torch
 
 MOST_ROWS = 1000  # no sampler takes more steps
@@ -97,14 +98,12 @@ def read_card(path: Path) -> dict[str, Any]:
 def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
-            card = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            about = (file.metadata() or {}).get(METADATA_KEY, "{}")
             content = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError) as error:
         kind = no_weights(path) if path.is_file() else None
         raise InputError(f"{path}: damaged router file ({kind or first_line(error)})") from error
-    if not isinstance(card, dict):
-        raise InputError(f"{path}: damaged router file (its description is not a table)")
-    return content, card
+    return content, parse_object(about, f"{path}: its description")
 
 
 def _read_torch(path: Path) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+import models
 from methods.method import Sampler
 from methods.routing.drawing import draw_router
 from methods.routing.file import write_router
@@ -89,6 +90,7 @@ def describe(
     return {
         "model": denoiser.name,
         "sampler": sampler_settings(sampler),
+        "guidance_scale": models.spec(denoiser.name).guidance_scale if denoiser.name in models.names() else None,
         "l1": recipe.l1,
         "rows": sampler.evaluations(denoiser.noise_schedule)[-1].step + 1,
         "threshold": threshold,
