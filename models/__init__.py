@@ -25,6 +25,7 @@ __all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "plugin_file
 
 _plugins: dict[str, ModelSpec] = {}
 _plugin_files: dict[str, Path] = {}
+_refused: dict[str, str] = {}  # models of plugins that cannot be what they say -> why
 
 
 @cache
@@ -49,8 +50,8 @@ def specs_in(module: ModuleType) -> list[ModelSpec]:
 def register(module: ModuleType) -> list[str]:
     """Register the models that a plugin module defines; returns their names.
 
-    Raises InputError for a name of a shipped model, and as `accept` does. A shipped spec that the module merely imports
-    is no definition.
+    One that `accept` refuses is not among them; whoever asks for it learns why. Raises InputError where all of them are
+    refused, and for a name of a shipped model. A shipped spec that the module merely imports is no definition.
     """
     from models.third_party import accept
 
@@ -59,10 +60,21 @@ def register(module: ModuleType) -> list[str]:
     for name in added.keys() & shipped.keys():
         raise InputError(f"{module.__name__}: the model name '{name}' is taken")
     file = getattr(module, "__file__", None)
-    _plugins.update({name: accept(s, file) for name, s in added.items()})
+    accepted: dict[str, ModelSpec] = {}
+    for name, s in added.items():
+        try:
+            accepted[name] = accept(s, file)
+        except InputError as error:
+            if len(added) == 1:
+                raise
+            _refused[str(name)] = str(error)
+            _say(f"{file or module.__name__}: {error}")
+    if added and not accepted:
+        raise InputError("; ".join(_refused[str(name)] for name in added))
+    _plugins.update(accepted)
     if file:
-        _plugin_files.update(dict.fromkeys(added, Path(file)))
-    return sorted(added)
+        _plugin_files.update(dict.fromkeys(accepted, Path(file)))
+    return sorted(accepted)
 
 
 def plugin_file(name: str) -> Path | None:
@@ -75,8 +87,10 @@ def names() -> list[str]:
 
 
 def spec(name: str) -> ModelSpec:
-    """The spec of a named model. Raises InputError with the nearest name."""
+    """The spec of a named model. Raises InputError with the nearest name, or why a plugin's model was refused."""
     known = _shipped() | _plugins
+    if name in _refused and name not in known:
+        raise InputError(_refused[name])
     expect_one_of("model", name, known)
     return known[name]
 

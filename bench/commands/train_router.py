@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
         weights = world.in_turn(lambda: weights_file(spec, args.weights) or "random")
         denoiser = models.build(args.model, weights=weights, device=world.device)
         recipe = recipe_of(args, spec, sampler, len(pairs(denoiser, sampler)))
+        if not denoiser.can_be_guided:
+            recipe.label_dropout = 0.0
         recipe.weights = "" if weights == "random" else digest(Path(weights))
         recipe.divide(world.size, args.accumulate)
         if world.leads:

@@ -13,7 +13,7 @@ from methods.routing.interpolation import interpolate, squared_error, straight_t
 from methods.routing.pairs import Pair, pairs, reach, timestep
 from models.denoiser import Denoiser
 from models.errors import InputError
-from models.training.denoiser import Data
+from models.training.denoiser import Data, drop_labels
 from models.training.recipe import INFINITE, Recipe
 
 LIMIT = 5.0  # logits stay in [-5, 5], scores in [0.0067, 0.9933]
@@ -98,8 +98,7 @@ class RouterLoss:
         assert isinstance(logits, RouterLogits)
         row, pair = logits.rows[self.number], self.pairs[self.number]
         clean, labels = self.data.draw(self.recipe.batch // self.recipe.parts, generator)
-        labels = labels.clone()
-        labels[torch.rand(len(labels), generator=generator) < self.recipe.label_dropout] = self.denoiser.null_label
+        labels = drop_labels(labels, self.denoiser, self.recipe.label_dropout, generator)
         noise = torch.randn(clean.shape, generator=generator)
         clean, noise, labels = (tensor.to(row.device) for tensor in (clean, noise, labels))
         x, kept = reach(self.denoiser, self.sampler, pair, clean, noise, labels, generator)
