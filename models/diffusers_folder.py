@@ -31,6 +31,7 @@ FIXED = {  # settings that change outputs and that DiT has one value of
     "attention_bias": True,
     "cross_attention_dim": None,
 }
+MOST_STEPS = 100_000  # of a noise schedule
 UNSEEN = ("timestep_spacing", "clip_sample", "thresholding")  # of a scheduler: the suite's sampler decides
 
 
@@ -116,18 +117,35 @@ def adopt_scheduler(model: DiT, config: dict[str, Any], path: Path) -> str:
 def betas_of(config: dict[str, Any], path: Path) -> np.ndarray:
     """float64 [N] of a scheduler's settings, diffusers' defaults filled in. Raises InputError for other schedules."""
     kind, count = config.get("beta_schedule", "linear"), config.get("num_train_timesteps", 1000)
-    first, last = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
-    if config.get("trained_betas") is not None:
-        betas = np.asarray(config["trained_betas"], dtype=np.float64)
-    elif kind == "linear":
-        betas = np.linspace(first, last, count, dtype=np.float64)
-    elif kind == "scaled_linear":  # linear in the square root
-        betas = np.linspace(first**0.5, last**0.5, count, dtype=np.float64) ** 2
-    elif kind == "squaredcos_cap_v2":  # 1 - ᾱ(i + 1) / ᾱ(i) of Nichol & Dhariwal 2021, equation 17
-        level = np.cos((np.arange(count + 1) / count + 0.008) / 1.008 * np.pi / 2) ** 2
-        betas = np.minimum(1 - level[1:] / level[:-1], 0.999)
-    else:
-        raise InputError(f"{path}: 'beta_schedule' is {kind!r}, expected linear, scaled_linear or squaredcos_cap_v2")
-    if betas.ndim != 1 or not len(betas) or not ((betas > 0) & (betas < 1)).all():
-        raise InputError(f"{path}: its betas must be numbers in (0, 1)")
+    if config.get("trained_betas") is None and kind not in FORMULAS:
+        raise InputError(f"{path}: 'beta_schedule' is {kind!r}, expected {', '.join(FORMULAS)}")
+    try:
+        if not 0 < count <= MOST_STEPS:
+            raise ValueError
+        if config.get("trained_betas") is not None:
+            betas = np.asarray(config["trained_betas"], dtype=np.float64)
+        else:
+            betas = FORMULAS[kind](config.get("beta_start", 1e-4), config.get("beta_end", 0.02), count)
+        if betas.ndim != 1 or not ((betas > 0) & (betas < 1)).all():
+            raise ValueError
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: its betas must be numbers in (0, 1), at most {MOST_STEPS} of them") from error
     return betas
+
+
+def linear(first: float, last: float, count: int) -> np.ndarray:
+    return np.linspace(first, last, count, dtype=np.float64)
+
+
+def scaled_linear(first: float, last: float, count: int) -> np.ndarray:
+    """Linear in the square root, as Stable Diffusion's."""
+    return np.linspace(first**0.5, last**0.5, count, dtype=np.float64) ** 2
+
+
+def cosine(_: float, __: float, count: int) -> np.ndarray:
+    """1 - ᾱ(i + 1) / ᾱ(i), at most 0.999, with ᾱ of Nichol & Dhariwal 2021, equation 17."""
+    level = np.cos((np.arange(count + 1) / count + 0.008) / 1.008 * np.pi / 2) ** 2
+    return np.minimum(1 - level[1:] / level[:-1], 0.999)
+
+
+FORMULAS = {"linear": linear, "scaled_linear": scaled_linear, "squaredcos_cap_v2": cosine}
