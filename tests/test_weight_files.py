@@ -18,6 +18,7 @@ from bench.protocol import Protocol
 from models.checkpoint import load_into, sha256
 from models.errors import InputError
 from models.folders import belonging, digest, file_in
+from models.training.latents import open_latents
 
 STATE = small_models.state(1)
 KEY = "final_layer.linear.weight"
@@ -245,3 +246,13 @@ def test_folders_that_are_no_models_say_what_to_give(tmp_path):
     (tmp_path / "deepspeed").mkdir()
     (tmp_path / "deepspeed/zero_to_fp32.py").write_text("")
     assert "a folder of DeepSpeed; 'python" in refusal(tmp_path / "deepspeed")
+
+
+def test_latents_to_train_on_are_plain_numbers_too(tmp_path):
+    latents = {"latents": torch.zeros(4, 4, 4, 4).to(torch.float8_e4m3fn), "labels": torch.zeros(4, dtype=torch.int64)}
+    save_file(latents, tmp_path / "latents.safetensors")
+    with pytest.raises(InputError, match=r"'latents' is torch\.float8_e4m3fn"):
+        open_latents(tmp_path / "latents.safetensors", small_models.DIT_SPEC)
+    (tmp_path / "latents.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match=r"not a safetensors file of latents \(a Git LFS pointer"):
+        open_latents(tmp_path / "latents.safetensors", small_models.DIT_SPEC)
