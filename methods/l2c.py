@@ -17,7 +17,7 @@ from methods.routing.file import Router, read_router
 from methods.routing.official import NAME as OFFICIAL
 from methods.routing.official import find_official
 from methods.routing.pattern import routed_evaluations, solver_steps
-from methods.routing.shipped import find, strengths
+from methods.routing.shipped import find, made_for, strengths
 from models.denoiser import Denoiser
 from models.errors import InputError
 
@@ -29,8 +29,9 @@ class L2C(CacheMethod):
 
     `router` is a file (ours, or one in either official layout), "official" for the one that its authors published for
     the model and the sampler, or a tensor of scores in [0, 1], [rows, branches]; `l1` picks the shipped router that was
-    trained with that λ for them. `training` is, once a router has been read, what its training cost: a dict with
-    `seconds`, `images` and `l1`, or None where its file does not say.
+    trained with that λ for them. A file that says it was made for another model, sampler or guidance is refused unless
+    `transfer`. `training` is, once a router has been read, what its training cost: a dict with `seconds`, `images` and
+    `l1`, and `made_for` where it was transferred; or None where its file does not say.
     """
 
     name = "l2c"
@@ -41,8 +42,10 @@ class L2C(CacheMethod):
         "threshold": Parameter(
             float, None, 0.0, 1.0, help="reuse scores up to this; default: the router's own, or 0.1"
         ),
+        "transfer": Parameter(bool, False, help="take a router that was made for another model, sampler or guidance"),
     }
     router: Any
+    transfer: bool
     l1: float | None
     threshold: float | None
     training: dict[str, Any] | None = None
@@ -82,11 +85,18 @@ class L2C(CacheMethod):
         if self.official:
             return _reason(find_official, model.name, sampler)
         if self.given is not None:
-            return None
+            return self.refusal(self.given, model, sampler)
         if not strengths(model.name, sampler):
             name = model.name or type(model).__name__
             return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
         return _reason(find, model.name, sampler, float(self.l1 or 0))  # a λ of a sweep that is not trained yet
+
+    def refusal(self, router: Router, model: Denoiser, sampler: Sampler) -> str | None:
+        """Why a router may not decide here: it was made for something else, and nobody asked for a transfer."""
+        other = made_for(router.card, model.name, sampler)
+        if other is None or self.transfer:
+            return None
+        return f"{router.source}: was made for another setting: {other}; transfer = true takes it all the same"
 
     def find(self, model: Denoiser, sampler: Sampler) -> Router:
         """The router by name: the official one, or the shipped one for `l1`. Raises InputError where there is none."""
@@ -98,8 +108,14 @@ class L2C(CacheMethod):
         """Raises InputError where the router does not fit the denoiser and the sampler's steps."""
         router = self.given or self.find(model, sampler)
         evaluations = sampler.evaluations(model.noise_schedule)
+        reason = self.refusal(router, model, sampler)
+        if reason:
+            raise InputError(reason)
         check_shape(router, model, sampler, evaluations)
         self.training = _training(router)
+        transferred = made_for(router.card, model.name, sampler)
+        if transferred and self.training is not None:
+            self.training["made_for"] = transferred
         threshold = router.card.get("threshold", THRESHOLD) if self.threshold is None else self.threshold
         computed = np.ones((len(evaluations), model.num_branches), dtype=bool)
         for routed in routed_evaluations(model, evaluations):
@@ -107,7 +123,7 @@ class L2C(CacheMethod):
             if scores.isnan().any():
                 raise InputError(f"{router.source}: row {routed.row}, which this sampler reads, is NaN or not trained")
             computed[routed.evaluation] = (scores > threshold).numpy()
-        notes = {"router": router.source, "threshold": threshold, "training": self.training}
+        notes = {"router": router.source, "threshold": threshold, "training": self.training, "made_for": transferred}
         return Plan(model.num_branches, from_mask(computed).rows, notes)
 
 

@@ -7,7 +7,6 @@ diffusers' names. What no key names is computed: the schedule published for diff
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import BRANCH, Plan, from_mask
 from models.denoiser import Denoiser
 from models.errors import InputError
+from models.json_object import read_object
 
 KINDS = {"attn": 0, "attn1": 0, "mlp": 1, "ff": 1}  # -> the branch's place in its block
 
@@ -56,11 +56,8 @@ def read(path: Any) -> dict[str, Any]:
     """The lists in a file, not yet checked against a model. Raises InputError with one line."""
     if not isinstance(path, (str, Path)) or not Path(path).is_file():
         raise InputError(f"{path}: no such schedule file")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a JSON file ({str(error)[:120]})") from error
-    if not isinstance(content, dict) or not content:
+    content = read_object(Path(path), "a JSON object of lists")
+    if not content:
         raise InputError(f"{path}: expected a JSON object of lists")
     return content
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from models.spec import ModelSpec, build_empty, build_random
 
 if TYPE_CHECKING:  # loading torch takes two seconds, which a command that only reads results should not
     import torch
+    from torch import Tensor
 
     from models.denoiser import Denoiser
 
@@ -23,6 +25,7 @@ __all__ = ["Denoiser", "InputError", "ModelSpec", "build", "names", "plugin_file
 
 _plugins: dict[str, ModelSpec] = {}
 _plugin_files: dict[str, Path] = {}
+_refused: dict[str, str] = {}  # models of plugins that cannot be what they say -> why
 
 
 @cache
@@ -47,8 +50,8 @@ def specs_in(module: ModuleType) -> list[ModelSpec]:
 def register(module: ModuleType) -> list[str]:
     """Register the models that a plugin module defines; returns their names.
 
-    Raises InputError for a name of a shipped model, and as `accept` does. A shipped spec that the module merely imports
-    is no definition.
+    One that `accept` refuses is not among them; whoever asks for it learns why. Raises InputError where all of them are
+    refused, and for a name of a shipped model. A shipped spec that the module merely imports is no definition.
     """
     from models.third_party import accept
 
@@ -57,10 +60,21 @@ def register(module: ModuleType) -> list[str]:
     for name in added.keys() & shipped.keys():
         raise InputError(f"{module.__name__}: the model name '{name}' is taken")
     file = getattr(module, "__file__", None)
-    _plugins.update({name: accept(s, file) for name, s in added.items()})
+    accepted: dict[str, ModelSpec] = {}
+    for name, s in added.items():
+        try:
+            accepted[name] = accept(s, file)
+        except InputError as error:
+            if len(added) == 1:
+                raise
+            _refused[str(name)] = str(error)
+            _say(f"{file or module.__name__}: {error}")
+    if added and not accepted:
+        raise InputError("; ".join(_refused[str(name)] for name in added))
+    _plugins.update(accepted)
     if file:
-        _plugin_files.update(dict.fromkeys(added, Path(file)))
-    return sorted(added)
+        _plugin_files.update(dict.fromkeys(accepted, Path(file)))
+    return sorted(accepted)
 
 
 def plugin_file(name: str) -> Path | None:
@@ -73,8 +87,10 @@ def names() -> list[str]:
 
 
 def spec(name: str) -> ModelSpec:
-    """The spec of a named model. Raises InputError with the nearest name."""
+    """The spec of a named model. Raises InputError with the nearest name, or why a plugin's model was refused."""
     known = _shipped() | _plugins
+    if name in _refused and name not in known:
+        raise InputError(_refused[name])
     expect_one_of("model", name, known)
     return known[name]
 
@@ -108,28 +124,48 @@ def build(
 
 def _loaded(chosen: ModelSpec, path: Path, device: str | torch.device, dtype: torch.dtype) -> Denoiser:
     """The model with the weights in a file, without a moment at which it holds others."""
-    from models.checkpoint import load_tensors, read_tensors
-    from models.layouts import official_names
+    from models.checkpoint import load_tensors
 
     ours = chosen.architecture.__module__.startswith("models.")  # a plugin's may hold more than its state dict says
     model = build_empty(chosen).to(dtype=dtype) if ours else build_random(chosen)
     with _whose_shapes(chosen):
-        load_tensors(model, official_names(read_tensors(path), model, path), path, device if ours else None)
+        load_tensors(model, _tensors(model, path), path, device if ours else None)
     return model
 
 
 def check_weights(name: str, path: Path) -> None:
     """Raise InputError, as `build` would, unless a file's keys, shapes and values can be the model's."""
-    from models.checkpoint import check, check_finite, read_tensors
-    from models.layouts import official_names
+    from models.checkpoint import check, check_values
 
     chosen = spec(name)
     empty = build_empty(chosen)
+    wanted = empty.state_dict()
     with _whose_shapes(chosen):
-        tensors = official_names(read_tensors(path), empty, path)
-        check(tensors, empty.state_dict(), path)
+        tensors = _tensors(empty, path)
+        check(tensors, wanted, path)
         for key, tensor in tensors.items():
-            check_finite(key, tensor, path)
+            check_values(key, tensor, wanted[key], path)
+
+
+def _tensors(model: Denoiser, path: Path) -> dict[str, Tensor]:
+    """A file's weights under the model's names; the model learns which they are, and takes over their settings."""
+    from models import diffusers_folder
+    from models.averages import said_by
+    from models.checkpoint import read_weights
+    from models.layouts import known_names, official_names
+
+    weights = read_weights(path, model, known_names(model))
+    settings = diffusers_folder.adopt(model, path)
+    model.weights_taken = "; ".join(filter(None, [weights.taken or said_by(path), *settings]))
+    if model.weights_taken:
+        _say(f"{path}: weights taken: {model.weights_taken}")
+    return official_names(weights.tensors, model, path)
+
+
+@cache
+def _say(line: str) -> None:
+    """One line on stderr, once a process."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.errors import InputError
+from models.averages import Weights, choose
+from models.errors import InputError, first_line
+from models.file_kind import is_safetensors, no_weights
+from models.folders import shards
+from models.torch_file import advice, read_torch
 
-WRAPPERS = ("ema", "model", "state_dict")  # the official trainers wrap their state dicts; the averaged weights first
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class Misfit(InputError):
@@ -26,39 +29,65 @@ class Misfit(InputError):
         self.shapes = shapes
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a file, mapped into memory where the format allows. Nothing in the file is executed.
+def read_content(path: str | Path) -> Any:
+    """What a file of weights holds, mapped into memory where the format allows. Nothing in the file is executed.
 
+    The format is what the first bytes say, whatever the suffix. An index of sharded weights gives all shards' tensors.
     Raises InputError with one line.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights")
+    if path.name.endswith(".json"):
+        return merged(path)
+    if path.suffix != ".safetensors" and not is_safetensors(path):
+        return read_torch(path, "file of tensors")
+    kind = no_weights(path)
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
-    except SafetensorError as error:
-        raise InputError(f"{path}: damaged safetensors file ({error})") from error
-    except Exception as error:  # torch explains its restricted unpickler at length
-        raise InputError(f"{path}: not a plain file of tensors, or damaged ({type(error).__name__})") from error
-    if isinstance(content, Mapping):
-        for wrapper in WRAPPERS:
-            if isinstance(content.get(wrapper), Mapping):
-                content = content[wrapper]
-                break
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path}: expected a mapping of names to tensors")
-    return dict(content)
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        if kind or path.stat().st_size == 0:
+            raise InputError(f"{path}: not a file of weights: it is {kind}") from error
+        raise InputError(f"{path}: damaged safetensors file ({first_line(error)})") from error
 
 
-def _read_torch(path: Path) -> object:
-    """Torch's restricted unpickler; the official trainers store their arguments, an argparse namespace, too."""
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
+def merged(index: Path) -> dict[str, Tensor]:
+    """The tensors of all shards that an index names. Raises InputError where one is absent or holds others."""
+    tensors: dict[str, Tensor] = {}
+    for shard in shards(index):
+        for key, tensor in read_content(shard).items():
+            if key in tensors:
+                raise InputError(f"{shard}: '{key}' is there, and in another shard of {index.name} too")
+            tensors[key] = tensor
+    return tensors
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The state dict in a file of which nothing is known; an averaged one where it is named as such. As read_content.
+
+    Raises InputError for a file that holds anything else beside it.
+    """
+    content = read_content(path)
+    found = choose(content, (), {}, path).tensors
+    if isinstance(content, Mapping) and content.keys() & found.keys():
+        other = next((key for key, value in content.items() if not isinstance(value, Tensor)), None)
+        if other is not None:
+            raise InputError(f"{path}: not a plain file of tensors: '{other}' is a {type(content[other]).__name__}")
+    return found
+
+
+def read_weights(path: str | Path, module: nn.Module, also: Iterable[str] = ()) -> Weights:
+    """The weights in a file for a module, averaged ones before raw ones; their names may be those in `also` too.
+
+    Raises InputError as read_content, and where it cannot be said which of several copies is meant.
+    """
+    parameters = dict(module.named_parameters())
+    return choose(read_content(path), {*module.state_dict(), *also}, parameters, path)
 
 
 def load_into(module: nn.Module, path: str | Path) -> None:
     """Load a file of weights strictly, in the module's dtype; says which keys are missing, unexpected or misshapen."""
-    load_tensors(module, read_tensors(path), path)
+    load_tensors(module, read_weights(path, module).tensors, path)
 
 
 def load_tensors(
@@ -74,16 +103,33 @@ def load_tensors(
     ready = {}
     for key in wanted:
         tensor = tensors.pop(key)
-        check_finite(key, tensor, source)
+        check_values(key, tensor, wanted[key], source)
         target = wanted[key].device if device is None else device
         ready[key] = tensor.to(device=target, dtype=wanted[key].dtype, copy=True)
     module.load_state_dict(ready, assign=device is not None)
 
 
-def check_finite(key: str, tensor: Tensor, source: str | Path) -> None:
-    """Raise InputError for a tensor with NaN or infinity."""
-    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+def check_values(key: str, tensor: Tensor, wanted: Tensor, source: str | Path) -> None:
+    """Raise InputError unless a tensor holds plain numbers of the wanted kind, all of them finite."""
+    exact = not wanted.is_floating_point() and not wanted.is_complex()  # a counter, or a table of indices
+    check_plain(key, tensor, source, (wanted.dtype,) if exact else FLOATS)
+    if not exact and not torch.isfinite(tensor).all():
         raise InputError(f"{source}: '{key}' holds values that are not finite")
+
+
+def check_plain(key: str, tensor: Tensor, source: str | Path, types: tuple[torch.dtype, ...] = FLOATS) -> None:
+    """Raise InputError unless a tensor is a dense one of one of the types, whole, unquantised and with values."""
+    if type(tensor) not in (Tensor, nn.Parameter):
+        name = f"{type(tensor).__module__}.{type(tensor).__name__}"
+        raise InputError(f"{source}: '{key}' is a {name} ({advice(name)})")
+    if tensor.is_meta:
+        raise InputError(f"{source}: '{key}' is on the meta device: it has a shape and no values")
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        found = "quantised" if tensor.is_quantized else f"sparse ({tensor.layout})"
+        raise InputError(f"{source}: '{key}' is {found}, expected a plain tensor")
+    if tensor.dtype not in types:
+        found, *expected = (str(dtype).removeprefix("torch.") for dtype in (tensor.dtype, *types))
+        raise InputError(f"{source}: '{key}' is {found}, expected {' or '.join(expected)}")
 
 
 def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str | Path) -> None:

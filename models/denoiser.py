@@ -23,6 +23,7 @@ class Denoiser(nn.Module, ABC):
     """
 
     name: str = ""  # the registered name, set by models.build
+    weights_taken: str = ""  # which of a file's weights, set by models.build: "averaged ('ema')"; empty: all there are
     noise_schedule: NoiseSchedule
     latent_shape: tuple[int, int, int]  # C, H, W
     null_label: int  # the label of unconditional evaluations
@@ -109,11 +110,13 @@ class Denoiser(nn.Module, ABC):
         """(T, D) of one image's tokens: the size of everything a cache keeps."""
 
 
-def timestep_embedding(t: Tensor, dim: int) -> Tensor:
-    """Sinusoids of `t` [B] -> [B,dim], float32, cosines first (DDPM's table with base 10000)."""
-    frequencies = torch.exp(
-        torch.arange(dim // 2, dtype=torch.float32, device=t.device) * (-math.log(10000) / (dim // 2))
-    )
+def timestep_embedding(t: Tensor, dim: int, shift: int = 0) -> Tensor:
+    """Sinusoids of `t` [B] -> [B,dim], float32, cosines first: frequencies 10000^(-i / (dim/2 - shift)).
+
+    DDPM's table with `shift` 0; diffusers trains DiTs with 1 (its `downscale_freq_shift`).
+    """
+    exponents = torch.arange(dim // 2, dtype=torch.float32, device=t.device)
+    frequencies = torch.exp(exponents * (-math.log(10000) / (dim // 2 - shift)))
     angles = t[:, None].float() * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 

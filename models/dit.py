@@ -19,6 +19,7 @@ from models.noise_schedule import linear as linear_schedule
 
 TABLE_BYTES = 2**28  # modulations of a whole trajectory are tabulated up to this size, else made when needed
 FREQUENCIES = 256  # width of the sinusoidal timestep embedding
+NORM_EPS = 1e-6  # of every layer norm
 
 
 class DiT(Denoiser):
@@ -40,7 +41,7 @@ class DiT(Denoiser):
         super().__init__()
         self.noise_schedule = linear_schedule()
         self.latent_shape = (in_channels, input_size, input_size)
-        self.null_label = num_classes
+        self.num_classes = self.null_label = num_classes
         self.num_blocks = depth
         self.skips = {}
         self.learn_sigma = learn_sigma
@@ -146,12 +147,14 @@ class PatchEmbed(nn.Module):
 
 
 class TimestepEmbedder(nn.Module):
+    frequency_shift = 0  # 1 in weights that diffusers trained: see timestep_embedding
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.mlp(timestep_embedding(t, FREQUENCIES).to(self.mlp[2].weight.dtype))
+        return self.mlp(timestep_embedding(t, FREQUENCIES, self.frequency_shift).to(self.mlp[2].weight.dtype))
 
 
 class LabelEmbedder(nn.Module):
@@ -168,9 +171,9 @@ class DiTBlock(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, mlp_width: int) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
         self.attn = Attention(dim, num_heads, qkv_bias=True)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
         self.mlp = Mlp(dim, mlp_width, approximate="tanh")
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
 
@@ -178,7 +181,7 @@ class DiTBlock(nn.Module):
 class FinalLayer(nn.Module):
     def __init__(self, dim: int, out: int) -> None:
         super().__init__()
-        self.norm_final = nn.LayerNorm(dim, eps=1e-6, elementwise_affine=False)
+        self.norm_final = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
         self.linear = nn.Linear(dim, out)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from models.dit import DiT, sincos_positions
 from models.errors import InputError
 
-NAMES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # in a folder of diffusers'
 RENAMED = {  # diffusers' DiTTransformer2DModel -> DiT
     "pos_embed.proj": "x_embedder.proj",
     "proj_out_1": "final_layer.adaLN_modulation.1",
@@ -28,20 +27,15 @@ EMBEDDERS = {  # diffusers keeps one copy a block of what DiT has once
     "norm1.emb.timestep_embedder.linear_2": "t_embedder.mlp.2",
     "norm1.emb.class_embedder.embedding_table": "y_embedder.embedding_table",
 }
+BLOCK_PARTS = (*IN_BLOCK, *EMBEDDERS, *(f"attn1.to_{part}" for part in "qkv"))
 
 
-def file_in(path: Path) -> Path:
-    """The file of weights that a path names: itself, or the one in a folder of diffusers' (a model's or a pipeline's).
-
-    Raises InputError where there is none.
-    """
-    if not path.is_dir():
-        return path
-    for folder in (path, path / "transformer"):
-        for name in NAMES:
-            if (folder / name).is_file():
-                return folder / name
-    raise InputError(f"{path}: a folder without {' or '.join(NAMES)}, also in transformer/")
+def known_names(module: nn.Module) -> set[str]:
+    """The names under which a module's weights are published, apart from its own: diffusers' of a DiT."""
+    if not isinstance(module, DiT):
+        return set()
+    layers = [*RENAMED, *(f"transformer_blocks.{b}.{part}" for b in range(module.num_blocks) for part in BLOCK_PARTS)]
+    return {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
 
 
 def official_names(tensors: dict[str, Tensor], module: nn.Module, source: str | Path) -> dict[str, Tensor]:
@@ -49,8 +43,6 @@ def official_names(tensors: dict[str, Tensor], module: nn.Module, source: str | 
 
     Raises InputError where a diffusers file cannot be a DiT's.
     """
-    if tensors and all(key.startswith("module.") for key in tensors):  # saved from inside DistributedDataParallel
-        tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
     if any(key.startswith("transformer_blocks.") for key in tensors):
         tensors = from_diffusers(tensors, source)
     if isinstance(module, DiT) and "pos_embed" not in tensors:  # a fixed table, which a file may leave out

@@ -19,13 +19,13 @@ def weights_file(spec: ModelSpec, weights: str | Path | None) -> Path | None:
     `weights` is a path (a folder in diffusers' layout too), "official" or "official:LAYOUT", "random", or None for
     the shipped weights of a small model. Raises InputError with one line where there is none, or it cannot be fetched.
     """
-    from models.layouts import file_in
+    from models.folders import file_in
 
     if weights == "random":
         return None
     official = isinstance(weights, str) and weights.split(":")[0] == "official"
     if spec.weights is not None and (weights is None or official):
-        return Path(spec.weights)
+        return file_in(Path(spec.weights))
     if weights is None:
         raise InputError(f"{spec.name} ships no weights: {ways_out(spec)}")
     return fetch_official(spec, str(weights).partition(":")[2]) if official else file_in(Path(weights))

@@ -54,7 +54,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
             "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
             "work": work(model, plans, is_guided(task)),
             "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
-            "settings": describe_settings(task),
+            "settings": describe_settings(task, model),
             "memory": memory,
         }
     sampled = cell.protocol.samples and has_quality(settings)
@@ -145,7 +145,7 @@ def build_model(task: Task) -> Denoiser:
     return models.build(task.cell.model, weights=settings.weights, device=settings.device, dtype=dtype)
 
 
-def describe_settings(task: Task) -> dict[str, Any]:
+def describe_settings(task: Task, model: Denoiser) -> dict[str, Any]:
     spec, rules = models.spec(task.cell.model), task.cell.protocol
     return {
         "image_size": spec.resolution,
@@ -155,6 +155,7 @@ def describe_settings(task: Task) -> dict[str, Any]:
         "batch": rules.timing.batch,
         "sampling_batch": rules.sampling_batch,
         **describe_weights(task.cell.model, task.settings),
+        "weights_taken": model.weights_taken,
     }
 
 

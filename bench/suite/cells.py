@@ -20,6 +20,7 @@ from bench.schema.cell import MAX_EXACT_INTEGER, SCHEMA
 from bench.suite import protocol
 from models.errors import InputError
 from models.fetch import recorded_sha256
+from models.folders import belonging
 from models.official import weights_file
 
 
@@ -143,7 +144,8 @@ class Cell:
         paths: list[Path | None] = [path for part in parts for path in _sources(part)]
         if self.broken is None:
             spec = models.spec(self.model)
-            paths += [weights_file(spec, settings.weights), models.plugin_file(self.model)]
+            weights = weights_file(spec, settings.weights)
+            paths += [models.plugin_file(self.model), *([] if weights is None else belonging(weights))]
             if self.cache is not None and hasattr(self.cache.method, "files"):
                 paths += self.cache.method.files(self.model, self.sampler.method)
         return paths

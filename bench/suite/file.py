@@ -162,7 +162,7 @@ class Reader:
         if self.broken and model not in models.names():
             return self.broken
         try:
-            expect_one_of("model", model, models.names())
+            models.spec(model)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return None

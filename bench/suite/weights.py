@@ -9,7 +9,7 @@ from typing import Any
 import models
 from bench.suite.cells import Cell, Settings
 from models.errors import InputError
-from models.fetch import recorded_sha256
+from models.folders import digest
 from models.official import weights_file
 
 RANDOM = "random"
@@ -48,4 +48,4 @@ def describe_weights(model: str, settings: Settings) -> dict[str, Any]:
     """What a result records: which weights, and the SHA-256 of their file (None for random ones)."""
     path = weights_file(models.spec(model), settings.weights)
     name = Path(str(settings.weights)).name if is_file(settings) else settings.weights or "shipped"
-    return {"weights": name, "weights_sha256": None if path is None else recorded_sha256(path)}
+    return {"weights": name, "weights_sha256": None if path is None else digest(path)}

@@ -46,8 +46,7 @@ class DenoisingLoss:
         """`model` predicts as the denoiser does: it, or a replica of it. Everything is drawn on the CPU."""
         device, schedule = next(model.parameters()).device, self.denoiser.noise_schedule
         x0, y = self.data.draw(self.batch, generator)
-        y = y.clone()
-        y[torch.rand(self.batch, generator=generator) < self.label_dropout] = self.denoiser.null_label
+        y = drop_labels(y, self.denoiser, self.label_dropout, generator)
         index = torch.randint(len(schedule), (self.batch,), generator=generator)
         noise = torch.randn(x0.shape, generator=generator).to(device)
         x0, y, index = x0.to(device), y.to(device), index.to(device)
@@ -60,6 +59,12 @@ class DenoisingLoss:
             eps, v = out[:, :C].detach(), out[:, C:]
             loss = loss + variational_term(schedule, eps, v, x0, xt, index, self.discretised)
         return loss
+
+
+def drop_labels(y: Tensor, denoiser: Denoiser, probability: float, generator: torch.Generator) -> Tensor:
+    """Labels [B] of which some are the null class's, for guidance; a denoiser without one keeps them all."""
+    dropped = torch.rand(len(y), generator=generator) < probability  # drawn anyway: the next draws are the same
+    return y.masked_fill(dropped, denoiser.null_label) if denoiser.can_be_guided else y
 
 
 def variational_term(

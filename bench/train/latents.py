@@ -16,7 +16,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from models.checkpoint import FLOATS
 from models.errors import InputError
+from models.file_kind import no_weights
 from models.spec import ModelSpec
 
 
@@ -94,7 +96,8 @@ def open_file(file: Path, spec: ModelSpec) -> tuple[Shard, dict[str, str]]:
             held = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
             about = content.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{file}: not a safetensors file of latents ({error})") from error
+        kind = no_weights(file) if file.is_file() else None
+        raise InputError(f"{file}: not a safetensors file of latents ({kind or error})") from error
     for key in ("latents", "labels"):
         if key not in held:
             raise InputError(f"{file}: holds no '{key}'")
@@ -107,7 +110,7 @@ def check(shard: Shard, spec: ModelSpec) -> None:
     """Raise InputError unless the latents have the model's shape and the labels are its classes."""
     count, file = len(shard.labels), shard.source
     for key, value in (("latents", shard.latents), ("mirrored", shard.mirrored)):
-        if value is not None and (value.shape != (count, *spec.latent_shape) or not value.is_floating_point()):
+        if value is not None and (value.shape != (count, *spec.latent_shape) or value.dtype not in FLOATS):
             wanted = f"floating point {[count, *spec.latent_shape]}"
             raise InputError(f"{file}: '{key}' is {value.dtype} {list(value.shape)}, {spec.name} takes {wanted}")
     if shard.labels.dtype != torch.int64 or shard.labels.ndim != 1 or not count:

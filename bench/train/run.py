@@ -120,6 +120,8 @@ def _denoiser(spec: ModelSpec, setting: Setting, overrides: dict[str, Any]) -> S
     data = training_data(spec, setting)
     recipe.data = data.name
     model = build_random(spec, recipe.seed).to(world.device)
+    if not model.can_be_guided:
+        recipe.label_dropout = 0.0
     part = recipe.batch // recipe.parts
     loss = DenoisingLoss(model, data, part, recipe.label_dropout, recipe.discretised)
     of_digits = setting.data is None

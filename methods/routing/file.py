@@ -6,7 +6,6 @@ trained rows), a torch file with them under 'routers' beside the training argume
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -21,7 +20,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from models.checkpoint import check_plain
 from models.errors import InputError, first_line
+from models.file_kind import is_safetensors, no_weights
+from models.json_object import parse_object
+from models.torch_file import read_torch
 
 MAX_ROWS = 1000  # no sampler takes more steps
 METADATA_KEY = "router"
@@ -41,7 +44,8 @@ def read_router(path: str | Path) -> Router:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such router file")
-    logits, card = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_torch(path), {})
+    ours = path.suffix == ".safetensors" or is_safetensors(path)
+    logits, card = _read_safetensors(path) if ours else (_read_torch(path), {})
     rows = _rows(path, logits)
     count = card.get("rows", max(rows) + 1)
     if type(count) is not int or not max(rows) < count <= MAX_ROWS:
@@ -94,22 +98,17 @@ def read_card(path: Path) -> dict[str, Any]:
 def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
-            card = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            about = (file.metadata() or {}).get(METADATA_KEY, "{}")
             content = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{path}: damaged router file ({first_line(error)})") from error
-    if not isinstance(card, dict):
-        raise InputError(f"{path}: damaged router file (its description is not a table)")
-    return content, card
+        kind = no_weights(path) if path.is_file() else None
+        raise InputError(f"{path}: damaged router file ({kind or first_line(error)})") from error
+    return content, parse_object(about, f"{path}: its description")
 
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
-    """Torch's restricted unpickler: tensors, containers and, as the official files hold one, an argparse namespace."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # the unpickler raises whatever damaged bytes lead it to
-        raise InputError(f"{path}: not a plain router file ({first_line(error)})") from error
+    """Tensors and containers alone; the official files hold an argparse namespace beside the routers."""
+    content = read_torch(path, "router file")
     if isinstance(content, Mapping) and isinstance(content.get("routers"), Mapping):
         content = content["routers"]
     if not isinstance(content, Mapping):
@@ -124,12 +123,13 @@ def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
         match = re.fullmatch(r"(\d{1,4})\.prob", str(key))
         if match is None or not isinstance(value, Tensor):
             raise InputError(f"{path}: unexpected entry '{key}', expected '0.prob', '1.prob', …")
-        if not value.is_floating_point() or value.ndim != 1 or not len(value):
-            raise InputError(
-                f"{path}: '{key}' is {value.dtype} {list(value.shape)}, expected floating point [branches]"
-            )
+        if value.ndim != 1 or not len(value):
+            raise InputError(f"{path}: '{key}' has shape {list(value.shape)}, expected [branches]")
+        check_plain(key, value, path)
         if value.isnan().any():
             raise InputError(f"{path}: '{key}' holds NaN")
+        if int(match[1]) in rows:
+            raise InputError(f"{path}: row {int(match[1])} is there twice, once as '{key}'")
         rows[int(match[1])] = value
     if not rows:
         raise InputError(f"{path}: holds no router rows ('0.prob', '1.prob', …)")

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import models
 from methods.method import Sampler
 from methods.routing.file import read_card
 from models.errors import InputError
@@ -16,6 +17,27 @@ ROUTERS = Path(__file__).parent.parent / "routers"
 def sampler_settings(sampler: Sampler) -> dict[str, Any]:
     """What identifies a sampler in a router's card."""
     return {"name": sampler.name, "params": dict(sampler.params)}
+
+
+def made_for(card: dict[str, Any], model: str, sampler: Sampler) -> str | None:
+    """What a router was made for, in words, where that is another model, sampler or guidance; None where it fits.
+
+    Only what its card states is compared, and only a model that has a name.
+    """
+    recorded = card.get("sampler")
+    theirs = recorded if isinstance(recorded, dict) else {}
+    stated = theirs.get("params")
+    trained = {"model": card.get("model"), "sampler": theirs.get("name"), "guidance_scale": card.get("guidance_scale")}
+    trained |= stated if isinstance(stated, dict) else {}
+    if theirs.get("name") == sampler.name:  # an older card does not know newer parameters
+        trained = {key: declared.default for key, declared in sampler.parameters.items()} | trained
+    wanted = {"sampler": sampler.name, **sampler.params}
+    if model:
+        wanted["model"] = model
+    if model in models.names():
+        wanted["guidance_scale"] = models.spec(model).guidance_scale
+    other = [key for key in trained.keys() & wanted.keys() if trained[key] not in (None, wanted[key])]
+    return ", ".join(f"{key} {trained[key]} (here {wanted[key]})" for key in sorted(other)) or None
 
 
 def fits(card: dict[str, Any], sampler: Sampler) -> bool:

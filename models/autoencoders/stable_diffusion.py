@@ -14,7 +14,7 @@ from torch import Tensor
 from models.autoencoders.autoencoder import Autoencoder
 from models.errors import InputError
 from models.fetch import cache_directory, fetch, hub_url, recorded_sha256
-from models.layouts import NAMES as FILES
+from models.folders import NAMES as FILES
 
 NAMES = ("sd-vae-ft-ema", "sd-vae-ft-mse")
 SCALE = 0.18215  # latents have about unit variance after it (Rombach et al., arXiv 2112.10752)

@@ -18,8 +18,8 @@ from bench.train.router.training import RouterRecipe, Scale, train_router
 from bench.train.shipped import expect_not_shipped
 from methods.method import Sampler
 from methods.routing.shipped import ROUTERS, file_name
-from models.checkpoint import sha256
 from models.errors import InputError, expect_one_of
+from models.folders import digest
 from models.official import weights_file
 from models.spec import ModelSpec
 
@@ -64,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
         weights = world.in_turn(lambda: weights_file(spec, args.weights) or "random")
         denoiser = models.build(args.model, weights=weights, device=world.device)
         recipe = recipe_of(args, spec, sampler, len(pairs(denoiser, sampler)))
-        recipe.weights = "" if weights == "random" else sha256(weights)
+        if not denoiser.can_be_guided:
+            recipe.label_dropout = 0.0
+        recipe.weights = "" if weights == "random" else digest(Path(weights))
         recipe.divide(world.size, args.accumulate)
         if world.leads:
             print(f"training data: {recipe.data}; an interrupted run resumes with the same command", file=sys.stderr)

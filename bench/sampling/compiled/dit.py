@@ -21,7 +21,6 @@ from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import fused_sum, weights
 from models.dit import DiT
 
-EPS = 1e-6  # of the layer norms
 TABLE_BYTES = 2**27  # of the modulations that are made together
 
 
@@ -41,6 +40,7 @@ class DiTNetwork:
         self.positions = (model.pos_embed + patches.bias).to(patches.weight.dtype)[0]  # [T,D]
         self.unit = (torch.ones_like(self.positions[0]), torch.zeros_like(self.positions[0]))
         self.layers = [layer for b in model.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]  # by branch
+        self.eps = [norm.eps for b in model.blocks for norm in (b.norm1, b.norm2)]  # by branch
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
         self.end()
 
@@ -93,11 +93,11 @@ class DiTNetwork:
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
         shift, scale, layer = self.chunks[3 * index], self.chunks[3 * index + 1], self.layers[index]
         if self.fuse:
-            return layer.fused(h, shift, scale, EPS)
-        return layer(modulated_norm(h, shift, scale, self.unit), self.work, out)
+            return layer.fused(h, shift, scale, self.eps[index])
+        return layer(modulated_norm(h, shift, scale, self.unit, self.eps[index]), self.work, out)
 
     def branch_input(self, index: int, h: Tensor) -> Tensor:
-        return modulated_norm(h, self.chunks[3 * index], self.chunks[3 * index + 1], self.unit)
+        return modulated_norm(h, self.chunks[3 * index], self.chunks[3 * index + 1], self.unit, self.eps[index])
 
     def part(self, index: int, z: Tensor) -> Tensor:
         return self.layers[index](z, None, None)
@@ -121,7 +121,8 @@ class DiTNetwork:
 
     def unembed(self, h: Tensor) -> Tensor:
         p, g, C = self.model.patch_size, self.model.grid, self.channels
-        x = modulated_norm(h, self.final_shift, self.final_scale, self.unit)
+        eps = self.model.final_layer.norm_final.eps
+        x = modulated_norm(h, self.final_shift, self.final_scale, self.unit, eps)
         patches = self.final(x.view(-1, x.shape[-1])).view(-1, g, g, p, p, C)
         return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
 
@@ -141,12 +142,12 @@ def distinct(labels: Tensor, images: int) -> tuple[Tensor, Tensor]:
     return rows, torch.arange(len(labels), device=labels.device).clamp(max=len(rows) - 1)
 
 
-def modulated_norm(h: Tensor, shift: Tensor, scale: Tensor, unit: tuple[Tensor, Tensor]) -> Tensor:
+def modulated_norm(h: Tensor, shift: Tensor, scale: Tensor, unit: tuple[Tensor, Tensor], eps: float) -> Tensor:
     """Layer norm of h [N,T,D], times scale [N,1,D] (which includes the 1) plus shift.
 
     `unit`, ones and zeros [D], are its parameters: torch's kernel for a norm without any takes twice as long.
     """
-    normed = torch.layer_norm(h, (h.shape[-1],), *unit, EPS)
+    normed = torch.layer_norm(h, (h.shape[-1],), *unit, eps)
     return torch.addcmul(shift, normed, scale, out=normed)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.train.denoiser import Data
+from bench.train.denoiser import Data, drop_labels
 from bench.train.recipe import INFINITE, Recipe
 from bench.train.router.interpolation import interpolate, squared_error, straight_through
 from bench.train.router.pairs import Pair, pairs, reach, timestep
@@ -98,8 +98,7 @@ class RouterLoss:
         assert isinstance(logits, RouterLogits)
         row, pair = logits.rows[self.number], self.pairs[self.number]
         clean, labels = self.data.draw(self.recipe.batch // self.recipe.parts, generator)
-        labels = labels.clone()
-        labels[torch.rand(len(labels), generator=generator) < self.recipe.label_dropout] = self.denoiser.null_label
+        labels = drop_labels(labels, self.denoiser, self.recipe.label_dropout, generator)
         noise = torch.randn(clean.shape, generator=generator)
         clean, noise, labels = (tensor.to(row.device) for tensor in (clean, noise, labels))
         x, kept = reach(self.denoiser, self.sampler, pair, clean, noise, labels, generator)

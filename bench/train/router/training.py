@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+import models
 from bench.train.denoiser import Data
 from bench.train.distributed import World
 from bench.train.loop import Progress, Trainer
@@ -89,6 +90,7 @@ def describe(
     return {
         "model": denoiser.name,
         "sampler": sampler_settings(sampler),
+        "guidance_scale": models.spec(denoiser.name).guidance_scale if denoiser.name in models.names() else None,
         "l1": recipe.l1,
         "rows": sampler.evaluations(denoiser.noise_schedule)[-1].step + 1,
         "threshold": threshold,

@@ -1,0 +1,40 @@
+"""A JSON object in a file, with every name in it once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from models.errors import InputError
+
+
+def read_object(path: Path, what: str = "a JSON object") -> dict[str, Any]:
+    """The object in a file. Raises InputError for no JSON, something else than an object and a name given twice."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a JSON file ({str(error)[:120]})") from error
+    return parse_object(text, path, what)
+
+
+def parse_object(text: str, source: object, what: str = "a JSON object") -> dict[str, Any]:
+    """The object that a text is. Raises InputError as `read_object`, naming the source."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = Counter(name for name, _ in pairs)
+        twice = next((name for name, count in names.items() if count > 1), None)
+        if twice is not None:
+            raise InputError(f"{source}: '{twice}' is there {names[twice]} times, expected once")
+        return dict(pairs)
+
+    try:
+        content = json.loads(text, object_pairs_hook=once)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source}: not a JSON file ({str(error)[:120]})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{source}: expected {what}, got {type(content).__name__}")
+    return content
