@@ -64,12 +64,16 @@ def absent(
     if samples.logits is None:
         found |= {"is": "the extractor has no logits", "accuracy": "the extractor has no logits"}
     elif labels is None or not recognises_labels:
-        reason = "no labels were given" if labels is None else "the extractor's classes are not the labels'"
-        found["accuracy"] = reason
+        found["accuracy"] = no_accuracy(labels)
     if reference.features is None:
         reason = f"the reference '{reference.name}' holds statistics, no features"
         found |= dict.fromkeys(("precision", "recall", "kid"), reason)
     return found
+
+
+def no_accuracy(labels: NDArray[np.int64] | None) -> str:
+    """Why there is none although there are logits."""
+    return "no labels were given" if labels is None else "the extractor's classes are not the labels'"
 
 
 def frechet_metrics(

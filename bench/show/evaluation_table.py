@@ -16,7 +16,7 @@ PAIRED = {  # key -> title, unit
 
 def table(found: dict[str, Any]) -> str:
     """What `Evaluation.against` and `compare_pairs` found, as lines for people."""
-    lines = [*about(found), "", *distribution(found), *pairs(found), *omissions(found)]
+    lines = [*about(found), "", *distribution(found), *pairs(found), *warnings(found), *omissions(found)]
     return "\n".join(lines).rstrip()
 
 
@@ -47,6 +47,8 @@ def distribution(found: dict[str, Any]) -> list[str]:
         if key == "fd" and found.get(key) is not None:
             lines.append(row("  bias-corrected", corrected(found)))
             lines.append(row(f"  {fid}∞ (n → ∞)", extrapolated(found)))
+        if key == "is":
+            lines += other_splits(found)
     for key in ("precision", "recall"):
         if found.get(key) is not None:
             lines.append(row(f"{key} ({count})", figure(found[key], 4)))
@@ -57,7 +59,7 @@ def pairs(found: dict[str, Any]) -> list[str]:
     """Fidelity of pairs."""
     lines = []
     for key, (title, unit) in PAIRED.items():
-        if key in found:
+        if key in found and key not in found["omitted"]:
             value = "∞" if found[key] is None else figure(found[key], 4)
             interval = between(found[f"{key}_low"], found[f"{key}_high"], 4)
             lines.append(row(f"{title} ({found['pairs']:,} pairs)", f"{value}{unit} {interval}".rstrip()))
@@ -66,8 +68,25 @@ def pairs(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def other_splits(found: dict[str, Any]) -> list[str]:
+    """The Inception score by other splits, where it is another number."""
+    lines = []
+    for key, title in (("is_one_split", "  one split"), ("is_adm", "  ADM's splits of 5,000")):
+        if found.get(key) is not None and figure(found[key], 4) != figure(found["is"], 4):
+            lines.append(row(title, figure(found[key], 4)))
+    return lines
+
+
+def warnings(found: dict[str, Any]) -> list[str]:
+    return [f"warning: {text}" for text in found.get("warnings", ())]
+
+
 def omissions(found: dict[str, Any]) -> list[str]:
-    return [f"no {metric}: {reason}" for metric, reason in found.get("omitted", {}).items()]
+    """One line a reason, with all metrics that it keeps away."""
+    metrics: dict[str, list[str]] = {}
+    for metric, reason in found.get("omitted", {}).items():
+        metrics.setdefault(reason, []).append(metric)
+    return [f"no {', '.join(names)}: {reason}" for reason, names in metrics.items()]
 
 
 def row(title: str, value: str) -> str:
