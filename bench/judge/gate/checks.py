@@ -12,6 +12,7 @@ import numpy as np
 from bench.schema.cell import PLAN_MARKS, Cell, look_up
 
 PASS, FAIL, UNRESOLVED = "pass", "fail", "unresolved"
+LEFT_OUT = "left out"  # neither run was asked to measure it, so that nothing can have moved
 # Another processor rounds differently, and a trajectory carries that on; a changed formula moves more.
 LATENTS, TOKENS, METRICS = 1e-3, 1e-3, 1e-2
 FRACTION = 1e-5
@@ -76,8 +77,8 @@ def work(base: Cell, new: Cell) -> Outcome:
 def tokens(base: Cell, new: Cell) -> Outcome:
     """Sizes of the tokens after every branch; names the first that moved."""
     tables = fingerprints("tokens", base, new)
-    if isinstance(tables, str):
-        return UNRESOLVED, tables
+    if isinstance(tables[1], str):
+        return tables
     before, after = tables
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(after - before) / np.abs(before)
@@ -92,8 +93,8 @@ def tokens(base: Cell, new: Cell) -> Outcome:
 def latents(base: Cell, new: Cell) -> Outcome:
     """Final latents of the measured path, relative to their size."""
     tables = fingerprints("latents", base, new)
-    if isinstance(tables, str):
-        return UNRESOLVED, tables
+    if isinstance(tables[1], str):
+        return tables
     before, after = tables
     change = float(np.linalg.norm(after - before) / np.linalg.norm(before))
     if change <= LATENTS:
@@ -102,14 +103,17 @@ def latents(base: Cell, new: Cell) -> Outcome:
     return FAIL, f"latents moved by {change:.1e} of their size (most in sample {worst}), tolerance {LATENTS:g}"
 
 
-def fingerprints(part: str, base: Cell, new: Cell) -> tuple[np.ndarray, np.ndarray] | str:
-    """The two tables, absent entries as NaN; or why they cannot be compared."""
+def fingerprints(part: str, base: Cell, new: Cell) -> tuple[np.ndarray, np.ndarray] | Outcome:
+    """The two tables, absent entries as NaN; or the outcome where they cannot be compared."""
     found = [look_up(cell, f"fingerprint.{part}") for cell in (base, new)]
+    if found == [None, None]:
+        return LEFT_OUT, "no fingerprint in either run: [protocol] fingerprint asks for one"
     if None in found:
-        return f"no fingerprint in {'BASE' if found[0] is None else 'NEW'}: [protocol] fingerprint asks for one"
+        lacking = "BASE" if found[0] is None else "NEW"
+        return UNRESOLVED, f"no fingerprint in {lacking}: [protocol] fingerprint asks for one"
     tables = [np.array([[np.nan if v is None else v for v in row] for row in table], float) for table in found]
     if tables[0].shape != tables[1].shape:
-        return f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
+        return UNRESOLVED, f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
     return tables[0], tables[1]
 
 
