@@ -21,6 +21,6 @@ def test_stderr_is_empty_without_triton(tmp_path: Path, name: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), dtype=np.uint8)
     np.savez(tmp_path / "s.npz", images)
     command = [sys.executable, "-c", WITHOUT + COMMANDS[name]]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout

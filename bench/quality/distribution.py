@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.quality.features.feature_set import FeatureSet
 from bench.quality.features.reference import Reference
+from bench.quality.images.checks import require_finite
 from bench.quality.metrics.frechet import Target
 from bench.quality.metrics.frechet_uncertainty import extrapolate, frechet_with_error, spread
 from bench.quality.metrics.inception_score import inception_score_with_error
@@ -112,6 +113,7 @@ def neighbour_metrics(samples: FeatureSet, reference: Reference, groups: Groups)
 
 def accuracy_with_error(logits: Tensor, labels: NDArray[np.int64], groups: Groups) -> Metrics:
     """Share of samples classified as their label: overall, in each group, without each group, standard error."""
+    require_finite("logits", logits)
     correct = (logits.argmax(dim=1).numpy() == labels).astype(np.float64)
     sizes, hits = np.bincount(groups), np.bincount(groups, weights=correct)
     value = float(correct.mean())

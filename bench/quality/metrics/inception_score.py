@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.quality.extractors.fidelity_library import features_to_metric
+from bench.quality.images.checks import require_finite
 from bench.quality.metrics.frechet_uncertainty import RANGES
 from bench.statistics.jackknife import GROUPS, Groups, jackknife
 from models.errors import InputError
@@ -120,6 +121,10 @@ def scores_without(logits: Tensor, groups: Groups) -> NDArray[np.float64]:
 
 
 def bounded(logits: Tensor) -> Tensor:
-    """Logits in float64, at most 700 below their maximum: then no probability underflows, and 0·∞ cannot occur."""
+    """Finite logits [N,C] in float64, at most 700 below their maximum: so no probability underflows, and no 0·∞ occurs.
+
+    Raises InputError for others.
+    """
+    require_finite("logits", logits)
     shifted = logits.double() - logits.double().amax(dim=1, keepdim=True)
     return shifted.clamp(min=-700)
