@@ -6,10 +6,13 @@ import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+import bench
 import methods
 import models
 from bench.quality import extractors
@@ -70,6 +73,47 @@ def register(module: ModuleType) -> None:
     """Make a module's methods, models and extractors known. Raises InputError where it defines none."""
     if not methods.register(module) + models.register(module) + extractors.register(module):
         raise InputError(f"defines no method, no model and no extractor{_hint(module)}")
+
+
+@contextmanager
+def repository(folder: str | Path) -> Iterator[None]:
+    """Within it modules are imported from a repository's folder first, also those that are called as ours.
+
+    Our `bench`, `methods` and `models`, and loaded modules with a name that the folder has too, are out of sight until
+    it ends; then they are back, and what was loaded from the folder is left in no list of modules, on no path and in no
+    cache. What was imported keeps working; an import that its functions make later finds ours again. Raises InputError
+    where there is no such folder.
+    """
+    place = Path(folder).resolve()
+    if not place.is_dir():
+        raise InputError(f"{folder}: no such folder of a repository")
+    theirs = {path.stem for path in place.iterdir() if path.suffix == ".py" or path.is_dir()} - sys.stdlib_module_names
+    names = {"bench", *bench.PACKAGES, *theirs}
+
+    def hidden(module: str) -> bool:
+        return module.partition(".")[0] in names
+
+    before, path, finders, bytecode = dict(sys.modules), sys.path[:], sys.meta_path[:], sys.dont_write_bytecode
+    try:
+        for name in filter(hidden, before):
+            del sys.modules[name]
+        sys.path.insert(0, str(place))
+        sys.meta_path.remove(bench.Beside)
+        sys.dont_write_bytecode = True
+        importlib.invalidate_caches()
+        yield
+    finally:
+        for name in [name for name, module in sys.modules.items() if hidden(name) or within(module, place)]:
+            del sys.modules[name]
+        sys.modules.update({name: module for name, module in before.items() if hidden(name)})
+        sys.path[:], sys.meta_path[:], sys.dont_write_bytecode = path, finders, bytecode
+        sys.path_importer_cache.pop(str(place), None)
+
+
+def within(module: ModuleType, place: Path) -> bool:
+    """Whether a module's file lies in a folder."""
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().is_relative_to(place)
 
 
 def _hint(module: ModuleType) -> str:

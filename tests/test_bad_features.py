@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from bench.quality.distribution import evaluate
+from bench.quality.distribution import accuracy_with_error, evaluate
+from bench.quality.extractors import Extractor
 from bench.quality.features import reference
 from bench.quality.features.feature_set import FeatureSet
-from bench.quality.metrics.frechet import Moments, Target, frechet_distance
-from bench.quality.metrics.inception_score import inception_score
+from bench.quality.features.reference_images import reference_of
+from bench.quality.metrics.frechet import Moments, Target, frechet_distance, moments
+from bench.quality.metrics.frechet_uncertainty import extrapolate, spread
+from bench.quality.metrics.inception_score import (
+    adm_inception_score,
+    inception_score,
+    inception_score_with_error,
+    order_details,
+)
 from bench.quality.metrics.kernel_distance import kernel_distance
 from bench.quality.metrics.precision_recall import precision_recall
 from bench.statistics.jackknife import jackknife_groups
@@ -66,6 +74,67 @@ def test_each_is_one_line_that_says_what_is_wrong(name):
     with pytest.raises(InputError, match=says) as caught:
         broken()
     assert "\n" not in str(caught.value)
+
+
+def holed_pair(value, swapped, n=300, d=64):
+    """Two sets of features of which one has a value that is not finite, in sample 3."""
+    rng = np.random.default_rng(0)
+    x, y = (torch.from_numpy(rng.normal(size=(n, d))) for _ in range(2))
+    x[3, 4] = value
+    return (y, x) if swapped else (x, y)
+
+
+METRICS = {  # every function that makes a number of features or logits
+    "frechet": lambda x, y, n: frechet_distance(x.numpy(), y.numpy()),
+    "frechet of float16": lambda x, y, n: frechet_distance(x.half().numpy(), y.half().numpy()),
+    "replicates": lambda x, y, n: Target.of(y.numpy()).distances_without(x.numpy(), jackknife_groups(n)),
+    "moments": lambda x, y, n: [moments(rows.numpy()) for rows in (x, y)],
+    "extrapolation": lambda x, y, n: extrapolate(x.numpy(), Target.of(y.numpy())),
+    "spread": lambda x, y, n: spread(x.numpy(), Target.of(y.numpy())),
+    "KID": lambda x, y, n: kernel_distance(x, y, jackknife_groups(n)),
+    "precision and recall": lambda x, y, n: precision_recall(x, y),
+    "IS": lambda x, y, n: [inception_score(logits) for logits in (x, y)],
+    "IS of one split": lambda x, y, n: [inception_score(logits, splits=1) for logits in (x, y)],
+    "IS with error": lambda x, y, n: [inception_score_with_error(z, jackknife_groups(n)) for z in (x, y)],
+    "IS by ADM": lambda x, y, n: [adm_inception_score(logits) for logits in (x, y)],
+    "IS of an order": lambda x, y, n: [order_details(logits) for logits in (x, y)],
+    "accuracy": lambda x, y, n: [accuracy_with_error(z, np.zeros(n, int), jackknife_groups(n)) for z in (x, y)],
+}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("count", [300, 40])  # more and fewer than dimensions: other formulas
+@pytest.mark.parametrize("name", METRICS)
+def test_one_value_that_is_not_finite_ends_every_metric_in_the_same_way(name, count, value, swapped):
+    x, y = holed_pair(value, swapped, count)
+    part = name in ("spread", "extrapolation")  # they look at parts of the set, and count in these
+    where = r"\d+ samples \(index \d+\)" if part else rf"{count} samples \(index 3\)"
+    with pytest.raises(InputError, match=rf"^(features|logits): NaN or infinity in 1 of {where}$"):
+        METRICS[name](x, y, count)
+
+
+def test_a_reference_of_images_names_the_batch_whose_features_are_not_finite():
+    class Holed(Extractor):
+        name = fingerprint = "holed"
+
+        def __init__(self):
+            self.seen = 0
+
+        def extract(self, images):
+            self.seen += len(images)
+            pool = torch.ones(len(images), 2)
+            pool[1] = torch.nan if self.seen > 8 else 1.0
+            return {"pool": pool}
+
+    class Source:
+        name, count, shape = "s", 12, (3, 4, 4)
+
+        def batches(self, size):
+            yield from torch.zeros(12, 3, 4, 4, dtype=torch.uint8).split(size)
+
+    with pytest.raises(InputError, match=r"'pool' of the 4 images from 8 on: NaN or infinity in 1 of 4 .*index 1"):
+        reference_of(Source(), Holed(), "r", batch=4)
 
 
 def test_a_small_reference_makes_a_small_subset_and_says_so():

@@ -32,6 +32,9 @@ def test_the_frechet_benchmark_compares_equal_values():
     found = frechet.run(dimensions=24, samples=100, rounds=1)
     ours, *others = found["values"].values()
     assert others == pytest.approx([ours] * len(others), rel=1e-6)
+    assert {*found["values"], *found["left_out"]} >= {frechet.OURS, "torch-fidelity", "clean-fid"}
+    assert not found["left_out"].keys() & found["values"].keys()
+    assert found["left_out"].keys() <= {"clean-fid"}  # 0.1.35 passes sqrtm what SciPy 1.18 has removed
     assert found["wall"]["ratio"].keys() == found["process"]["ratio"].keys()
     json.dumps(found, allow_nan=False)
 

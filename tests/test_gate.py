@@ -16,6 +16,7 @@ import models
 from bench.cli import main
 from bench.judge.change import from_logs
 from bench.judge.gate import baseline
+from bench.judge.gate.checks import LEFT_OUT, Finding
 from bench.judge.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
 from bench.judge.gate.duel import MIN_ROUNDS, Duel, checkout
 from bench.judge.gate.fight import duels
@@ -136,6 +137,48 @@ def test_a_slow_down_closes_the_gate_and_a_small_one_does_not(tmp_path, slug, ve
     assert closed_by(judged(tmp_path, cells(), moved(slug, lambda c: slower(c, 1.15)))) == [(slug, "speed", verdict)]
     assert closed_by(judged(tmp_path / "small", cells(), moved(slug, lambda c: slower(c, 1.02)))) == []
     assert closed_by(judged(tmp_path / "faster", cells(), moved(slug, lambda c: slower(c, 0.9)))) == []
+
+
+def unasked() -> list[dict]:
+    """A run of a suite that asks neither for fingerprints nor for ceilings, and timed too coarsely for the limit."""
+    made = cells()
+    for cell in made:
+        del cell["fingerprint"], cell["timing"]["gemm_fraction"]
+        for ratio in ("speedup", "speedup_reference"):
+            if isinstance(cell["timing"].get(ratio), dict):
+                ends = {"low": cell["timing"][ratio]["median"] / 2, "high": cell["timing"][ratio]["median"] * 2}
+                cell["timing"][ratio] |= ends
+    return made
+
+
+def test_a_run_is_open_against_itself_and_what_neither_asked_for_is_counted_as_left_out(tmp_path, capsys):
+    run = str(cell_factory.write(tmp_path / "run", unasked()))
+    assert main(["gate", run, run]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("gate open: ")
+    assert " left out" in last
+    assert "unresolved" not in last
+    assert [line for line in lines if "latents: in 3 cells: no fingerprint in either run" in line]
+    assert main(["gate", run, run, "--json"]) == 0
+    verdicts = [f["verdict"] for f in json.loads(capsys.readouterr().out)["findings"]]
+    assert set(verdicts) == {PASS, LEFT_OUT}
+
+
+def test_what_only_one_side_has_is_no_left_out_check(tmp_path):
+    findings = judged(tmp_path / "a", cells(), unasked())
+    assert {check for _, check, verdict in closed_by(findings) if verdict == UNRESOLVED} >= {"latents", "tokens"}
+    assert not gate_text.is_open(findings, allow_unresolved=False)
+    coarse = unasked()
+    coarse[1]["timing"]["speedup_reference"]["median"] = 2.1  # another measurement, as coarse: nothing is proven by it
+    findings = judged(tmp_path / "b", unasked(), coarse)
+    assert (UNRESOLVED, "speed") in {(f.verdict, f.check) for f in findings}
+    assert not gate_text.is_open(findings, allow_unresolved=False)
+
+
+def test_a_gate_that_only_left_checks_out_looked_at_nothing():
+    findings = [Finding("m", "s", "speed", LEFT_OUT, "neither")]
+    assert not gate_text.is_open(findings, allow_unresolved=True)
+    assert gate_text.headline(findings, False) == "gate closed: 1 left out"
 
 
 def test_another_machine_is_unresolved_and_not_green(tmp_path):

@@ -53,6 +53,47 @@ def test_a_folder_is_read_in_the_order_of_its_paths_with_its_subfolders(tmp_path
     assert torch.equal(read, torch.from_numpy(array[[1, 2, 0]]).permute(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed, np.save])
+def test_an_array_in_fortran_order_is_the_same_array(tmp_path, save, channels):
+    array = pictures(channels=channels)
+    path = tmp_path / f"a.{'npy' if save is np.save else 'npz'}"
+    save(path, np.ascontiguousarray(array.transpose(3, 2, 1, 0)).T)  # as MATLAB and transposed arrays are stored
+    source = open_images(path, channels)
+    assert (source.count, source.shape) == (5, (channels, 4, 6))
+    for size in (1, 2, 5, 9):
+        assert torch.equal(torch.cat(list(source.batches(size))), torch.from_numpy(array).permute(0, 3, 1, 2))
+
+
+def test_an_array_in_fortran_order_that_ends_early_is_one_line(tmp_path):
+    np.save(tmp_path / "a.npy", np.asfortranarray(pictures()))
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"a.npy: ends after 359 of 360 bytes"):
+        list(open_images(tmp_path / "a.npy").batches(2))
+
+
+def test_values_beyond_255_of_a_portable_map_are_refused(tmp_path):
+    header = {"p6": b"P6 1 1 65535 ", "p6-10-bits": b"P6 1 1 1023 ", "p5": b"P5 1 1 65535 "}
+    for name, head in header.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "0.ppm").write_bytes(head + b"\x01\x02" * 3)
+        with pytest.raises(InputError, match=r"0.ppm: more than 8 bits"):
+            open_images(folder)
+    eight = tmp_path / "eight"
+    eight.mkdir()
+    (eight / "0.ppm").write_bytes(b"P6 1 1 255 abc")
+    assert next(iter(open_images(eight).batches(1))).flatten().tolist() == [*b"abc"]
+
+
+def test_unpadded_names_are_read_in_the_order_of_their_numbers(tmp_path):
+    array = pictures(12)
+    for i, image in enumerate(array):  # as U-ViT's sampler writes them
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    read = torch.cat(list(open_images(tmp_path).batches(5)))
+    assert torch.equal(read, torch.from_numpy(array).permute(0, 3, 1, 2))
+
+
 def png_of_16_bits(path):
     """A 16-bit RGB PNG of one pixel, which Pillow cannot write and would read as 8 bits without a word."""
 
@@ -116,7 +157,7 @@ def test_grey_digits_want_no_colour(tmp_path):
         ({"arr_0": pictures().transpose(0, 3, 1, 2)}, r"got \[5, 3, 4, 6\]; channels come last"),
         ({"arr_0": pictures()[0]}, r"got \[4, 6, 3\]"),
         ({"arr_0": pictures()[:0]}, r"got \[0, 4, 6, 3\]"),
-        ({"arr_0": np.asfortranarray(pictures())}, "must have shape"),
+        ({"arr_0": np.asfortranarray(pictures().transpose(0, 3, 1, 2))}, r"got \[5, 3, 4, 6\]; channels come last"),
         ({"arr_0": np.array([{}], dtype=object)}, "uint8"),
         ({"images": pictures()}, "expected 'arr_0', got images.npy"),
     ],

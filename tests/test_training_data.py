@@ -14,7 +14,7 @@ from bench.cli import main
 from bench.train.data import open_data
 from bench.train.distributed import World
 from bench.train.encoding import Encoding
-from bench.train.images import centre_crop, open_images
+from bench.train.images import centre_crop, decode, open_images
 from bench.train.latents import in_memory, open_latents
 from models.errors import InputError
 
@@ -70,6 +70,79 @@ def test_classes_are_numbered_as_the_model_says(tmp_path: Path) -> None:
     images = open_images(make_folder(tmp_path, classes="abcd", count=1), chosen)
     assert [Path(path).parent.name for path in images.sources] == ["a", "b", "d"]
     assert images.labels.tolist() == [1, 2, 0]
+
+
+def test_classes_and_images_are_in_natural_order_and_hidden_folders_are_none(tmp_path, capsys) -> None:
+    for name in ("1", "9", "10"):
+        for i in (0, 1, 10, 2):
+            (tmp_path / name).mkdir(exist_ok=True)
+            picture(10 * int(name) + i).save(tmp_path / name / f"{i}.png")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    images = open_images(tmp_path, SPEC)
+    assert images.read(range(12))[:, 0, 4, 1].tolist() == [10 * n + i for n in (1, 9, 10) for i in (0, 1, 2, 10)]
+    assert images.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert "numbered in natural order (2 before 10)" in capsys.readouterr().err
+
+
+def test_linked_classes_are_read_and_links_that_mislead_are_refused(tmp_path) -> None:
+    make_folder(tmp_path / "disk", classes="c")
+    root = make_folder(tmp_path / "images", classes="ab")
+    (root / "c").symlink_to(tmp_path / "disk" / "c")
+    assert open_images(root, SPEC).labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    (root / "c").unlink()
+    (root / "c").symlink_to(root / "a")  # one image under two labels
+    with pytest.raises(InputError, match="once more, whose files would count twice"):
+        open_images(root, SPEC)
+    (root / "c").unlink()
+    (root / "c").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"images/c: a link to .*gone', which is not there"):
+        open_images(root, SPEC)
+
+
+def test_an_image_of_no_class_and_a_class_without_images_are_named(tmp_path) -> None:
+    picture(1).save(make_folder(tmp_path) / "stray.png")
+    with pytest.raises(InputError, match=r"stray.png: an image beside the class folders"):
+        open_images(tmp_path, SPEC)
+    (tmp_path / "stray.png").unlink()
+    for file in (tmp_path / "b").iterdir():
+        file.unlink()
+    with pytest.raises(InputError, match=r"b: holds no images"):
+        open_images(tmp_path, SPEC)
+
+
+DEEP = {
+    "grey.png": lambda ramp: Image.fromarray((ramp * 65535).astype(np.uint16)),
+    "grey.tif": lambda ramp: Image.fromarray((ramp * 65535).astype(np.uint16)),
+    "float.tif": lambda ramp: Image.fromarray(ramp.astype(np.float32)),
+    "integers.tif": lambda ramp: Image.fromarray((ramp * 1e6).astype(np.int32)),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_8_bits_cannot_hold_is_refused_rather_than_white(tmp_path: Path, name: str) -> None:
+    ramp = np.linspace(0, 1, 256).reshape(16, 16)
+    DEEP[name](ramp).save(tmp_path / name)
+    packed = (name, (tmp_path / name).read_bytes())
+    for source in (tmp_path / name, packed):
+        with pytest.raises(InputError, match=rf"{name}: more than 8 bits a channel, expected 8"):
+            decode(source, 8)
+
+
+def test_further_frames_and_deep_portable_maps_are_refused_too(tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "pages.tif", save_all=True, append_images=[picture(200)])
+    with pytest.raises(InputError, match=r"pages.tif: 2 frames"):
+        decode(tmp_path / "pages.tif", 8)
+    (tmp_path / "deep.ppm").write_bytes(b"P6 1 1 65535 " + b"\x01\x02" * 3)
+    with pytest.raises(InputError, match=r"deep.ppm: more than 8 bits"):
+        decode(tmp_path / "deep.ppm", 8)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
+def test_images_of_8_bits_become_rgb(tmp_path: Path, mode: str) -> None:
+    picture(255, mode=mode).save(tmp_path / "a.tif")
+    read = decode(tmp_path / "a.tif", 16).float()
+    assert read.shape == (3, 16, 16)
+    assert read[:, :, :8].mean() > 200 > 60 > read[:, :, 8:].mean()
 
 
 def test_halving_is_by_area_and_the_centre_is_kept() -> None:

@@ -2,6 +2,9 @@
 
 import configparser
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,40 @@ def test_the_suite_in_the_docs_loads(tmp_path):
     (tmp_path / "gate.toml").write_text(text.replace("my-method", "fora"))
     cells = suite.load(str(tmp_path / "gate.toml"), {}, {}).cells
     assert [cell.slug for cell in cells] == ["ddim-20", "ddim-20+fora-interval-2"]
+
+
+def test_the_tests_run_on_the_oldest_and_the_newest_python():
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"].removeprefix(
+        ">="
+    )
+    found = workflow("tests")["jobs"]["tests"]
+    versions = found["strategy"]["matrix"]["python"]
+    assert found["strategy"]["fail-fast"] is False
+    assert (versions[0], versions[-1]) == (oldest, "3.14")
+    setup = next(step for step in found["steps"] if step.get("uses", "").startswith("actions/setup-python"))
+    assert setup["with"]["python-version"] == "${{ matrix.python }}"
+
+
+def check(path):
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_lint_validates_every_workflow_by_githubs_schema():
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    (line,) = (line for line in tox["testenv:lint"]["commands"].splitlines() if "check-jsonschema" in line)
+    validated = {word.rpartition("{/}")[2] for word in line.split() if word.endswith(".yml")}
+    assert validated == {path.name for path in (ROOT / ".github/workflows").iterdir()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_githubs_schema_accepts_a_workflow_and_refuses_it_with_a_fault(tmp_path, name):
+    pytest.importorskip("check_jsonschema")  # the extra `lint`
+    text = (ROOT / f".github/workflows/{name}.yml").read_text("utf-8")
+    assert check(ROOT / f".github/workflows/{name}.yml").returncode == 0
+    faults = {"steps:": "step:", "runs-on: ubuntu-latest": "runs: ubuntu-latest", "contents: read": "contents: reads"}
+    for right, wrong in faults.items():
+        assert right in text
+        (tmp_path / "w.yml").write_text(text.replace(right, wrong))
+        assert check(tmp_path / "w.yml").returncode == 1, wrong

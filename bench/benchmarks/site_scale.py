@@ -73,7 +73,7 @@ def sizes(site: Path) -> dict[str, Any]:
 
 def write_runs(folder: Path) -> Iterator[Path]:
     """The result directories of the synthetic cells, one after another."""
-    cells = [cell.document for cell in read_results(SOURCE).cells]
+    cells = [dict(cell.document) for cell in read_results(SOURCE).cells]
     rng = np.random.default_rng(0)
     yield _write(folder / "sweep", [varied(cell, i, rng) for i in range(SWEEP) for cell in cells])
     for machine in range(MACHINES):

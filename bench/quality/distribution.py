@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.quality.features.feature_set import FeatureSet
 from bench.quality.features.reference import Reference
+from bench.quality.images.checks import require_finite
 from bench.quality.metrics.frechet import Target
 from bench.quality.metrics.frechet_uncertainty import extrapolate, frechet_with_error, spread
 from bench.quality.metrics.inception_score import inception_score_with_error
@@ -64,12 +65,16 @@ def absent(
     if samples.logits is None:
         found |= {"is": "the extractor has no logits", "accuracy": "the extractor has no logits"}
     elif labels is None or not recognises_labels:
-        reason = "no labels were given" if labels is None else "the extractor's classes are not the labels'"
-        found["accuracy"] = reason
+        found["accuracy"] = no_accuracy(labels)
     if reference.features is None:
         reason = f"the reference '{reference.name}' holds statistics, no features"
         found |= dict.fromkeys(("precision", "recall", "kid"), reason)
     return found
+
+
+def no_accuracy(labels: NDArray[np.int64] | None) -> str:
+    """Why there is none although there are logits."""
+    return "no labels were given" if labels is None else "the extractor's classes are not the labels'"
 
 
 def frechet_metrics(
@@ -108,6 +113,7 @@ def neighbour_metrics(samples: FeatureSet, reference: Reference, groups: Groups)
 
 def accuracy_with_error(logits: Tensor, labels: NDArray[np.int64], groups: Groups) -> Metrics:
     """Share of samples classified as their label: overall, in each group, without each group, standard error."""
+    require_finite("logits", logits)
     correct = (logits.argmax(dim=1).numpy() == labels).astype(np.float64)
     sizes, hits = np.bincount(groups), np.bincount(groups, weights=correct)
     value = float(correct.mean())

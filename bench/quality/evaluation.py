@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +23,11 @@ from bench.quality.features.reference import Reference
 from bench.quality.images.folder import ImageFolder
 from bench.quality.images.source import ImageSource, open_images
 from bench.quality.metrics import paired
-from bench.quality.metrics.inception_score import inception_score_with_error
+from bench.quality.metrics.inception_score import order_details
 from bench.statistics.jackknife import jackknife_groups
 from models.errors import InputError
+
+NEED_REFERENCE = ("fd", "sfd", "precision", "recall", "kid")
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,19 @@ class Evaluation:
         given: FeatureSet | ImageSource
         given = FeatureSet.load(samples) if Path(samples).suffix == ".safetensors" else self._images(samples)
         stored = given if isinstance(given, FeatureSet) else None
+        count = len(given) if isinstance(given, FeatureSet) else given.count
+        if labels is not None and len(labels) != count:
+            raise InputError(f"labels must be {count} integers, got {labels.dtype} {list(labels.shape)}")
         target = None if reference is None else self.reference(reference, stored)
         found = given if isinstance(given, FeatureSet) else self._features(given)
         name, is_fid = extractors.describe(found.fingerprint)
         origin = {"source": samples, "features": name, "is_fid": is_fid}
-        if target is None:
-            return origin | {"reference": None} | self._alone(found)
         recognises = self._class_of(found).recognises_labels
+        if target is None:
+            return origin | {"reference": None} | alone(found, labels, recognises)
         metrics = quality.evaluate(found, target, labels, recognises_labels=recognises)
-        return origin | {"reference": target.name} | metrics
+        details = {} if found.logits is None else order_details(found.logits)
+        return origin | {"reference": target.name} | metrics | details
 
     def reference(self, source: str, stored: FeatureSet | None) -> Reference:
         """The reference, whose features are the samples'. `stored` are the samples' features where they are known."""
@@ -85,12 +92,23 @@ class Evaluation:
         name = found.fingerprint.partition(":")[0]
         return extractors.find(name) if name in extractors.names() else Extractor
 
-    def _alone(self, found: FeatureSet) -> dict[str, Any]:
-        """What can be said without a reference."""
-        about = {"samples": len(found), "fingerprint": found.fingerprint, "images_sha256": found.images_sha256}
-        if found.logits is None:
-            raise InputError(f"'{found.fingerprint}' has no logits: without a REFERENCE there is nothing to compute")
-        return about | inception_score_with_error(found.logits, jackknife_groups(len(found)))
+
+def alone(found: FeatureSet, labels: np.ndarray | None, recognises: bool) -> dict[str, Any]:
+    """What can be said without a reference: the Inception score and, with labels that are recognised, the accuracy.
+
+    Raises InputError where the extractor has no logits, and for labels that do not fit.
+    """
+    if found.logits is None:
+        raise InputError(f"'{found.fingerprint}' has no logits: without a REFERENCE there is nothing to compute")
+    classes = None if labels is None else quality.checked_labels(labels, found, recognises)
+    groups = jackknife_groups(len(found), classes)
+    omitted = dict.fromkeys(NEED_REFERENCE, "no REFERENCE was given")
+    scored = classes if recognises else None
+    if scored is None:
+        omitted["accuracy"] = quality.no_accuracy(classes)
+    about = {"samples": len(found), "fingerprint": found.fingerprint, "images_sha256": found.images_sha256}
+    scores = {"accuracy": None} | quality.score_metrics(found, scored, groups)
+    return about | scores | order_details(found.logits) | {"omitted": omitted}
 
 
 def holds_images(source: str) -> bool:
@@ -122,7 +140,9 @@ def compare_pairs(
     for images, others in batches_of(*sources, batch):
         for name, each in paired.compare_images(images, others, perceptual).items():
             values.setdefault(name, []).append(each)
-    return {"pairs": sources[0].count} | paired.summary({name: np.concatenate(v) for name, v in values.items()})
+    omitted = paired.absent(values)
+    metrics = paired.summary({name: np.concatenate(v) for name, v in values.items()})
+    return {"pairs": sources[0].count} | dict.fromkeys(omitted) | metrics | {"omitted": omitted}
 
 
 def batches_of(samples: ImageSource, other: ImageSource, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -137,6 +157,15 @@ def require_pairs(samples: ImageSource, other: ImageSource) -> None:
         raise InputError(f"pairs: images of {samples.name} and {other.name} have shapes {shapes}")
     if not (isinstance(samples, ImageFolder) and isinstance(other, ImageFolder)):
         return
+    for source in (samples, other):
+        require_unique(source)
     for mine, theirs in itertools.zip_longest(samples.names(), other.names()):
         if mine != theirs:
             raise InputError(f"pairs: '{mine}' of {samples.name} meets '{theirs}' of {other.name}")
+
+
+def require_unique(source: ImageFolder) -> None:
+    """Raise InputError where two images have one name but for their suffix: they could pair with either."""
+    for name, times in Counter(source.names()).items():
+        if times > 1:
+            raise InputError(f"pairs: '{name}' of {source.name} is there with {times} suffixes")

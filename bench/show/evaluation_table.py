@@ -12,7 +12,7 @@ from bench.show.report.format import between, figure, plus_minus
 
 def table(result: dict[str, Any]) -> str:
     """What `Evaluation.against` and `compare_pairs` give, as lines for people."""
-    lines = [*about(result), "", *distribution(result), *pairs(result), *omissions(result)]
+    lines = [*about(result), "", *distribution(result), *pairs(result), *warnings(result), *omissions(result)]
     return "\n".join(lines).rstrip()
 
 
@@ -43,6 +43,8 @@ def distribution(result: dict[str, Any]) -> list[str]:
         lines.append(row(title, shown(metric, result)))
         if metric.key == "fd":
             lines += [row("  bias-corrected", corrected(result)), row(f"  {fid}∞ (n → ∞)", extrapolated(result))]
+        if metric.key == "is":
+            lines += other_splits(result)
     return lines
 
 
@@ -63,16 +65,36 @@ def shown(metric: Metric, result: dict[str, Any]) -> str:
 
 def pairs(result: dict[str, Any]) -> list[str]:
     """Fidelity of pairs."""
-    paired = [metric for metric in metrics.METRICS if metric.against == metrics.UNCACHED and metric.key in result]
+    paired = [
+        metric
+        for metric in metrics.METRICS
+        if metric.against == metrics.UNCACHED and metric.key in result and metric.key not in result["omitted"]
+    ]
     lines = [row(f"{metric.title} ({result['pairs']:,} pairs)", shown(metric, result)) for metric in paired]
     if "identical" in result:
         lines.append(row("identical pairs", f"{result['identical']:,}"))
     return lines
 
 
+def other_splits(result: dict[str, Any]) -> list[str]:
+    """The Inception score by other splits, where it is another number."""
+    lines = []
+    for key, title in (("is_one_split", "  one split"), ("is_adm", "  ADM's splits of 5,000")):
+        if result.get(key) is not None and figure(result[key], 4) != figure(result["is"], 4):
+            lines.append(row(title, figure(result[key], 4)))
+    return lines
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    return [f"warning: {text}" for text in result.get("warnings", ())]
+
+
 def omissions(result: dict[str, Any]) -> list[str]:
-    """Which metrics are missing, and why."""
-    return [f"no {metric}: {reason}" for metric, reason in result.get("omitted", {}).items()]
+    """One line a reason, with all metrics that it keeps away."""
+    by_reason: dict[str, list[str]] = {}
+    for metric, reason in result.get("omitted", {}).items():
+        by_reason.setdefault(reason, []).append(metric)
+    return [f"no {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
 def row(title: str, value: str) -> str:

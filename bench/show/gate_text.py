@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.judge.gate.checks import FAIL, PASS, UNRESOLVED, Finding
+from bench.judge.gate.checks import FAIL, LEFT_OUT, PASS, UNRESOLVED, Finding
 from bench.show.report.markup import markdown_table
 from bench.store.results import one_line
 
 
 def is_open(findings: Sequence[Finding], allow_unresolved: bool) -> bool:
-    """Whether every check passed; a gate that looked at nothing is closed."""
-    allowed = {PASS, UNRESOLVED} if allow_unresolved else {PASS}
+    """Whether every check that was asked for passed; a gate that looked at nothing is closed."""
+    allowed = {PASS, LEFT_OUT} | ({UNRESOLVED} if allow_unresolved else set())
     return any(f.verdict == PASS for f in findings) and all(f.verdict in allowed for f in findings)
 
 
 def headline(findings: Sequence[Finding], allow_unresolved: bool) -> str:
     counts = Counter(f.verdict for f in findings)
-    told = ", ".join(f"{counts[word]} {word}" for word in (FAIL, UNRESOLVED, PASS) if counts[word]) or "nothing checked"
+    words = [word for word in (FAIL, UNRESOLVED, PASS, LEFT_OUT) if counts[word]]
+    told = ", ".join(f"{counts[word]} {word}" for word in words) or "nothing checked"
     return f"gate {'open' if is_open(findings, allow_unresolved) else 'closed'}: {told}"
 
 
@@ -42,8 +43,16 @@ def as_json(findings: Sequence[Finding], allow_unresolved: bool) -> dict[str, An
 
 
 def telling(findings: Sequence[Finding]) -> list[Finding]:
-    """What is not a pass, failures first."""
-    return sorted((f for f in findings if f.verdict != PASS), key=lambda f: f.verdict != FAIL)
+    """What is not a pass, failures first; last what was left out, one line a check and reason."""
+    kept = [f for f in findings if f.verdict in (FAIL, UNRESOLVED)]
+    return [*sorted(kept, key=lambda f: f.verdict != FAIL), *left_out(findings)]
+
+
+def left_out(findings: Sequence[Finding]) -> list[Finding]:
+    """What neither run was asked for, gathered over cells."""
+    counts = Counter((f.check, f.detail) for f in findings if f.verdict == LEFT_OUT)
+    found = [(check, f"in {n} cell{'s' * (n > 1)}: {text}") for (check, text), n in counts.items()]
+    return [Finding("", "", check, LEFT_OUT, text) for check, text in found]
 
 
 def name(finding: Finding) -> str:

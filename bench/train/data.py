@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.host.listing import files_in
 from bench.train.denoiser import Data
 from bench.train.distributed import World
 from bench.train.images import Images, open_images
@@ -43,7 +44,7 @@ def open_data(path: Path, spec: ModelSpec, world: World, threads: int = 1) -> Da
     """Latents where the path is a safetensors file or a folder of them, else images. Raises InputError in one line."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of training data")
-    if path.suffix == ".safetensors" or (path.is_dir() and any(path.glob("*.safetensors"))):
+    if path.suffix == ".safetensors" or (path.is_dir() and files_in(path, ".safetensors")):
         return open_latents(path, spec)
     autoencoder = world.in_turn(lambda: spec.pixels(world.device))
     return EncodedImages(open_images(path, spec, threads), autoencoder, world.device)

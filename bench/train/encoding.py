@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from bench.host.listing import files_in
 from bench.train.distributed import World
 from bench.train.images import Images
 from bench.train.latents import open_file
@@ -45,9 +46,9 @@ class Encoding:
         Raises InputError where the folder holds latents of other images.
         """
         wanted = self.files()
-        for stranger in sorted(set(self.out.glob("*.safetensors")) - wanted.keys()):
+        for stranger in (file for file in self.there() if file not in wanted):
             raise InputError(f"{stranger}: holds latents of other images; pass another folder")
-        share = sorted(wanted)[self.world.rank :: self.world.size]  # whatever the others have done meanwhile
+        share = [*wanted][self.world.rank :: self.world.size]  # whatever the others have done meanwhile
         own, began = [file for file in share if not self.holds(file)], time.monotonic()
         for done, file in enumerate(own, start=1):
             self.write(file, wanted[file])
@@ -55,6 +56,10 @@ class Encoding:
                 left = (time.monotonic() - began) / done * (len(own) - done)
                 print(f"{done} of {len(own)} files  ETA {left / 60:.1f} min", file=sys.stderr, flush=True)
         return len(wanted)
+
+    def there(self) -> list[Path]:
+        """The files that are in the folder already."""
+        return files_in(self.out, ".safetensors") if self.out.is_dir() else []
 
     def holds(self, file: Path) -> bool:
         """Whether the file is there. Raises InputError where it holds something else."""

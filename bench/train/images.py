@@ -1,14 +1,15 @@
 """Labelled images to train on: a folder with one subfolder a class, or JPEG files packed into one npz.
 
 `DIR/<class>/**/*.JPEG` is ImageNet's layout; Tiny ImageNet's `DIR/train/<class>/images/*.JPEG` reads the same way.
-Classes are numbered in the order of their folders' names, or as the model's `classes` names them.
+Classes are numbered in the natural order of their folders' names (2 before 10; bench.host.listing), or as the model's
+`classes` names them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -20,6 +21,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.host.listing import files_under, folders_in
+from bench.quality.images.folder import OTHER_SUFFIXES, SUFFIXES, beyond_8_bits
 from models.errors import InputError, first_line
 from models.spec import ModelSpec
 
@@ -65,11 +68,15 @@ def write_npz(images: Images, path: Path, batch: int = 256) -> None:
 
 
 def decode(source: Source, size: int) -> Tensor:
-    """One image uint8 [3,size,size]; greyscale and palettes become RGB."""
+    """One image uint8 [3,size,size]; greyscale and palettes become RGB. Raises InputError for more than 8 bits hold."""
     where, file = (source, source) if isinstance(source, Path) else (source[0], io.BytesIO(source[1]))
     try:
         with Image.open(file) as image:
+            if found := beyond_8_bits(image):
+                raise InputError(f"{where}: {found}, expected 8; convert it first, nothing is cut off silently")
             return centre_crop(image.convert("RGB"), size)
+    except InputError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: not a readable image ({first_line(error)})") from error
 
@@ -97,18 +104,17 @@ def open_images(path: Path, spec: ModelSpec, threads: int = 1) -> Images:
 
 
 def folder(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[str]]:
-    """Files, labels and relative paths under a folder of class folders."""
-    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
-
+    """Files, labels and relative paths under a folder of class folders. Raises InputError for a class with no image."""
     root = path / "train" if (path / "train").is_dir() else path
-    found = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-    numbers = number_classes(root, found, spec)
-    try:
-        files = make_dataset(str(root), numbers, IMG_EXTENSIONS)
-    except FileNotFoundError as error:
-        raise InputError(f"{root}: {first_line(error)}") from error
-    listing = [f"{label} {os.path.relpath(file, root)}" for file, label in files]
-    return [Path(file) for file, _ in files], [label for _, label in files], listing
+    numbers = number_classes(root, folders_in(root), spec)
+    files = [file.relative_to(root) for file in files_under(root, SUFFIXES, OTHER_SUFFIXES)]
+    for stray in (file for file in files if len(file.parts) == 1):
+        raise InputError(f"{root / stray}: an image beside the class folders, of no class")
+    for name in numbers.keys() - {file.parts[0] for file in files}:
+        raise InputError(f"{root / name}: holds no images ({', '.join(SUFFIXES)})")
+    labelled = [(file, numbers[file.parts[0]]) for file in files if file.parts[0] in numbers]
+    listing = [f"{label} {file}" for file, label in labelled]
+    return [root / file for file, _ in labelled], [label for _, label in labelled], listing
 
 
 def number_classes(root: Path, found: list[str], spec: ModelSpec) -> dict[str, int]:
@@ -120,6 +126,11 @@ def number_classes(root: Path, found: list[str], spec: ModelSpec) -> dict[str, i
         return {name: label for label, name in enumerate(spec.classes)}
     if len(found) != spec.num_classes:
         raise InputError(f"{root}: has {len(found)} class folders, {spec.name} has {spec.num_classes} classes")
+    if found != sorted(found):  # what was trained elsewhere may have numbered them otherwise
+        order = (
+            "class folders are numbered in natural order (2 before 10), torchvision's ImageFolder sorts them as text"
+        )
+        print(f"ditbench: {root}: {order}", file=sys.stderr)
     return {name: label for label, name in enumerate(found)}
 
 

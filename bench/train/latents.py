@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from bench.host.listing import files_in
 from models.checkpoint import FLOATS
 from models.errors import InputError
 from models.file_kind import no_weights
@@ -77,7 +78,7 @@ def in_memory(latents: Tensor, labels: Tensor, name: str) -> Latents:
 
 def open_latents(path: Path, spec: ModelSpec) -> Latents:
     """A file, or all of a folder, mapped into memory rather than read. Raises InputError where one does not fit."""
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    files = files_in(path, ".safetensors") if path.is_dir() else [path]
     opened = [open_file(file, spec) for file in files]
     shards, sources = [shard for shard, _ in opened], sorted({about.get("images", "") for _, about in opened})
     if len(sources) > 1:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import logging
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 
 class Autoencoder(ABC):
@@ -38,8 +39,20 @@ class Autoencoder(ABC):
         """Multiply-accumulates that decode one latent [C,H,W]: matmuls, convolutions and attention products."""
         used, self.network = self.network, copy.deepcopy(self.network).to("meta")
         try:
-            with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+            with sdpa_kernel(SDPBackend.MATH), flop_counter() as counter, torch.no_grad():
                 self.decoder_pass(torch.empty(1, *latent_shape, device="meta"))
         finally:
             self.network = used
         return counter.get_total_flops() // 2
+
+
+def flop_counter() -> Any:
+    """torch's FlopCounterMode. Without triton (macOS, Windows, CPU-only builds) its import logs a warning, not ours."""
+    log = logging.getLogger("torch.utils.flop_counter")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        from torch.utils.flop_counter import FlopCounterMode
+    finally:
+        log.setLevel(level)
+    return FlopCounterMode(display=False)

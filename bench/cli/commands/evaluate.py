@@ -36,19 +36,28 @@ def run(args: argparse.Namespace) -> int:
     from bench.show.evaluation_table import table
 
     prepare_extraction(args)
-    if args.features == "none" and not args.paired:
-        raise InputError("evaluate: --features none leaves nothing to compute without --paired")
-    if args.lpips and not args.paired:
-        raise InputError("evaluate: --lpips needs --paired")
-    if args.paired and args.reference is None:
-        raise InputError("evaluate: --paired needs a second set of images")
+    require_used(args)
     labels = None if args.labels is None else read_labels(args.labels)
     found = pairs(args) if args.paired else {}
     if args.features != "none":
         asked = evaluation.Evaluation(args.features, args.weights, args.device, args.batch, not args.no_cache)
-        found = asked.against(args.samples, args.reference, labels) | found
+        judged = asked.against(args.samples, args.reference, labels)
+        found = judged | found | {"omitted": judged["omitted"] | found.get("omitted", {})}
     print(json.dumps(found, indent=1, allow_nan=False) if args.json else table(found))
     return 0
+
+
+def require_used(args: argparse.Namespace) -> None:
+    """Raise InputError for options that together leave nothing to do, or of which one would do nothing."""
+    if args.features == "none" and not args.paired:
+        raise InputError("evaluate: --features none leaves nothing to compute without --paired")
+    for option in ("labels", "weights"):
+        if args.features == "none" and getattr(args, option) is not None:
+            raise InputError(f"evaluate: --{option} is of no use with --features none")
+    if args.lpips and not args.paired:
+        raise InputError("evaluate: --lpips needs --paired")
+    if args.paired and args.reference is None:
+        raise InputError("evaluate: --paired needs a second set of images")
 
 
 def pairs(args: argparse.Namespace) -> dict[str, Any]:

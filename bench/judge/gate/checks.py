@@ -14,6 +14,7 @@ from bench.schema.plan_marks import MARKS
 from bench.store.stored_cell import StoredCell
 
 PASS, FAIL, UNRESOLVED = "pass", "fail", "unresolved"
+LEFT_OUT = "left out"  # neither run was asked to measure it, so that nothing can have moved
 # Another processor rounds differently, and a trajectory carries that on; a changed formula moves more.
 LATENTS, TOKENS, METRICS = 1e-3, 1e-3, 1e-2
 FRACTION = 1e-5
@@ -84,9 +85,9 @@ def counts(cell: StoredCell) -> dict[str, Any]:
 
 def tokens(base: StoredCell, new: StoredCell) -> Outcome:
     """Sizes of the tokens after every branch; names the first that moved."""
-    tables = probes(base.probe.tokens, new.probe.tokens)
-    if isinstance(tables, str):
-        return UNRESOLVED, tables
+    tables = probes("tokens", base, new)
+    if isinstance(tables[1], str):
+        return tables
     before, after = tables
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(after - before) / np.abs(before)
@@ -100,9 +101,9 @@ def tokens(base: StoredCell, new: StoredCell) -> Outcome:
 
 def latents(base: StoredCell, new: StoredCell) -> Outcome:
     """Final latents of the measured path, relative to their size."""
-    tables = probes(base.probe.latents, new.probe.latents)
-    if isinstance(tables, str):
-        return UNRESOLVED, tables
+    tables = probes("latents", base, new)
+    if isinstance(tables[1], str):
+        return tables
     before, after = tables
     change = float(np.linalg.norm(after - before) / np.linalg.norm(before))
     if change <= LATENTS:
@@ -111,13 +112,17 @@ def latents(base: StoredCell, new: StoredCell) -> Outcome:
     return FAIL, f"latents moved by {change:.1e} of their size (most in sample {worst}), tolerance {LATENTS:g}"
 
 
-def probes(before: Probed | None, after: Probed | None) -> tuple[np.ndarray, np.ndarray] | str:
-    """The two tables, absent entries as NaN; or why they cannot be compared."""
+def probes(part: str, base: StoredCell, new: StoredCell) -> tuple[np.ndarray, np.ndarray] | Outcome:
+    """The two tables, absent entries as NaN; or the outcome where they cannot be compared."""
+    before, after = (getattr(cell.probe, part) for cell in (base, new))
+    if before is None and after is None:
+        return LEFT_OUT, "no fingerprint in either run: [protocol] fingerprint asks for one"
     if before is None or after is None:
-        return f"no fingerprint in {'BASE' if before is None else 'NEW'}: [protocol] fingerprint asks for one"
+        lacking = "BASE" if before is None else "NEW"
+        return UNRESOLVED, f"no fingerprint in {lacking}: [protocol] fingerprint asks for one"
     tables = [np.array([[np.nan if v is None else v for v in row] for row in t], float) for t in (before, after)]
     if tables[0].shape != tables[1].shape:
-        return f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
+        return UNRESOLVED, f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
     return tables[0], tables[1]
 
 

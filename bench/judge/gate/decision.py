@@ -1,7 +1,9 @@
 """The gate: may this change go in? What is deterministic must hold tightly; speed is judged by ratios within one job.
 
 Every cell of the baseline must be there and pass every check. What could not be measured well enough is unresolved,
-and a gate with something unresolved does not open by itself. Measures nothing but the duels that it is given.
+and a gate with something unresolved does not open by itself. What neither run was asked to measure is left out, counted
+and named, and keeps no gate closed: so a run gated against itself is open, whatever its suite asks for. Measures
+nothing but the duels that it is given.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from bench.judge.change import Change, from_logs
 from bench.judge.compare import log_change, other_protocol
 from bench.judge.conditions import machine_of
-from bench.judge.gate.checks import FAIL, PASS, UNRESOLVED, Finding, Outcome, check_cell
+from bench.judge.gate.checks import FAIL, LEFT_OUT, PASS, UNRESOLVED, Finding, Outcome, check_cell
 from bench.store.parts import Timing
 from bench.store.results import Results
 from bench.store.stored_cell import StoredCell
@@ -22,6 +24,7 @@ SLOWER = 1.08  # a method that is certainly slower by more than this closes the 
 # Over the same sampler uncached; uncached methods over the suite's reference; that one over the machine's ceiling.
 GEMM_FRACTION = "gemm_fraction"
 IN_RUN = ("speedup", "speedup_reference", GEMM_FRACTION)  # fields of a cell's timing
+NOTHING_TIMED = "neither run timed anything to compare it with; --base-ref REF measures both sides here"
 Duels = Callable[[StoredCell], Change]
 
 
@@ -59,11 +62,15 @@ def speed(base: StoredCell, new: StoredCell, duels: Duels | None) -> Outcome:
             return outcome(duels(new))
         except Unable as error:
             return UNRESOLVED, str(error)
+    if not any(getattr(cell.timing, ratio) for cell in (base, new) for ratio in IN_RUN):
+        return LEFT_OUT, NOTHING_TIMED
     if machine_of(base) != machine_of(new):
         return UNRESOLVED, "the baseline is of another machine or torch; --base-ref REF measures both sides here"
+    if base.timing == new.timing:  # one measurement, which cannot have moved, however coarse it is
+        return PASS, ""
     change = next(filter(None, (in_run(base, new, ratio) for ratio in IN_RUN)), None)
     if change is None:
-        return UNRESOLVED, "the run timed nothing to compare it with; --base-ref REF measures both sides here"
+        return UNRESOLVED, "one run timed nothing to compare it with; --base-ref REF measures both sides here"
     verdict, text = outcome(change)
     if verdict == FAIL and change.measure == GEMM_FRACTION:  # no ratio within rounds: what else ran then may be all
         return UNRESOLVED, f"perhaps {text}; --base-ref REF measures both sides here"

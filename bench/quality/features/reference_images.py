@@ -13,6 +13,7 @@ from bench.quality.extractors import Extractor
 from bench.quality.features.extraction import BATCH, with_progress
 from bench.quality.features.feature_set import extract_rows
 from bench.quality.features.reference import LAYERS, Reference
+from bench.quality.images.checks import require_finite
 from bench.quality.images.digest import SetDigest
 from bench.quality.images.source import ImageSource
 from bench.quality.metrics.frechet import Moments
@@ -72,6 +73,8 @@ def reference_of(
     running: dict[str, RunningMoments] = {}
     for images in with_progress(source, batch, f"{extractor.name} features"):
         rows = extract_rows(extractor, images)
+        for layer, features_of_batch in rows.items():
+            require_finite(f"features '{layer}' of the {len(images)} images from {digest.seen} on", features_of_batch)
         chosen = torch.from_numpy(evenly_spaced(np.arange(digest.seen, digest.seen + len(images)), source.count, kept))
         features.append(rows["pool"][chosen])
         for layer in rows.keys() & set(LAYERS):

@@ -1,6 +1,7 @@
 """Images in an .npz as the ADM evaluator reads them (`arr_0`, uint8 NHWC), or in a bare .npy; read a batch at a time.
 
-np.load would hold the whole array, 10 GB for 50,000 images of 256x256. Pickled objects are never loaded.
+np.load would hold the whole array, 10 GB for 50,000 images of 256x256. An array in Fortran order is the exception: it
+stores pixel by pixel, so no image is there before the last byte. Pickled objects are never loaded.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import InputError, first_line
@@ -27,10 +29,10 @@ class ImageArray:
     def __init__(self, path: Path, channels: int | None = None) -> None:
         self.name, self.path = str(path), path
         with self._opened() as file:
-            shape, fortran, dtype = read_header(file)
+            shape, _, dtype = read_header(file)
         if dtype != np.uint8:
             raise InputError(f"{path}: images must be uint8 in 0..255, got {dtype}; their range is never guessed")
-        if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3) or fortran:
+        if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3):
             hint = "; channels come last" if len(shape) == 4 and shape[1] in (1, 3) else ""
             raise InputError(f"{path}: images must have shape [N, H, W, 1 or 3], got {list(shape)}{hint}")
         if channels not in (None, shape[3]):
@@ -40,16 +42,31 @@ class ImageArray:
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """uint8 [B,C,H,W]."""
-        depth, height, width = self.shape
         with self._opened() as file:
-            read_header(file)
+            _, fortran, _ = read_header(file)
+            whole = self._transposed(file) if fortran else None
             for start in range(0, self.count, size):
-                wanted = min(size, self.count - start) * height * width * depth
-                content = file.read(wanted)
-                if len(content) < wanted:
-                    raise InputError(f"{self.path}: ends inside image {start + len(content) // (wanted or 1)}")
-                rows = np.frombuffer(bytearray(content), dtype=np.uint8).reshape(-1, height, width, depth)
-                yield torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous()
+                end = min(start + size, self.count)
+                rows = self._next(file, start, end) if whole is None else whole[start:end]
+                yield torch.tensor(rows).permute(0, 3, 1, 2).contiguous()
+
+    def _next(self, file: IO[bytes], start: int, end: int) -> NDArray[np.uint8]:
+        """Images `start` to `end`, which the file stands at, [B,H,W,C]."""
+        depth, height, width = self.shape
+        each = height * width * depth
+        content = file.read((end - start) * each)
+        if len(content) < (end - start) * each:
+            raise InputError(f"{self.path}: ends inside image {start + len(content) // each}")
+        return np.frombuffer(content, dtype=np.uint8).reshape(-1, height, width, depth)
+
+    def _transposed(self, file: IO[bytes]) -> NDArray[np.uint8]:
+        """All images [N,H,W,C] of a file in Fortran order, which holds [C,W,H,N]."""
+        depth, height, width = self.shape
+        wanted = self.count * height * width * depth
+        content = file.read(wanted)
+        if len(content) < wanted:
+            raise InputError(f"{self.path}: ends after {len(content):,} of {wanted:,} bytes of images")
+        return np.frombuffer(content, dtype=np.uint8).reshape(depth, width, height, self.count).T
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:

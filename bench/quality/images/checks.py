@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import InputError
@@ -14,9 +16,10 @@ def require_images(what: str, images: Tensor) -> None:
         raise InputError(f"{what} must be uint8 [N, C, H, W] and not empty, got {images.dtype} {list(images.shape)}")
 
 
-def require_finite(what: str, tensor: Tensor) -> None:
-    """Raise InputError naming the samples of `tensor` [N,...] that hold NaN or infinity."""
-    bad = (~torch.isfinite(tensor.reshape(len(tensor), -1)).all(dim=1)).nonzero().flatten().tolist()
+def require_finite(what: str, rows: Tensor | NDArray[np.number]) -> None:
+    """Raise InputError naming the samples of `rows` [N,...] that hold NaN or infinity."""
+    finite = torch.isfinite(rows) if isinstance(rows, Tensor) else torch.from_numpy(np.isfinite(rows))
+    bad = (~finite.reshape(len(rows), -1).all(dim=1)).nonzero().flatten().tolist()
     if bad:
         shown = ", ".join(str(i) for i in bad[:5]) + (", …" if len(bad) > 5 else "")
-        raise InputError(f"{what}: NaN or infinity in {len(bad)} of {len(tensor)} samples (index {shown})")
+        raise InputError(f"{what}: NaN or infinity in {len(bad)} of {len(rows)} samples (index {shown})")

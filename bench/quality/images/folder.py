@@ -1,4 +1,4 @@
-"""A folder of image files, read in sorted order by a few threads; a file that would need a conversion is refused."""
+"""A folder of image files, read in natural order by a few threads; a file that would need a conversion is refused."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from PIL import Image
 from torch import Tensor
 
 from bench.host.environment import cores
+from bench.host.listing import files_under
 from models.errors import InputError, first_line
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+OTHER_SUFFIXES = (".apng", ".avif", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jxl")  # images, but not read
 CHANNELS = {"L": 1, "RGB": 3}
 EXPECTED = {1: "8-bit grey", 3: "8-bit RGB", None: "8-bit grey or RGB"}
 
 
 class ImageFolder:
-    """All image files of a folder and its subfolders, sorted by their path in it; other files are passed over."""
+    """All image files of a folder and its subfolders as bench.host.listing orders them; other files are passed over."""
 
     def __init__(self, folder: Path, channels: int | None = None) -> None:
         self.name, self.folder = str(folder), folder
-        found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        self.paths = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+        self.paths = files_under(folder, SUFFIXES, OTHER_SUFFIXES)
         if not self.paths:
             raise InputError(f"{folder}: holds no images ({', '.join(SUFFIXES)})")
         self.count, self.channels = len(self.paths), channels
@@ -73,10 +74,8 @@ def read_image(path: Path, channels: int | None = None) -> Tensor:
 
 def unsuitable(image: Image.Image, channels: int | None) -> str | None:
     """What an image is that is not an 8-bit grey or RGB one; None where it is one of the wanted channels."""
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        return f"{image.n_frames} frames"  # type: ignore[attr-defined]
-    if image.mode[0] in "IF" or any(str(tile[3]).find(";16") >= 0 for tile in getattr(image, "tile", ())):
-        return "more than 8 bits a channel"  # Pillow would drop the lower ones of 16-bit RGB without a word
+    if found := beyond_8_bits(image):
+        return found
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         return "an alpha channel"
     if image.mode not in CHANNELS:
@@ -84,3 +83,19 @@ def unsuitable(image: Image.Image, channels: int | None) -> str | None:
     if channels not in (None, CHANNELS[image.mode]):
         return "a grey image" if image.mode == "L" else "a colour image"
     return None
+
+
+def beyond_8_bits(image: Image.Image) -> str | None:
+    """What 8 bits cannot hold of an image: further frames, or values that Pillow would cut off or round silently."""
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        return f"{frames} frames"
+    if image.mode[0] in "IF" or any(deep(tile[3]) for tile in getattr(image, "tile", ())):
+        return "more than 8 bits a channel"
+    return None
+
+
+def deep(how: object) -> bool:
+    """Whether Pillow's arguments of a decoder ("RGB;16B", or PPM's raw mode and largest value) say more than 8 bits."""
+    largest = how[1] if isinstance(how, tuple) and len(how) == 2 else 0
+    return ";16" in str(how) or (isinstance(largest, int) and largest > 255)

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.quality.images.checks import require_finite
 from bench.quality.metrics.covariance_factor import Factor, covariance_factor
 from models.errors import InputError
 
@@ -176,10 +177,11 @@ def centred_parts(x: Features, mean: Array) -> Iterator[Array]:
 
 
 def as_features(features: Features) -> Features:
-    """Features [N,d], N >= 2, as float32 or float64. Raises InputError."""
+    """Features [N,d], N >= 2, as float32 or float64. Raises InputError, also where one is not finite."""
     x = np.asarray(features)
     if x.ndim != 2 or not x.shape[1]:
         raise InputError(f"features must have shape [N, d], got {list(x.shape)}")
     if len(x) < 2:
         raise InputError(f"the Fréchet distance needs at least 2 samples, got {len(x)}")
+    require_finite("features", x)
     return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)

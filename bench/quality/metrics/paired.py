@@ -84,6 +84,12 @@ def summary(values: Mapping[str, Array]) -> Metrics:
     return found
 
 
+def absent(values: Mapping[str, Any]) -> dict[str, str]:
+    """Why each metric of images that `compare` left out is not there, in a phrase."""
+    small = f"the images are smaller than SSIM's window of {ssim.WINDOW} × {ssim.WINDOW} pixels"
+    return {"ssim": small} if "squared_error" in values and "ssim" not in values else {}
+
+
 def latent_summary(values: Mapping[str, Array], ends: Mapping[str, tuple[float | None, float | None]]) -> Metrics:
     errors = values["latent_error"]
     return {

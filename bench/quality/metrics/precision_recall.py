@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.quality.extractors.fidelity_library import features_to_metric
+from bench.quality.images.checks import require_finite
 from models.errors import InputError
 
 NEIGHBOURS = 3  # as in ADM's evaluator
@@ -37,7 +38,8 @@ def precision_recall(samples: Tensor, reference: Tensor) -> dict[str, Any]:
 
 
 def require_samples(metric: str, least: int, samples: Tensor, reference: Tensor) -> None:
-    """Raise InputError when either set is too small for a metric: never a smaller number instead."""
+    """Raise InputError when either set is too small for a metric, never a smaller number instead, or not finite."""
     for what, features in (("samples", samples), ("reference samples", reference)):
         if len(features) < least:
             raise InputError(f"{metric}: at least {least} {what} needed, got {len(features)}")
+        require_finite("features", features)
