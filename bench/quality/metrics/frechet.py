@@ -9,7 +9,7 @@ also Tr (CCᵀ)^½, an n×n problem, the smaller one when there are fewer sample
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -143,24 +143,12 @@ class Target:
 
     def _roots_of_many(self, x: Features, mean: Array, replicates: Replicates, shifts: Array) -> Iterator[float]:
         """Tr (FᵀΣF)^½ of every replicate: the strata's scatters as they weigh in it, less the group's own."""
-        totals, mix = self._totals(x, mean, replicates)
+        totals, mix = stratum_totals(x, mean, replicates, self.factor.inner)
         for g, shift in enumerate(shifts):
             dropped = np.sqrt(replicates.dropped(g))[:, None] * (x[replicates.groups == g] - mean)
             part, moved = self.factor.rows(dropped), self.factor.rows(shift[None])
             total = np.tensordot(mix[g], totals, axes=1)
             yield root_trace((total - part.T @ part - moved.T @ moved) / freedom(replicates.weights(g)))
-
-    def _totals(self, x: Features, mean: Array, replicates: Replicates) -> tuple[Array, Array]:
-        """Matrices [B,r,r] and [G,B] of their weights in every replicate: of each stratum, or ready mixed if fewer."""
-        count = replicates.kept.shape[1]
-        groups = len(replicates.kept)
-        mix = replicates.kept.T if count > groups else np.eye(count)  # [K,B]
-        totals = np.zeros((mix.shape[1], self.factor.rank, self.factor.rank))
-        for k in range(count):
-            inner = self.factor.inner(scatter(x[replicates.stratum == k] if count > 1 else x, mean))
-            for b in np.flatnonzero(mix[k]):
-                totals[b] += mix[k, b] * inner
-        return totals, np.eye(groups) if count > groups else replicates.kept
 
     def _assemble(self, mean: Array, trace: float, root: float) -> float:
         gap = mean - self.moments.mean
@@ -180,6 +168,23 @@ class Target:
 def root_trace(symmetric: Array) -> float:
     """Tr A^½ of a positive semidefinite A, of which the lower triangle is read; eigenvalues below zero are rounding."""
     return float(np.sqrt(np.linalg.eigvalsh(symmetric).clip(min=0)).sum())
+
+
+def stratum_totals(
+    x: Features, mean: Array, replicates: Replicates, inner: Callable[[Array], Array] = lambda scatter: scatter
+) -> tuple[Array, Array]:
+    """Scatters [B,r,r] as `inner` maps them, and their weights [G,B] in every replicate.
+
+    Of each stratum; mixed for each replicate already where those are fewer.
+    """
+    groups, count = replicates.kept.shape
+    mix = replicates.kept.T if count > groups else np.eye(count)  # [K,B]
+    found: list[Array | float] = [0.0] * mix.shape[1]
+    for k in range(count):
+        mapped = inner(scatter(x[replicates.stratum == k] if count > 1 else x, mean))
+        for b in np.flatnonzero(mix[k]):
+            found[b] = found[b] + mix[k, b] * mapped
+    return np.stack(found), np.eye(groups) if count > groups else replicates.kept
 
 
 def shifts_without(x: Features, mean: Array, replicates: Replicates) -> Array:
