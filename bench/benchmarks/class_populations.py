@@ -9,6 +9,7 @@ sampled anew from a shipped denoiser.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,20 +59,28 @@ class Population:
         return float(cubic(x, x).mean() + within_y - 2 * cubic(x, y).mean())
 
 
-def synthetic(classes: int, dimensions: int = 32, each: int = 400, settings: int = 4, seed: int = 0) -> Population:
+def synthetic(
+    classes: int,
+    dimensions: int = 32,
+    each: int = 400,
+    settings: int = 4,
+    step: float = 0.12,
+    turn: float = 0.2,
+    seed: int = 0,
+) -> Population:
     """Gaussian classes some three of their widths apart; setting k is off by a little more than setting k - 1."""
     rng = np.random.default_rng([seed, classes, dimensions])
     scale = 1 / np.sqrt(1 + np.arange(dimensions))
     centres = 3 * scale * rng.normal(size=(classes, dimensions))
     widths = rng.uniform(0.6, 1.4, size=(classes, 1))
     labels = np.repeat(np.arange(classes), each)
-    noise, other = rng.normal(size=(2, len(labels), dimensions))
+    noise = rng.normal(size=(len(labels), dimensions))
     real = centres[labels] + widths[labels] * scale * rng.normal(size=noise.shape)
     shift = 0.15 * scale * rng.normal(size=dimensions)
     found = {}
     for k in range(settings):
-        off = 1 + 0.12 * k
-        mixed = np.cos(0.2 * k) * noise + np.sin(0.2 * k) * other  # the same seeds, less and less alike
+        off, own = 1 + step * k, rng.normal(size=noise.shape)
+        mixed = np.cos(turn * (k > 0)) * noise + np.sin(turn * (k > 0)) * own  # the same seeds, and a part of its own
         found[f"setting {k}"] = centres[labels] + off * shift + 1.06**off * widths[labels] * scale * mixed
     return Population(f"{classes} Gaussian classes", found, labels, Target.of(real), real[:: max(1, len(real) // 1000)])
 
@@ -104,3 +113,26 @@ def sampled(model: str = "dit-mnist", samples: int = 2048, sets: tuple[tuple[str
     return Population(model, {name: np.concatenate(parts) for name, parts in found.items()},
                       np.arange(samples) % spec.num_classes, Target(reference.pool),
                       reference.features[:: len(reference.features) // 1000].double().numpy())  # fmt: skip
+
+
+def stored(folder: Path, suite: str = "small") -> tuple[Population, Array]:
+    """Kept features FOLDER/<setting>/*.npz (`pool`) of a suite's settings, and log latencies as their MACs are."""
+    import models
+    from bench.cost.plan_cost import plan_macs
+    from bench.quality.features import references
+    from bench.sampling import make_plan
+    from bench.suite import file
+
+    cells = file.load(suite).cells
+    spec, denoiser = models.spec(cells[0].model), models.build(cells[0].model)
+    reference = references.load(str(spec.reference), features=str(spec.features))
+    pools = {c.slug: [np.load(path)["pool"] for path in sorted((folder / c.slug).glob("*.npz"))] for c in cells}
+    count = min(len(parts) for parts in pools.values())
+    whole = {slug: np.concatenate(parts[:count]).astype(np.float64) for slug, parts in pools.items()}
+    rows = len(whole[cells[0].slug]) // spec.num_classes * spec.num_classes
+    plans = [make_plan(denoiser, c.sampler.method, c.cache and c.cache.method) for c in cells]
+    assert reference.features is not None
+    found = Population(f"samples of {suite}", {slug: x[:rows] for slug, x in whole.items()},
+                       np.arange(rows) % spec.num_classes, Target(reference.pool),
+                       reference.features.double().numpy())  # fmt: skip
+    return found, np.log([float(plan_macs(denoiser, plan)) for plan in plans])
