@@ -56,7 +56,7 @@ def test_intervals_are_students_around_the_corrected_value():
     found = frechet_with_error("sfd", draw(200), UNIT, jackknife_groups(200))
     assert quantile(32) == pytest.approx(2.0395, abs=1e-4)
     half = quantile(32) * found["sfd_se"]
-    assert (found["sfd_low"], found["sfd_high"]) == pytest.approx(
+    assert (found["sfd_corrected_low"], found["sfd_corrected_high"]) == pytest.approx(
         (found["sfd_corrected"] - half, found["sfd_corrected"] + half)
     )
     difference = paired_difference(found["sfd_jackknife"], np.zeros(32), (found["sfd"], 0.0))

@@ -56,7 +56,7 @@ def test_evaluate_gives_every_number_and_leaves_the_random_state_alone():
         assert len(first[name]) == 32
     for name in ("fd_se", "is_se", "kid_se", "accuracy_se", "fd_infinity_se", "fd_spread"):
         assert first[name] > 0
-    assert first["fd_low"] < first["fd_corrected"] < first["fd_high"]
+    assert first["fd_corrected_low"] < first["fd_corrected"] < first["fd_corrected_high"]
     assert first["omitted"] == {"sfd": "the extractor has no spatial features"}
 
 
@@ -174,7 +174,7 @@ def test_spatial_features_have_a_distance_of_their_own():
     samples, real = with_spatial(feature_set(200, 1, spread=1.2)), with_spatial(feature_set(300, 2))
     found = evaluate(samples, real, labels_of(200))
     assert found["sfd"] == pytest.approx(frechet_distance(samples.spatial.numpy(), real.spatial.numpy()))
-    assert found["sfd_low"] < found["sfd_corrected"] < found["sfd"]
+    assert found["sfd_corrected_low"] < found["sfd_corrected"] < found["sfd"]
     assert len(found["sfd_jackknife"]) == 32
     assert found["omitted"] == {}
 

@@ -33,6 +33,7 @@ def evaluate(
     `recognises_labels`: its logits are of the same classes (Inception's 1008 are not ImageNet's). A metric whose
     ingredients (logits, labels, spatial features, the reference's features) are not there is null: `omitted` says why.
     `*_jackknife` are the values without each of the 32 groups of `jackknife_groups`, `*_se` their standard error;
+    those of `fd`, `sfd` and `kid` keep the class shares of the whole, and `kid` is the stratified one.
     the reference is taken as fixed, so its own bias stays in all of them.
     Raises InputError when the fingerprints differ, a metric has too few samples, or labels do not fit.
     """
@@ -49,7 +50,7 @@ def evaluate(
         "jackknife_groups": GROUPS,
         **frechet_metrics(samples, reference, classes, groups),
         **score_metrics(samples, None if "accuracy" in missing else classes, groups),
-        **neighbour_metrics(samples, reference, groups),
+        **neighbour_metrics(samples, reference, groups, classes),
     }
     return found | {"omitted": missing}
 
@@ -84,12 +85,12 @@ def frechet_metrics(
     pool, features = samples.pool.numpy(), reference.features
     whole = features is not None and len(features) == reference.samples
     target = Target(reference.pool, features.numpy() if features is not None and whole else None)
-    found = frechet_with_error("fd", pool, target, groups)
+    found = frechet_with_error("fd", pool, target, groups, classes)
     line = extrapolate(pool, target, classes)
     found |= {"fd_infinity": line.value, "fd_infinity_se": float(np.hypot(line.residual, found["fd_se"]))}
     found |= spread(pool, target)
     if samples.spatial is not None and reference.spatial is not None:
-        found |= frechet_with_error("sfd", samples.spatial.numpy(), Target(reference.spatial), groups)
+        found |= frechet_with_error("sfd", samples.spatial.numpy(), Target(reference.spatial), groups, classes)
     return found
 
 
@@ -101,13 +102,15 @@ def score_metrics(samples: FeatureSet, classes: NDArray[np.int64] | None, groups
     return found if classes is None else found | accuracy_with_error(samples.logits, classes, groups)
 
 
-def neighbour_metrics(samples: FeatureSet, reference: Reference, groups: Groups) -> Metrics:
+def neighbour_metrics(
+    samples: FeatureSet, reference: Reference, groups: Groups, classes: NDArray[np.int64] | None
+) -> Metrics:
     """`precision`, `recall` and `kid`, where the reference has features."""
     if reference.features is None:
         return {}
     return {
         **precision_recall(samples.pool, reference.features),
-        **kernel_distance(samples.pool, reference.features, groups),
+        **kernel_distance(samples.pool, reference.features, groups, classes),
     }
 
 

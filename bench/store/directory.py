@@ -35,6 +35,10 @@ class Store:
         """Of the images that a suite keeps."""
         return self._path("images", cell, "")
 
+    def exact_folder(self, cell: Cell) -> Path:
+        """Of samples that fidelity is measured by; `cell` is in no suite."""
+        return self._path("exact", cell, "")
+
     def log_path(self, cell: Cell) -> Path:
         return self._path("logs", cell, ".log")
 
@@ -166,7 +170,7 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 def remove_leftovers(directory: Path) -> None:
     """Temporary files of a run that was killed while writing."""
-    for folder in ("cells", "samples", "images"):
+    for folder in ("cells", "samples", "images", "exact"):
         for path in (directory / folder).rglob(".*.tmp"):
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.measure.quiet_lock import QuietLock
+from bench.measure.samples.exact_solution import ExactSolution
 from bench.measure.samples.instruments import instruments
 from bench.measure.samples.latents import Latents
 from bench.measure.samples.stream import Stream
@@ -31,14 +32,18 @@ def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter
     def latents(other: Cell) -> Latents:
         return Latents(model, other, task.settings, store.samples_folder(other), lock, advance)
 
+    def exact_latents(other: Cell) -> Latents:
+        return Latents(model, other, task.settings, store.exact_folder(other), lock, advance)
+
+    def stream(own: Cell, others: dict[str, Latents]) -> Stream:
+        folders = store.samples_folder(own), store.images_folder(own)
+        return Stream(latents(own), others, instruments(own, task.settings), *folders, lock)
+
     others = {"": latents(cell.baseline)} if cell.cache else {}
-    if task.reference is not None and task.reference.slug != cell.slug:
-        others["_reference"] = latents(task.reference)
-    return Stream(
-        latents(cell),
-        others,
-        instruments(cell, task.settings),
-        store.samples_folder(cell),
-        store.images_folder(cell),
-        lock,
-    )
+    reference = None if task.reference is None or task.reference.slug == cell.slug else task.reference
+    if reference is not None:
+        others["_reference"] = latents(reference)
+    found = stream(cell, others)
+    found.reference = None if reference is None else stream(reference, {})
+    found.exact = ExactSolution(cell, exact_latents)
+    return found

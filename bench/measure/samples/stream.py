@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.host.files import write_bytes
 from bench.measure.quiet_lock import QuietLock
+from bench.measure.samples.exact_solution import ExactSolution
 from bench.measure.samples.instruments import Instruments
 from bench.measure.samples.kept_images import kept_images
 from bench.measure.samples.latents import Latents
@@ -43,6 +44,8 @@ class Stream:
     ) -> None:
         self.own, self.others, self.instruments, self.lock = own, others, instruments, lock
         self.folder = folder
+        self.reference: Stream | None = None  # of the suite's reference, where it is another cell
+        self.exact: ExactSolution | None = None
         compared = sorted({other.key for other in others.values()})
         key = key_of(own.key, instruments.fingerprint, compared)
         self.shards = Shards(folder / "features", key)

@@ -9,7 +9,7 @@ also Tr (CCᵀ)^½, an n×n problem, the smaller one when there are fewer sample
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bench.quality.images.checks import require_finite
 from bench.quality.metrics.covariance_factor import Factor, covariance_factor
+from bench.statistics.replicates import Replicates
 from models.errors import InputError
 
 ROWS = 4096  # of features converted to float64 at a time: memory does not grow with the number of samples
@@ -98,8 +99,8 @@ class Target:
         mean = x.mean(axis=0, dtype=np.float64)
         centred = x - mean
         mapped = self.factor.rows(centred)
-        freedom = len(x) - 1
-        return self._assemble(mean, float((centred**2).sum()) / freedom, root_trace(mapped @ mapped.T / freedom))
+        count = len(x) - 1
+        return self._assemble(mean, float((centred**2).sum()) / count, root_trace(mapped @ mapped.T / count))
 
     def distance_of(self, samples: Moments) -> float:
         """Fréchet distance of a Gaussian with these moments. Raises InputError when d differs."""
@@ -107,41 +108,48 @@ class Target:
         root = root_trace(self.factor.inner(samples.covariance))
         return self._assemble(samples.mean, float(np.trace(samples.covariance)), root)
 
-    def distances_without(self, samples: Features, groups: NDArray[np.integer]) -> Array:
+    def distances_without(
+        self, samples: Features, groups: NDArray[np.integer], classes: NDArray[np.integer] | None = None
+    ) -> Array:
         """Distances [G] of the samples [N,d] that remain when group g = 0…G-1 of `groups` [N] is left out.
 
+        With `classes` [N] what remains is weighted to the class shares of the whole (bench.statistics.replicates).
         Each group's part is taken from sums over all samples, so that a distance costs little more than its
         eigenvalues. Raises InputError like `distance`.
         """
         x = self._checked(samples)
+        replicates = Replicates.of(np.asarray(groups), classes)
         mean = x.mean(axis=0, dtype=np.float64)
         norms = np.concatenate([(part**2).sum(axis=1) for part in centred_parts(x, mean)])
+        shifts = shifts_without(x, mean, replicates)
         roots = self._roots_of_few if len(x) <= self.factor.rank else self._roots_of_many
         found = []
-        for g, root in enumerate(roots(x, mean, groups)):
-            left = int((groups != g).sum())
-            shift = -(x[groups == g] - mean).sum(axis=0) / left  # mean of the rest, relative to that of all
-            trace = (norms[groups != g].sum() - left * (shift @ shift)) / (left - 1)
-            found.append(self._assemble(mean + shift, float(trace), root))
+        for g, root in enumerate(roots(x, mean, replicates, shifts)):
+            weights = replicates.weights(g)
+            trace = (weights @ norms - shifts[g] @ shifts[g]) / freedom(weights)
+            found.append(self._assemble(mean + shifts[g], float(trace), root))
         return np.array(found)
 
-    def _roots_of_few(self, x: Features, mean: Array, groups: NDArray[np.integer]) -> Iterator[float]:
-        """Tr (CCᵀ)^½ without each group: rows and columns of one Gram matrix, centred again."""
+    def _roots_of_few(self, x: Features, mean: Array, replicates: Replicates, shifts: Array) -> Iterator[float]:
+        """Tr (CCᵀ)^½ of every replicate: rows and columns of one Gram matrix, centred again and weighted."""
         mapped = self.factor.rows(x - mean)
         gram = mapped @ mapped.T
-        for g in range(groups.max() + 1):
-            rest = gram[np.ix_(groups != g, groups != g)]
-            rest = rest - rest.mean(axis=0)
-            yield root_trace((rest - rest.mean(axis=1, keepdims=True)) / (len(rest) - 1))
+        for g in range(len(shifts)):
+            weights = replicates.weights(g)
+            there = weights > 0
+            w, rest = weights[there], gram[np.ix_(there, there)]
+            across = rest @ w  # ⟨row, weighted mean⟩
+            centred = rest - across - across[:, None] + w @ across
+            yield root_trace(np.sqrt(np.outer(w, w)) * centred / freedom(w))
 
-    def _roots_of_many(self, x: Features, mean: Array, groups: NDArray[np.integer]) -> Iterator[float]:
-        """Tr (FᵀΣF)^½ without each group: its scatter subtracted from that of all samples."""
-        total = self.factor.inner(scatter(x, mean))
-        for g in range(groups.max() + 1):
-            part = self.factor.rows(x[groups == g] - mean)
-            left = len(x) - len(part)
-            shift = part.sum(axis=0)
-            yield root_trace((total - part.T @ part - np.outer(shift, shift / left)) / (left - 1))
+    def _roots_of_many(self, x: Features, mean: Array, replicates: Replicates, shifts: Array) -> Iterator[float]:
+        """Tr (FᵀΣF)^½ of every replicate: the strata's scatters as they weigh in it, less the group's own."""
+        totals, mix = stratum_totals(x, mean, replicates, self.factor.inner)
+        for g, shift in enumerate(shifts):
+            dropped = np.sqrt(replicates.dropped(g))[:, None] * (x[replicates.groups == g] - mean)
+            part, moved = self.factor.rows(dropped), self.factor.rows(shift[None])
+            total = np.tensordot(mix[g], totals, axes=1)
+            yield root_trace((total - part.T @ part - moved.T @ moved) / freedom(replicates.weights(g)))
 
     def _assemble(self, mean: Array, trace: float, root: float) -> float:
         gap = mean - self.moments.mean
@@ -161,6 +169,39 @@ class Target:
 def root_trace(symmetric: Array) -> float:
     """Tr A^½ of a positive semidefinite A, of which the lower triangle is read; eigenvalues below zero are rounding."""
     return float(np.sqrt(np.linalg.eigvalsh(symmetric).clip(min=0)).sum())
+
+
+def stratum_totals(
+    x: Features, mean: Array, replicates: Replicates, inner: Callable[[Array], Array] = lambda scatter: scatter
+) -> tuple[Array, Array]:
+    """Scatters [B,r,r] as `inner` maps them, and their weights [G,B] in every replicate.
+
+    Of each stratum; mixed for each replicate already where those are fewer.
+    """
+    groups, count = replicates.kept.shape
+    mix = replicates.kept.T if count > groups else np.eye(count)  # [K,B]
+    found: list[Array | float] = [0.0] * mix.shape[1]
+    for k in range(count):
+        mapped = inner(scatter(x[replicates.stratum == k] if count > 1 else x, mean))
+        for b in np.flatnonzero(mix[k]):
+            found[b] = found[b] + mix[k, b] * mapped
+    return np.stack(found), np.eye(groups) if count > groups else replicates.kept
+
+
+def shifts_without(x: Features, mean: Array, replicates: Replicates) -> Array:
+    """Weighted mean of every replicate less that of all samples, [G,d]."""
+    sums = np.zeros((replicates.kept.shape[1], x.shape[1]))
+    for start in range(0, len(x), ROWS):
+        np.add.at(sums, replicates.stratum[start : start + ROWS], x[start : start + ROWS] - mean)
+    found = replicates.kept @ sums
+    for g in range(len(found)):
+        found[g] -= replicates.dropped(g) @ (x[replicates.groups == g] - mean)
+    return found
+
+
+def freedom(weights: Array) -> float:
+    """1 - Σw² of weights that sum to 1: divides a weighted scatter; (n - 1)/n for n equal ones."""
+    return 1 - float(weights @ weights)
 
 
 def scatter(x: Features, mean: Array) -> Array:

@@ -24,17 +24,23 @@ SEED = 2020
 Labels = NDArray[np.integer]
 
 
-def frechet_with_error(name: str, samples: Features, target: Target, groups: Groups) -> dict[str, Any]:
-    """`<name>` of samples [N,d], its jackknife replicates, standard error, bias-corrected value and 95 % interval."""
+def frechet_with_error(
+    name: str, samples: Features, target: Target, groups: Groups, classes: Labels | None = None
+) -> dict[str, Any]:
+    """`<name>` of samples [N,d] with its jackknife replicates and standard error.
+
+    `<name>_corrected` is the value without its bias, and the 95 % interval is that value's: `<name>_corrected_low` and
+    `_high`. With `classes` [N] every replicate keeps the class shares of the whole.
+    """
     value = target.distance(samples)
-    replicates = target.distances_without(samples, groups)
+    replicates = target.distances_without(samples, groups, classes)
     estimate = jackknife(value, replicates, groups)
     return {
         name: value,
         f"{name}_se": estimate.standard_error,
         f"{name}_corrected": estimate.corrected,
-        f"{name}_low": estimate.low,
-        f"{name}_high": estimate.high,
+        f"{name}_corrected_low": estimate.low,
+        f"{name}_corrected_high": estimate.high,
         f"{name}_jackknife": replicates.tolist(),
     }
 

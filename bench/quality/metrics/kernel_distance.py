@@ -1,7 +1,11 @@
 """Kernel distance, KID (Bińkowski et al. 2018): unbiased MMD² with the kernel (x·y/d + 1)³, with its jackknife error.
 
-The value is torch-fidelity's, over the same subsets. Its spread over subsets is no standard error, because subsets
-share samples; leaving a group of samples out of every subset gives one, at no more than sums over the same kernels.
+Without labels the value is torch-fidelity's, over the same subsets. The unbiased MMD² takes samples for independent
+draws, which balanced labels are not: two of one class meet too rarely among them, and the value lies too low by
+(1 - 1/C)/(N - 1) times the excess of kernels within classes. So with labels it is the *stratified* KID: subsets hold
+every class in its share, and pairs of one class count by that class's share squared.
+The spread over subsets is no standard error, because subsets share samples; leaving a group of samples out of every
+subset gives one, at no more than sums over the same kernels.
 """
 
 from __future__ import annotations
@@ -18,50 +22,95 @@ from bench.statistics.jackknife import GROUPS, Groups, jackknife
 SUBSETS = 100
 SUBSET_SIZE = 1000
 SEED = 2020  # torch-fidelity's; the global random state is neither read nor changed
+LEAST = 4  # samples of a class in a subset: a pair is left where one of them is left out
+PAPERS, STRATIFIED = "papers", "stratified"  # `kid_estimator`
 
 Array = NDArray[np.float64]
+Classes = NDArray[np.integer]
 
 
-def kernel_distance(samples: Tensor, reference: Tensor, groups: Groups) -> dict[str, Any]:
+def kernel_distance(
+    samples: Tensor, reference: Tensor, groups: Groups, classes: Classes | None = None
+) -> dict[str, Any]:
     """`kid` of features [N,d] against [M,d] with its replicates without each group, standard error and subsets.
 
-    The mean over 100 subsets of min(1000, N, M), in float64. The error is null where leaving a group out would leave a
-    subset without a pair. Raises InputError when either set has fewer than two samples.
+    The mean over 100 subsets of min(1000, N, M), in float64. `kid_estimator` is "stratified" where `classes` [N] are
+    given and a subset holds at least four of each, else "papers". The error is null where leaving a group out would
+    leave a subset without a pair. Raises InputError when either set has fewer than two samples.
     """
     require_samples("KID", 2, samples, reference)
     size = min(SUBSET_SIZE, len(samples), len(reference))
     rng = np.random.RandomState(SEED)  # the library's draws: its KID is the papers'
     x, y = samples.numpy(), reference.numpy()
+    strata = strata_of(len(x), size, classes)
     found = np.zeros(1 + GROUPS)
     for _ in range(SUBSETS):
-        drawn, real = (rng.choice(len(f), size, replace=False) for f in (x, y))
-        found += distances_without(x[drawn].astype(np.float64), y[real].astype(np.float64), groups[drawn]) / SUBSETS
+        drawn = draw(strata, size, rng)
+        real = rng.choice(len(y), size, replace=False)
+        parts = x[drawn].astype(np.float64), y[real].astype(np.float64), groups[drawn]
+        found += distances_without(*parts, strata[drawn]) / SUBSETS
     value, replicates = float(found[0]), found[1:]
     known = bool(np.isfinite(replicates).all())
     return {
         "kid": value,
         "kid_se": jackknife(value, replicates, groups).standard_error if known else None,
         "kid_jackknife": replicates.tolist() if known else None,
+        "kid_estimator": STRATIFIED if strata.any() else PAPERS,
         "kid_subset_size": size,
         "kid_subsets": SUBSETS,
     }
 
 
-def distances_without(x: Array, y: Array, groups: Groups) -> Array:
+def strata_of(samples: int, size: int, classes: Classes | None) -> NDArray[np.int64]:
+    """The stratum of every sample [N]: its class 0…C-1; all 0 where a subset would hold fewer than four of a class."""
+    if classes is None:
+        return np.zeros(samples, dtype=np.int64)
+    _, strata, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return strata if allocation(counts, size).min() >= LEAST else np.zeros(samples, dtype=np.int64)
+
+
+def allocation(counts: NDArray[np.integer], size: int) -> NDArray[np.int64]:
+    """How many of each class a subset of `size` holds: its share, the largest remainders rounded up."""
+    exact = counts * size / counts.sum()
+    found = np.floor(exact).astype(np.int64)
+    found[np.argsort(found - exact, kind="stable")[: size - found.sum()]] += 1
+    return found
+
+
+def draw(strata: NDArray[np.int64], size: int, rng: np.random.RandomState) -> NDArray[np.int64]:
+    """Indices [size] of a subset without repetition, each stratum in its share."""
+    counts = np.bincount(strata)
+    if len(counts) == 1:
+        return rng.choice(len(strata), size, replace=False)
+    members = [np.flatnonzero(strata == k) for k in range(len(counts))]
+    sizes = allocation(counts, size)
+    return np.concatenate([rng.choice(own, n, replace=False) for own, n in zip(members, sizes, strict=True)])
+
+
+def distances_without(x: Array, y: Array, groups: Groups, strata: NDArray[np.int64] | None = None) -> Array:
     """Unbiased MMD² [1 + G] of x [m,d] against y [m,d]: of all of x, then without each group of it.
 
-    With sums of k(x,x') between groups, off the diagonal, what is left without group g is the total less twice g's row
-    plus g's own block. NaN where fewer than two rows are left.
+    Strata [m] keep their shares w_c: pairs of two classes weigh w_c w_c' / (n_c n_c'), pairs within one
+    w_c² / (n_c (n_c - 1)). NaN where fewer than two of a stratum are left.
     """
-    members = (np.arange(GROUPS)[:, None] == groups).astype(np.float64)  # [G,m]
-    between = members @ off_diagonal(cubic(x, x)) @ members.T
-    across = members @ cubic(x, y).sum(axis=1)
-    within_y = off_diagonal(cubic(y, y)).sum() / (len(y) * (len(y) - 1))
-    left = len(x) - np.concatenate([[0.0], members.sum(axis=1)])
-    pairs = between.sum() - np.concatenate([[0.0], 2 * between.sum(axis=1) - np.diag(between)])
-    cross = across.sum() - np.concatenate([[0.0], across])
+    strata = np.zeros(len(x), dtype=np.int64) if strata is None else strata
+    members = strata[:, None] == np.arange(strata.max() + 1)  # [m,C]
+    there = np.vstack([np.ones(len(x)), np.arange(GROUPS)[:, None] != groups])  # [1 + G,m]
+    left = there @ members
     left = np.where(left < 2, np.nan, left)
-    return pairs / (left * (left - 1)) + within_y - 2 * cross / (left * len(y))
+    share = members.mean(axis=0)
+    across = there * (share / left)[:, strata]  # [1 + G,m]: weights that sum to 1
+    within = across * np.sqrt(left / (left - 1))[:, strata]
+    kernel = off_diagonal(cubic(x, x))
+    same = strata[:, None] == strata
+    pairs = quadratic(within, np.where(same, kernel, 0)) + quadratic(across, np.where(same, 0, kernel))
+    within_y = off_diagonal(cubic(y, y)).sum() / (len(y) * (len(y) - 1))
+    return pairs + within_y - 2 * across @ cubic(x, y).mean(axis=1)
+
+
+def quadratic(weights: Array, kernel: Array) -> Array:
+    """wᵀKw of every row of weights [R,m], K [m,m]."""
+    return ((weights @ kernel) * weights).sum(axis=1)
 
 
 def cubic(x: Array, y: Array) -> Array:

@@ -1,0 +1,146 @@
+"""How often what a report says of its settings is false, where the truth is known, and how many it decides.
+
+`nice python -m bench.benchmarks.verdicts [OUT] [--quick] [--samples FOLDER]` writes results/benchmarks/verdicts.json; a
+few minutes on one core. Each report draws a sample set with balanced classes for all settings and rounds of latencies,
+and is judged by bench/judge/verdict.py. With --samples a population is read from FOLDER/<setting>/*.npz: `pool`
+features of new samples of the settings of the suite `small`. The settings that are committed are counted too, with
+latencies as they were timed and as one session of all settings would know them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.benchmarks.class_populations import Population, stored, synthetic
+from bench.benchmarks.committed_verdicts import RULES, committed
+from bench.benchmarks.jackknife_coverage import share
+from bench.host.environment import environment
+from bench.host.files import write_json
+from bench.judge.verdict import Headline, Margins, Verdict, decided, headline, verdicts
+from bench.statistics.jackknife import jackknife_groups
+from bench.statistics.simultaneous import Axis, from_jackknife, from_repetitions
+
+MARGIN = 0.05  # of the reference's corrected distance
+ROUNDS, NOISE = 24, 0.04  # of latencies: rounds, and the standard deviation of log time within a round
+OUT = Path("results/benchmarks/verdicts.json")
+Array = np.ndarray
+
+
+def report(population: Population, truth: Truth, samples: int, rng: np.random.Generator) -> tuple[Axis, Axis]:
+    """What one run measures: log latencies, and Fréchet distances with their replicates."""
+    rows, labels = population.draw(samples, rng)
+    groups = jackknife_groups(samples, labels)
+    sets = [x[rows] for x in population.settings.values()]
+    plain = np.array([population.target.distance(x) for x in sets])
+    without = np.stack([population.target.distances_without(x, groups, labels) for x in sets], axis=1)
+    pace = 0.3 * rng.normal(size=(ROUNDS, 1))
+    times = truth.latency + pace + NOISE * rng.normal(size=(ROUNDS, len(sets)))
+    return from_repetitions(times), from_jackknife(plain, without)
+
+
+class Truth:
+    """The true log latencies and distances [S]; the reference is the first setting, and the slowest."""
+
+    def __init__(self, population: Population, latency: Array) -> None:
+        self.latency = latency
+        self.quality = np.array([population.distance(name) for name in population.settings])
+
+    def false(self, found: Sequence[Verdict], margins: Margins) -> list[int]:
+        """Settings of which something false is said."""
+        return [a for a, verdict in enumerate(found) if self._is_false(a, verdict, margins)]
+
+    def _is_false(self, a: int, verdict: Verdict, margins: Margins) -> bool:
+        if verdict.word == "worth":
+            return any(self._dominates(b, a) for b in range(len(self.quality)) if b != a)
+        return verdict.word == "replaceable" and not self._replaces(verdict.by[0], a, margins)
+
+    def _dominates(self, b: int, a: int) -> bool:
+        return bool(self.quality[b] <= self.quality[a] and self.latency[b] <= self.latency[a])
+
+    def _replaces(self, b: int, a: int, margins: Margins) -> bool:
+        worse, slower = self.quality[b] - self.quality[a], self.latency[b] - self.latency[a]
+        return bool((slower < 0 and worse <= margins.quality) or (worse < 0 and slower <= margins.latency))
+
+    def above(self, found: Headline, margins: Margins) -> bool:
+        """Whether the headline's setting is truly beyond the bound."""
+        return bool(self.quality[found.setting] - self.quality[0] > margins.allowance)
+
+
+def study(population: Population, latency: Array, samples: int, repeats: int, seed: int = 0) -> dict[str, Any]:
+    """Shares of false statements and of decided settings, for every rule."""
+    truth, rng = Truth(population, latency), np.random.default_rng([seed, samples])
+    seen: dict[str, list[tuple[Headline, list[Verdict], Margins]]] = {rule: [] for rule in RULES}
+    for _ in range(repeats):
+        fast, good = report(population, truth, samples, rng)
+        margins = Margins(MARGIN * max(float(good.values[0]), 0.0))
+        for rule in RULES:
+            known = RULES[rule](fast, good, margins)
+            head = headline(fast, good, 0, margins)
+            seen[rule].append((head, verdicts(fast, good, known, margins, head.setting), margins))
+    return {
+        "population": population.name,
+        "settings": len(latency),
+        "samples": samples,
+        "repeats": repeats,
+        "truth": {"log_latency": latency.tolist(), "fd": truth.quality.tolist()},
+        "rules": {rule: summary(truth, found) for rule, found in seen.items()},
+    }
+
+
+def summary(truth: Truth, found: list[tuple[Headline, list[Verdict], Margins]]) -> dict[str, Any]:
+    false = [truth.false(words, margins) for _, words, margins in found]
+    spoken = [sum(v.word in ("worth", "replaceable") for v in words) for _, words, _ in found]
+    kinds = {
+        word: sum(words[a].word == word for (_, words, _), wrong in zip(found, false, strict=True) for a in wrong)
+        for word in ("worth", "replaceable")
+    }
+    return {
+        "decided": float(np.mean([decided(words) for _, words, _ in found])),
+        "words": {k: v / len(found) for k, v in Counter(v.word for _, words, _ in found for v in words).items()},
+        "false_statements": sum(map(len, false)) / max(1, sum(spoken)),
+        "false_by_word": kinds,
+        "false_reports": share([bool(wrong) for wrong in false]),
+        "false_headlines": share([truth.above(head, margins) for head, _, margins in found]),
+        "headlines": dict(Counter(head.setting for head, _, _ in found).most_common(5)),
+    }
+
+
+def spread_out(population: Population, step: float = 0.12) -> Array:
+    """Log latencies that fall as quality does, but for every third setting, which is slower than it is worth."""
+    order = np.argsort([population.distance(name) for name in population.settings])
+    latency = np.empty(len(order))
+    latency[order] = -step * np.arange(len(order)) + step * 1.7 * (np.arange(len(order)) % 3 == 1)
+    return latency
+
+
+def run(say: Callable[[str], object], quick: bool = False, folder: Path | None = None) -> dict[str, Any]:
+    found = []
+    made = synthetic(10, dimensions=16, settings=8 if quick else 20, step=0.03)
+    for samples in (510,) if quick else (510, 2000):
+        say(f"{made.name}, {samples} samples")
+        found.append(study(made, spread_out(made), samples, 20 if quick else 200))
+    if folder is not None:
+        population, latency = stored(folder)
+        for samples in (510, 2000):
+            say(f"{population.name}, {samples} samples")
+            found.append(study(population, latency, samples, 200))
+    return {"study": "verdicts", "promised": 0.05, "margin": MARGIN, "settings": found, "committed": committed(),
+            "environment": environment()}  # fmt: skip
+
+
+def main(arguments: list[str]) -> None:
+    folder = Path(arguments[arguments.index("--samples") + 1]) if "--samples" in arguments else None
+    paths = [a for a in arguments if not a.startswith("-") and a != str(folder)]
+    result = run(lambda text: print(text, file=sys.stderr, flush=True), "--quick" in arguments, folder)
+    write_json(Path(paths[0]) if paths else OUT, json.loads(json.dumps(result)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
