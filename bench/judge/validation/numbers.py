@@ -9,11 +9,13 @@ from typing import Any
 from bench.schema.cell import Cell, look_up
 from bench.schema.timing import is_number
 from bench.statistics.jackknife import jackknife, jackknife_groups
-from bench.statistics.medians import median_interval, ratio_interval
+from bench.statistics.medians import Interval
+from bench.statistics.paired_times import Spread, paired_ratio, pooled_median
 
 MAX_ROUNDS, MAX_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
 TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
 _RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
+_AA = (("reference_again", "reference"), ("baseline_again", "baseline"), ("baseline_again", "method"))  # first there is
 _TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
 DISTANCES = ("fd", "sfd", "is", "kid", "accuracy")
 
@@ -57,23 +59,31 @@ def timing_problems(timing: dict[str, Any], cached: bool) -> Iterator[str]:
         yield f"timing.rounds are {len(rounds):,}, expected at most {MAX_ROUNDS:,}"
         return
     wall: dict[str, list[float]] = {}
-    for name in ("method", "baseline", "baseline_again", "reference"):
+    for name in ("method", "baseline", "baseline_again", "reference", "reference_again"):
         values = [r[name] for r in rounds if isinstance(r, dict) and is_number(r.get(name)) and r[name] > 0]
         if rounds and len(values) == len(rounds):
             wall[name] = values
-    needed = ("method", "baseline_again", "baseline") if cached else ("method", "baseline_again")
+    twice = "reference_again" if "reference_again" in wall else "baseline_again"
+    needed = ("method", twice, "baseline") if cached else ("method", twice)
     if missing := [name for name in needed if name not in wall]:
         yield f"timing.rounds lack positive times of {', '.join(missing)}: no interval can be checked"
         return
-    made = {name: median_interval([ns / 1e6 for ns in wall[who]]) for name, who in _TIMES.items() if who in wall}
-    made |= {n: ratio_interval(wall[a], wall[b]) for n, (a, b) in _RATIOS.items() if a in wall}
-    made["resolution"] = ratio_interval(wall["baseline_again"], wall.get("baseline", wall["method"]))
+    made = intervals_of(wall, [r.get("process", 0) for r in rounds], timing.get("between_processes"))
     for name in (*_TIMES, *_RATIOS, "resolution"):
         yield from interval_differs(f"timing.{name}", timing.get(name), made.get(name))
     if timing.get("throughput") and timing.get("batch"):
         yield from differs(
             "timing.throughput", timing["throughput"], 1e3 * timing["batch"] / made["latency_ms"]["median"]
         )
+
+
+def intervals_of(wall: dict[str, list[float]], processes: list[Any], spread: Any) -> dict[str, Interval]:
+    """What follows from the times of all rounds, their processes and what differs between these."""
+    known = Spread(**spread) if isinstance(spread, dict) else None
+    made = {n: pooled_median([ns / 1e6 for ns in wall[who]], processes) for n, who in _TIMES.items() if who in wall}
+    pairs = {name: pair for name, pair in _RATIOS.items() if pair[0] in wall}
+    pairs["resolution"] = next(pair for pair in _AA if set(pair) <= wall.keys())
+    return made | {n: paired_ratio(wall[a], wall[b], processes, known) for n, (a, b) in pairs.items()}
 
 
 def quality_problems(quality: dict[str, Any]) -> Iterator[str]:

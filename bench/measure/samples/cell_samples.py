@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.measure.quiet_lock import QuietLock
 from bench.measure.samples.instruments import instruments
 from bench.measure.samples.latents import Latents
 from bench.measure.samples.stream import Stream
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from bench.measure.task import Reporter, Task
 
 
-def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter, share: float = 1.0) -> Stream:
+def open_stream(task: Task, model: Denoiser, reporter: Reporter, share: float = 1.0) -> Stream:
     """The cell's samples, beside those of the same sampler uncached and of the suite's reference.
 
     `share` is the share of the process's whole time that sampling takes, for the progress bar.
@@ -29,7 +28,7 @@ def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter
         reporter.phase(f"{what} {done}/{total}", share * done / total)
 
     def latents(other: Cell) -> Latents:
-        return Latents(model, other, task.settings, store.samples_folder(other), lock, advance)
+        return Latents(model, other, task.settings, store.samples_folder(other), advance)
 
     others = {"": latents(cell.baseline)} if cell.cache else {}
     if task.reference is not None and task.reference.slug != cell.slug:
@@ -40,5 +39,4 @@ def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter
         instruments(cell, task.settings),
         store.samples_folder(cell),
         store.images_folder(cell),
-        lock,
     )

@@ -12,6 +12,8 @@ KINDS = (
     (r"times were still changing after", "the times had not settled when the warm-up ended"),
     (r"another process interfered in", "another process interfered in more than a tenth of the rounds"),
     (r"the GPU's clock changed or was throttled", "the GPU's clock changed or was throttled"),
+    (r"the speed-up of .* cannot be told", "the speed-up cannot be told from 1"),
+    (r"a method timed against itself differs", "a method timed against itself differed from itself"),
     (r"\d+ other process(es)? on the GPU", "another process was on the GPU"),
 )
 OTHER = "there was another reason"
