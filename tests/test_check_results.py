@@ -7,7 +7,7 @@ import pytest
 from cell_factory import GROUPS, cell, not_ok, write
 
 from bench.cli import main
-from bench.measure.timing.rounds import summary
+from bench.measure.timing.cell_rounds import summary
 from bench.statistics.jackknife import jackknife, jackknife_groups
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_session import measure_pair
 
-from bench.measure.timing.rounds import Budget, measure_pair
+from bench.measure.timing.rounds import Budget
 from bench.show.table import COLUMNS
 from bench.suite import protocol
 

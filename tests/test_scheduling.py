@@ -1,15 +1,13 @@
-"""Progress with its remaining time, and the lock that keeps samplers quiet while one cell is timed."""
+"""Progress with its remaining time, and how crashes are named."""
 
 from __future__ import annotations
 
 import io
-import threading
 
 import pytest
 
 from bench.host.progress import Progress, duration
-from bench.measure.quiet_lock import QuietLock
-from bench.run.scheduler import crash
+from bench.run.child import crash
 
 
 class Terminal(io.StringIO):
@@ -64,47 +62,22 @@ def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text
 
 
-def test_samplers_share(tmp_path):
-    waits: list[bool] = []
-    with QuietLock(tmp_path).sampling(), QuietLock(tmp_path, waits.append).sampling():
-        assert waits == []
+def test_what_follows_the_cells_counts_in_the_remaining_time_and_not_among_them():
+    clock, stream = Clock(), io.StringIO()
+    progress = Progress({"a": 30.0, "b": 10.0}, stream, clock, seconds={"timing": 50.0})
+    assert progress.remaining() is None, "nothing is known of the cells yet"
+    clock.now = 60.0
+    progress.finish("a", "ok")
+    assert progress.remaining() == pytest.approx(20.0 + 50.0)
+    progress.finish("b", "ok")
+    progress.phase("timing", "batch 8", 0.4)
+    assert progress.remaining() == pytest.approx(30.0)
+    progress.follow("timing", "2 settings")
+    assert stream.getvalue().splitlines()[1:] == ["[2/2] b: ok, about 50 s left", "timing: 2 settings"]
 
 
-def test_timer_waits_for_samplers_and_they_for_it(tmp_path):
-    events: list[str] = []
-    waits = threading.Event()
-
-    def waiting(begins: bool) -> None:
-        events.append(f"timer waits: {begins}")
-        waits.set()
-
-    def timer() -> None:
-        with QuietLock(tmp_path, waiting).timing():
-            events.append("timed")
-
-    def late_sampler() -> None:
-        with QuietLock(tmp_path).sampling():
-            events.append("late sampler")
-
-    with QuietLock(tmp_path).sampling():
-        first = threading.Thread(target=timer)
-        first.start()
-        assert waits.wait(30)
-        second = threading.Thread(target=late_sampler)  # must not overtake the timer that waits
-        second.start()
-        second.join(0.2)
-        events.append("sampler leaves")
-    first.join(30)
-    second.join(30)
-    assert events == ["timer waits: True", "sampler leaves", "timer waits: False", "timed", "late sampler"]
-
-
-def test_lock_is_free_after_a_failure(tmp_path):
-    lock = QuietLock(tmp_path)
-    with pytest.raises(RuntimeError), lock.timing():
-        raise RuntimeError
-    with lock.timing():
-        pass
+def test_a_run_that_only_times_knows_how_long_it_takes():
+    assert Progress({}, io.StringIO(), Clock(), seconds={"timing": 50.0}).remaining() == 50
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import time
 
 import pytest
 from fake_machine import MS, NVML_UUID, FakeMachine, FakeNvml
+from fake_session import measure_pair
 
 from bench.measure.timing import speed
-from bench.measure.timing.rounds import Budget, measure_pair
+from bench.measure.timing.rounds import Budget
 from bench.measure.timing.telemetry import Gpu, Reading, Recorder, find, joules_per_call, recording, summarise
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from fake_machine import MS, FakeMachine
+from fake_session import measure_pair
 
-from bench.measure.timing import rounds as timing_module
-from bench.measure.timing.rounds import MAX_WARMUP, Budget, measure_pair
+from bench.measure.timing import stopwatch as timing_module
+from bench.measure.timing.rounds import MAX_WARMUP, Budget
 from bench.measure.timing.stopwatch import Lap
 
 FIVE = Budget(fewest=5, most=5, seconds=0)

@@ -25,7 +25,6 @@ import models
 from bench.host.environment import environment
 from bench.host.files import write_json
 from bench.measure.memory import MB, high_water_mark
-from bench.measure.quiet_lock import QuietLock
 from bench.measure.samples.instruments import Instruments
 from bench.measure.samples.latents import Latents
 from bench.measure.samples.stream import Stream
@@ -79,11 +78,10 @@ def peaks(samples: int) -> dict[str, Any]:
     cell = Cell("stream-memory", Part("ddim", {"steps": 2}), None, Protocol(samples=samples, sampling_batch=BATCH))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        lock = QuietLock(place)
         settings = Settings(weights="random")
-        latents = Latents(model, cell, settings, place / "cell", lock, lambda cell, done: None)
+        latents = Latents(model, cell, settings, place / "cell", lambda cell, done: None)
         tools = Instruments("cpu", Upscale(), Projection())
-        stream = Stream(latents, {}, tools, place / "cell", place / "images", lock)
+        stream = Stream(latents, {}, tools, place / "cell", place / "images")
         started, before = time.perf_counter(), high_water_mark()
         stream.fill(stream.ranges)
         seconds, streamed = time.perf_counter() - started, high_water_mark()

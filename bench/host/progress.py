@@ -13,12 +13,20 @@ T = TypeVar("T")
 
 
 class Progress:
-    """Cells have weights (their expected work); the remaining time is extrapolated from the weight done so far."""
+    """Cells have weights (their expected work); the remaining time is extrapolated from the weight done so far.
+
+    `seconds` are of what follows when all cells are done and whose duration is known; it is no cell and not counted.
+    """
 
     def __init__(
-        self, weights: dict[str, float], stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        weights: dict[str, float],
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: dict[str, float] | None = None,
     ) -> None:
         self.weights = weights
+        self.seconds = dict(seconds or {})
         self.stream = stream or sys.stderr
         self.clock = clock
         self.started = clock()
@@ -40,9 +48,14 @@ class Progress:
         """A cell ended."""
         self.running.pop(cell, None)
         self.done.add(cell)
-        eta = self.remaining()
-        left = f", about {duration(eta)} left" if eta is not None and len(self.done) < len(self.weights) else ""
-        self.line(f"[{len(self.done)}/{len(self.weights)}] {cell}: {outcome}{left}")
+        self.line(f"[{len(self.done)}/{len(self.weights)}] {cell}: {outcome}{self._left()}")
+        self._redraw()
+
+    def follow(self, what: str, outcome: str) -> None:
+        """One of the things that follow the cells ended."""
+        self.running.pop(what, None)
+        self.seconds.pop(what, None)
+        self.line(f"{what}: {outcome}{self._left()}")
         self._redraw()
 
     def close(self) -> None:
@@ -52,10 +65,16 @@ class Progress:
         """Seconds still to go; None before anything is known."""
         total = sum(self.weights.values())
         done = sum(self.weights[c] for c in self.done)
-        done += sum(self.weights[c] * fraction for c, (_, fraction) in self.running.items())
-        if done <= 0:
-            return None
-        return (self.clock() - self.started) * (total - done) / done
+        done += sum(self.weights[c] * share for c, (_, share) in self.running.items() if c in self.weights)
+        known = sum(seconds * (1 - self.running.get(what, ("", 0.0))[1]) for what, seconds in self.seconds.items())
+        if done >= total:
+            return known
+        return known + (self.clock() - self.started) * (total - done) / done if done > 0 else None
+
+    def _left(self) -> str:
+        eta = self.remaining()
+        more = len(self.done) < len(self.weights) or self.seconds
+        return f", about {duration(eta)} left" if eta is not None and more else ""
 
     def _redraw(self) -> None:
         if not self.moving:

@@ -1,11 +1,9 @@
-"""What is measured of one cell, in the order of what it costs: plan, work, memory, quality, timing."""
+"""What is measured of one cell, apart from its times, in the order of what it costs: plan, work, memory, quality."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 import models
 from bench.cost.mac_conventions import in_conventions
@@ -13,16 +11,14 @@ from bench.cost.plan_cost import plan_macs
 from bench.host.environment import environment
 from bench.measure.cell_memory import measure_memory
 from bench.measure.memory import is_guided, value_bytes
-from bench.measure.quiet_lock import QuietLock
+from bench.measure.outcome import Unsupported
 from bench.measure.samples import cell_quality
 from bench.measure.samples.cell_samples import open_stream
 from bench.measure.samples.fingerprint import fingerprint
-from bench.measure.timing.cell_timing import CellTimer
-from bench.measure.timing.contenders import Contender, contenders, inputs, prepared
+from bench.measure.timing.contenders import Contender, build_model, inputs, prepared
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_rows import rows
-from bench.store.directory import Store
 from bench.suite.cells import Cell
 from bench.suite.weights import describe_weights, has_quality
 from methods.plan import Plan
@@ -31,43 +27,32 @@ from models.denoiser import Denoiser
 if TYPE_CHECKING:
     from bench.measure.task import Reporter, Task
 
-SAMPLING_SHARE = 0.7  # of a cell's time, for the progress bar
-
-
-class Unsupported(Exception):
-    """The cache method says that it cannot run on this model with this sampler."""
+SAMPLING_SHARE = 0.9  # of a cell's time, for the progress bar
 
 
 def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
-    """Everything of a cell's result that is measured. Raises Unsupported, and whatever the method raises."""
+    """Everything of a cell's result but its times. Raises Unsupported, and whatever the method raises."""
     reporter.phase("building", 0.0)
     settings, cell = task.settings, task.cell
-    lock = QuietLock(Store(task.directory).directory, reporter.waiting)
-    with lock.sampling():
-        model = build_model(task)
-        plans = make_plans(cell, model)
-        rivals = contenders(task, model, plans["method"])
-        # before the quality metrics load what has no part in sampling
-        memory, prepare_s = measure_memory(task, model, rivals["method"])
-        plans |= {"announced": plans["method"], "method": taken(task, model, rivals["method"])}
-        result: dict[str, Any] = {
-            "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
-            "work": work(model, plans, is_guided(task)),
-            "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
-            "settings": describe_settings(task, model),
-            "memory": memory,
-        }
+    model = build_model(task)
+    plans = make_plans(cell, model)
+    contender = Contender(cell.sampler.method, plans["method"])
+    # before the quality metrics load what has no part in sampling
+    memory, prepare_s = measure_memory(task, model, contender)
+    plans |= {"announced": plans["method"], "method": taken(task, model, contender)}
+    result: dict[str, Any] = {
+        "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
+        "work": work(model, plans, is_guided(task)),
+        "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
+        "settings": describe_settings(task, model),
+        "memory": memory,
+        "prepare_s": prepare_s,
+    }
     sampled = cell.protocol.samples and has_quality(settings)
-    result["quality"] = sample_and_compare(task, model, lock, reporter) if sampled else None
+    result["quality"] = sample_and_compare(task, model, reporter) if sampled else None
     if cell.protocol.fingerprint:
-        with lock.sampling():
-            result["fingerprint"] = fingerprint(cell, settings, model, plans["method"])
-    with lock.timing():
-        timer = CellTimer(task, model, rivals, result["work"])
-        result["timing"] = timer.measure(lambda what: reporter.phase(what, SAMPLING_SHARE + 0.05))
-        result["timing"]["prepare_s"] = prepare_s
-        result["environment"] = environment(settings.device)
-    return finite(result)
+        result["fingerprint"] = fingerprint(cell, settings, model, plans["method"])
+    return finite(result | {"environment": environment(settings.device)})
 
 
 def make_plans(cell: Cell, model: Denoiser) -> dict[str, Plan]:
@@ -118,31 +103,33 @@ def work(model: Denoiser, plans: dict[str, Plan], guided: bool) -> dict[str, Any
     }
 
 
-def sample_and_compare(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter) -> dict[str, Any]:
+def sample_and_compare(task: Task, model: Denoiser, reporter: Reporter) -> dict[str, Any]:
     """Make what is missing of the cell's samples and compute the quality metrics."""
-    stream = open_stream(task, model, lock, reporter, SAMPLING_SHARE)
+    stream = open_stream(task, model, reporter, SAMPLING_SHARE)
     stream.fill(stream.ranges)
     stream.finish()
     reporter.phase("metrics", SAMPLING_SHARE)
-    with lock.sampling():
-        return cell_quality.measure_quality(stream) | {"sampled_by": stream.commits()}
+    return cell_quality.measure_quality(stream) | {"sampled_by": stream.commits()}
+
+
+def sample_ahead(task: Task, reporter: Reporter) -> dict[str, Any]:
+    """Make what is missing of the cell's samples, which are compared with nothing yet. Raises as `measure` does."""
+    model = build_model(task)
+    make_plans(task.cell, model)
+    stream = open_stream(task, model, reporter, SAMPLING_SHARE)
+    for indices in stream.ranges:
+        stream.own.read(indices)
+    return {}
 
 
 def fill_share(task: Task, reporter: Reporter) -> dict[str, Any]:
     """Make what is missing of the task's share of the samples. Raises as `measure` does."""
     assert task.share is not None
-    lock = QuietLock(Store(task.directory).directory, reporter.waiting)
     model = build_model(task)
     make_plans(task.cell, model)
-    stream = open_stream(task, model, lock, reporter)
+    stream = open_stream(task, model, reporter)
     stream.fill(stream.ranges[task.share.number :: task.share.of])
     return {}
-
-
-def build_model(task: Task) -> Denoiser:
-    settings = task.settings
-    dtype = getattr(torch, settings.dtype)
-    return models.build(task.cell.model, weights=settings.weights, device=settings.device, dtype=dtype)
 
 
 def describe_settings(task: Task, model: Denoiser) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from multiprocessing import connection
+from typing import Any
 
 from bench.suite.cells import Cell, Settings
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a child process is told."""
+    """One cell: its samples, their quality, its plan, work and memory; with `ahead` its samples alone."""
 
     cell: Cell
     reference: Cell | None
@@ -18,6 +19,7 @@ class Task:
     directory: str
     plugins: tuple[str, ...]
     share: Share | None = None  # make only this part of the cell's samples; None: measure the cell
+    ahead: bool = False  # only sample: what the samples are compared with is not there yet
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,30 @@ class Share:
     of: int
 
 
+@dataclass(frozen=True)
+class SessionOrder:
+    """One more process of a timing session, whose file is `path`; the last one also works out the cells' times.
+
+    `tasks` are one a setting. `work` is what is known of the work of the cells whose times are wanted, by slug.
+    `headline` is the batch that the suite names first, at which energy and decoding are measured as well.
+    """
+
+    path: str
+    tasks: tuple[Task, ...]
+    work: dict[str, dict[str, Any]]
+    headline: bool = True
+
+
+@dataclass(frozen=True)
+class LargestOrder:
+    """Search the largest batch that a cell's method can run, and time the method there."""
+
+    task: Task
+    work: dict[str, Any]
+
+
 class Reporter:
-    """Tells the parent what the cell is doing. Time spent waiting does not count against its timeout."""
+    """Tells the parent what the child is doing."""
 
     def __init__(self, pipe: connection.Connection) -> None:
         self.pipe = pipe
@@ -37,5 +61,6 @@ class Reporter:
     def phase(self, name: str, fraction: float) -> None:
         self.pipe.send(("phase", name, fraction))
 
-    def waiting(self, begins: bool) -> None:
-        self.pipe.send(("waiting", begins))
+    def begins(self, slug: str | None) -> None:
+        """The setting that runs from now on: who is to blame where nothing more is heard."""
+        self.pipe.send(("setting", slug))

@@ -12,8 +12,9 @@ from bench import plugins
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Share, Task
+from bench.run.child import Server
+from bench.run.records import FAILURES, drop_empty_log, label, weight
 from bench.run.scheduler import Scheduler
-from bench.run.suite_run import FAILURES, drop_empty_log, label, weight
 from bench.store.directory import Store
 from bench.suite import file as suite
 from bench.suite.cells import Cell, Settings
@@ -66,7 +67,7 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
             said = f"sampled in {duration(seconds)}" if result["status"] == "ok" else result["status"]
             progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
 
-        Scheduler(1, settings.threads).run(
+        Scheduler(1, Server(settings.threads)).run(
             tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
         )
     return statuses

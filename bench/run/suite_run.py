@@ -1,32 +1,27 @@
-"""A run: a suite's cells through the scheduler into the store."""
+"""A run: samples and quality of a suite's cells, side by side on all cores; then their times, one model at a time."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import plugins
 from bench.cost.dry_run import macs_of
 from bench.cost.suite_cost import cost_of, measured_rate
-from bench.host.environment import environment
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
+from bench.run.child import Server
+from bench.run.records import FAILURES, Records, label, largest_first, weight
 from bench.run.scheduler import Scheduler
-from bench.schema.cell import MEASURED, SCHEMA
-from bench.store.code_hash import code_of
+from bench.run.timing_phase import TimingPhase, seconds
 from bench.store.directory import Store
 from bench.suite import file as suite
-from bench.suite import protocol
 from bench.suite.cells import Cell, Settings
 from bench.suite.selection import select
 from bench.suite.weights import find_weights, has_quality
-
-FAILURES = ("failed", "timeout", "oom")
 
 
 @dataclass(frozen=True)
@@ -63,15 +58,75 @@ def run_suite(
     find_weights(cells, settings)
     with store.exclusive():
         store.open(chosen, settings, files)
-        done, waiting = split(store, cells, settings, retry)
-        print(f"{chosen.title}: {len(cells)} cells, {len(done)} done, {len(waiting)} to run", file=sys.stderr)
-        statuses = list(done)
-        if waiting:
-            check_quality(waiting, settings)
-            print(cost_sentence(store, cells, waiting), file=sys.stderr)
-            tasks = [task(chosen, cell, settings, store, files) for cell in waiting]
-            statuses += execute(store, tasks, chosen, settings, jobs)
-    return Finished(store.directory, tuple(statuses))
+        run = SuiteRun(chosen, cells, settings, Records(store, chosen.name, settings), files, retry)
+        run.everything(jobs)
+        return Finished(store.directory, tuple(run.records.status(cell, ()) for cell in cells))
+
+
+class SuiteRun:
+    """The chosen cells of a suite in one directory, which is this run's alone."""
+
+    def __init__(
+        self,
+        chosen: suite.Suite,
+        cells: list[Cell],
+        settings: Settings,
+        records: Records,
+        files: list[str],
+        retry: list[str],
+    ) -> None:
+        self.chosen, self.cells, self.settings, self.records, self.files = chosen, cells, settings, records, files
+        states = {cell: records.status(cell, retry) for cell in cells}
+        self.new = [cell for cell in cells if states[cell] == "new"]
+        self.untimed = [cell for cell in cells if states[cell] == "untimed"]
+        self.fresh = {cell.key(settings) for cell in self.new if records.was_timed(cell)}
+
+    def everything(self, jobs: int) -> None:
+        """Both phases, as far as they are not done."""
+        waiting = [*self.new, *self.untimed]
+        counts = f"{len(self.cells)} cells, {len(self.cells) - len(waiting)} done, {len(waiting)} to run"
+        print(f"{self.chosen.title}: {counts}", file=sys.stderr)
+        if not waiting:
+            return
+        if self.new:
+            check_quality(self.new, self.settings)
+            print(self.cost(), file=sys.stderr)
+        self.progress = Progress({label(cell): weight(cell) for cell in self.new}, seconds=seconds(waiting))
+        server = Server(self.settings.threads)
+        try:
+            self.sample(server, jobs)
+            self.time(server)
+        finally:
+            self.progress.close()
+
+    def cost(self) -> str:
+        """What the cells to run will cost, at the rate of those that are done."""
+        stored = [self.records.store.read(cell) for cell in self.cells]
+        rate = measured_rate([result for result in stored if result is not None])
+        return cost_of([(cell, macs_of(cell)) for cell in self.new]).sentence(rate, measured=True)
+
+    def sample(self, server: Server, jobs: int) -> None:
+        """Everything of the new cells but their times, `jobs` at a time, each stored as it comes."""
+
+        def finished(cell: Cell, measured: dict[str, Any], seconds: float) -> None:
+            self.records.write(cell, measured, seconds)
+            reason = f": {measured['reason']}" if measured["reason"] else ""
+            self.progress.finish(label(cell), f"{measured['status']} in {duration(seconds)}{reason}")
+
+        def watch(cell: Cell, phase: str, share: float) -> None:
+            self.progress.phase(label(cell), phase, share)
+
+        Scheduler(jobs, server).run([self.task(cell) for cell in largest_first(self.new)], finished, watch)
+
+    def time(self, server: Server) -> None:
+        """The times of all cells that have none yet."""
+        untimed = [cell for cell in self.cells if self.records.status(cell, ()) == "untimed"]
+        if untimed:
+            TimingPhase(self.records, server, self.progress, self.fresh).run([self.task(cell) for cell in untimed])
+
+    def task(self, cell: Cell) -> Task:
+        folder = str(self.records.store.directory.resolve())
+        return Task(cell, self.chosen.references.get(cell.model), self.settings, folder, tuple(self.files))
 
 
 def check_quality(cells: list[Cell], settings: Settings) -> None:
@@ -79,77 +134,3 @@ def check_quality(cells: list[Cell], settings: Settings) -> None:
     if has_quality(settings):
         for model, reason in check_instruments([cell for cell in cells if cell.protocol.samples], settings).items():
             print(f"{model}: no distribution metrics: {reason}", file=sys.stderr)
-
-
-def split(store: Store, cells: list[Cell], settings: Settings, retry: list[str]) -> tuple[list[str], list[Cell]]:
-    """The statuses of finished cells, and the cells to run. Raises InputError for a corrupt cell file."""
-    done, waiting = [], []
-    for cell in cells:
-        stored = store.read(cell)
-        if stored is None or stored.key != cell.key(settings) or stored.status in retry:
-            waiting.append(cell)
-        else:
-            done.append(stored.status)
-    return done, waiting
-
-
-def cost_sentence(store: Store, cells: list[Cell], waiting: list[Cell]) -> str:
-    """What the cells to run will cost, at the rate of those that are done."""
-    stored = [store.read(cell) for cell in cells]
-    rate = measured_rate([result for result in stored if result is not None])
-    return cost_of([(cell, macs_of(cell)) for cell in waiting]).sentence(rate, measured=True)
-
-
-def task(chosen: suite.Suite, cell: Cell, settings: Settings, store: Store, files: list[str]) -> Task:
-    return Task(cell, chosen.references.get(cell.model), settings, str(store.directory.resolve()), tuple(files))
-
-
-def execute(store: Store, tasks: list[Task], chosen: suite.Suite, settings: Settings, jobs: int) -> list[str]:
-    """Run the tasks, storing each result as it comes; returns their statuses."""
-    progress = Progress({label(t.cell): weight(t.cell) for t in tasks})
-    statuses: list[str] = []
-    constant = {"schema": SCHEMA, "protocol": protocol.VERSION, "suite": chosen.name}
-
-    def finished(cell: Cell, measured: dict[str, Any], seconds: float) -> None:
-        head = {**constant, "key": cell.key(settings), "code": code_of(cell), **cell.summary()}
-        store.write(cell, complete(head, measured, seconds, settings))
-        drop_empty_log(store.log_path(cell))
-        statuses.append(measured["status"])
-        reason = f": {measured['reason']}" if measured["reason"] else ""
-        progress.finish(label(cell), f"{measured['status']} in {duration(seconds)}{reason}")
-
-    try:
-        Scheduler(jobs, settings.threads).run(
-            tasks, finished, lambda cell, phase, share: progress.phase(label(cell), phase, share)
-        )
-    finally:
-        progress.close()
-    return statuses
-
-
-def complete(head: dict[str, Any], measured: dict[str, Any], seconds: float, settings: Settings) -> dict[str, Any]:
-    """The cell's JSON: a cell that is not ok has no numbers."""
-    defaults: dict[str, Any] = {
-        **dict.fromkeys(MEASURED),
-        "settings": settings.recorded(),
-    }
-    if "environment" not in measured:
-        defaults["environment"] = environment(settings.device)
-    finished = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return {**head, **defaults, **measured, "seconds": round(seconds, 3), "finished": finished}
-
-
-def label(cell: Cell) -> str:
-    return f"{cell.model}/{cell.slug}"
-
-
-def weight(cell: Cell) -> float:
-    """Expected work, for the remaining time: steps, plus what every cell costs."""
-    steps = cell.sampler.params.get("steps")
-    return (steps if isinstance(steps, int) else 50) + 10.0
-
-
-def drop_empty_log(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if path.stat().st_size == 0:
-            path.unlink()

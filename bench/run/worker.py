@@ -1,4 +1,4 @@
-"""One cell in one child process: whatever happens in it, the run goes on."""
+"""One job in one child process: whatever happens in it, the run goes on."""
 
 from __future__ import annotations
 
@@ -7,61 +7,88 @@ import signal
 import threading
 import traceback
 from multiprocessing import connection, parent_process
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench import plugins
 from bench.host.files import OutputError, make_folder
-from bench.measure.cell import Unsupported, fill_share, measure
-from bench.measure.memory import is_out_of_memory
-from bench.measure.task import Reporter, Task
+from bench.measure.cell import fill_share, measure, sample_ahead
+from bench.measure.outcome import outcome_of
+from bench.measure.session import time_largest, time_session
+from bench.measure.task import LargestOrder, Reporter, SessionOrder, Task
 from bench.store.directory import Store
-from models.errors import InputError
 
-REASON = 300  # most characters of a reason; the log has the rest
+Job = Task | SessionOrder | LargestOrder
 
 
-def main(task: Task, pipe: connection.Connection) -> None:
+def main(job: Job, pipe: connection.Connection) -> None:
     """Entry of the child process: sends ("result", dict) or ("output error", text), then ends."""
     detach()
     try:
-        redirect_output(task)
-        pipe.send(("result", run(task, Reporter(pipe))))
+        redirect_output(log_path(job))
+        pipe.send(("result", run(job, Reporter(pipe))))
     except OutputError as error:
         pipe.send(("output error", str(error)))
     finally:
         pipe.close()
 
 
-def run(task: Task, reporter: Reporter) -> dict[str, Any]:
-    """The cell's measurements with status and reason."""
+def run(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """What the job found, with status and reason."""
+    task = task_of(job)
     try:
         torch.set_num_threads(task.settings.threads)
         broken = plugins.load(list(task.plugins))
-        if task.cell.broken:
-            return failed("; ".join(broken.values()) or task.cell.broken)
-        work = measure if task.share is None else fill_share
-        return {"status": "ok", "reason": None, **work(task, reporter)}
+        if isinstance(job, Task) and job.cell.broken:
+            return {"status": "failed", "reason": "; ".join(broken.values()) or job.cell.broken}
+        return {"status": "ok", "reason": None, **work(job, reporter)}
     except OutputError:
         raise
-    except Unsupported as error:
-        return {"status": "unsupported", "reason": one_line(error)}
     except BaseException as error:  # a method may raise anything, SystemExit too; the log keeps the traceback
-        traceback.print_exc()
-        return {"status": "oom", "reason": one_line(error)} if is_out_of_memory(error) else failed(one_line(error))
+        status, reason = outcome_of(error)
+        if status != "unsupported":
+            traceback.print_exc()
+        return {"status": status, "reason": reason}
 
 
-def failed(reason: str) -> dict[str, Any]:
-    return {"status": "failed", "reason": reason}
+def work(job: Job, reporter: Reporter) -> dict[str, Any]:
+    match job:
+        case SessionOrder():
+            return time_session(job, reporter)
+        case LargestOrder():
+            return time_largest(job, reporter)
+        case Task(ahead=True):
+            return sample_ahead(job, reporter)
+        case Task(share=None):
+            return measure(job, reporter)
+        case _:
+            return fill_share(job, reporter)
 
 
-def one_line(error: BaseException) -> str:
-    """The reason that a result gives: the message alone where it was written for the user."""
-    text = " ".join(str(error).split())
-    if not isinstance(error, InputError | Unsupported):
-        text = f"{type(error).__name__}: {text}".removesuffix(": ")
-    return text[:REASON]
+def task_of(job: Job) -> Task:
+    """The cell that a job is about; of a session any one, since its settings have all but the cell in common."""
+    match job:
+        case SessionOrder():
+            return job.tasks[0]
+        case LargestOrder():
+            return job.task
+        case _:
+            return job
+
+
+def log_path(job: Job) -> Path:
+    """Where what methods and libraries print goes, so that stdout holds results only."""
+    task = task_of(job)
+    path = Store(task.directory).log_path(task.cell)
+    match job:
+        case SessionOrder():
+            return path.with_name(f"{Path(job.path).stem}.log")
+        case LargestOrder():
+            return path.with_name(f"{task.cell.slug}.largest.log")
+        case _:
+            return path
 
 
 def detach() -> None:
@@ -79,9 +106,7 @@ def die_with_parent() -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def redirect_output(task: Task) -> None:
-    """What methods and libraries print goes to the cell's log, so that stdout holds results only."""
-    path = Store(task.directory).log_path(task.cell)
+def redirect_output(path: Path) -> None:
     make_folder(path.parent)
     try:
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)

@@ -30,6 +30,8 @@ RULES = (
     "bench.quality.metrics.ssim", "bench.measure.timing.affinity", "bench.measure.timing.ceilings",
     "bench.measure.timing.contenders", "bench.measure.timing.machine_load", "bench.measure.timing.rounds",
     "bench.measure.timing.speed", "bench.statistics.medians", "bench.measure.timing.stopwatch",
+    "bench.measure.timing.cell_rounds", "bench.measure.timing.session", "bench.measure.timing.machine_rates",
+    "bench.measure.timing.lineup", "bench.measure.timing.largest", "bench.statistics.paired_times",
 )  # fmt: skip
 ROOMS = ("bench.measure", "bench.quality", "bench.statistics", "bench.suite.protocol")  # where such rules stand
 ANNOTATIONS = {"kind", "annotation", "returns", "type_params", "ctx"}  # and what else changes nothing at run time

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bench.schema.warnings import Warned
 from bench.statistics.interval import Z95
+from bench.statistics.paired_times import Spread
 
 T = TypeVar("T")
 Table = Mapping[str, Any]
@@ -101,6 +102,7 @@ class Round:
 
     ns: Mapping[str, float]
     interfered: bool
+    process: int = 0  # of the session's processes
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Timing:
     speedup: MedianInterval | None = None
     speedup_reference: MedianInterval | None = None
     resolution: MedianInterval | None = None
+    between_processes: Spread | None = None
     speedup_ideal: float | None = None
     speedup_roofline: float | None = None
     throughput: float | None = None

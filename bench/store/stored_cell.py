@@ -12,6 +12,7 @@ from bench.schema.clipping import clipped
 from bench.schema.timing import INTERVALS, is_number
 from bench.schema.upgrade import setting_of
 from bench.schema.warnings import warnings_of
+from bench.statistics.paired_times import Spread
 from bench.store.parts import (
     CacheMethod,
     Ceilings,
@@ -78,6 +79,11 @@ class StoredCell:
         return self.status == "ok"
 
     @property
+    def is_timed(self) -> bool:
+        """Whether there are times; a run samples and judges its cells first, and times them then."""
+        return bool(self.document.get("timing"))
+
+    @property
     def is_cached(self) -> bool:
         return self.cache is not None
 
@@ -123,6 +129,7 @@ def timing_of(table: Table | None) -> Timing:
         **intervals,
         rounds=[round_of(entry) for entry in table.get("rounds") or ()],
         speedup_roofline=(table.get("roofline") or {}).get("speedup"),
+        between_processes=part(Spread, spread) if (spread := table.get("between_processes")) else None,
         ceilings=part(Ceilings, table.get("ceilings")),
         warnings=warnings_of(table),
         batches=[timing_of(entry) for entry in table.get("batches") or ()],
@@ -134,7 +141,13 @@ def round_of(entry: Any) -> Round:
     """One round of raw times; what is no positive number is no time."""
     table = entry if isinstance(entry, Mapping) else {}
     times = {name: value for name, value in table.items() if is_number(value) and value > 0}
-    return Round(times, bool(table.get("interfered")))
+    return Round(times, bool(table.get("interfered")), process_of(table))
+
+
+def process_of(table: Table) -> int:
+    """Which process of the session made a round; results before there were sessions have one."""
+    number = table.get("process")
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def quality_of(table: Table | None) -> Quality:

@@ -7,7 +7,7 @@ from typing import Any
 
 from models.errors import InputError, expect_one_of
 
-VERSION = "3"  # part of every result; results of different versions are never compared
+VERSION = "4"  # part of every result; results of different versions are never compared
 SAMPLES_VERSION = "2"  # the last one that changed what a sample is: older samples need not be made again
 
 
@@ -16,10 +16,10 @@ class Timing:
     """How long and how often a cell is timed."""
 
     batch: int = 8  # images in one timed trajectory: the headline
-    more_batches: tuple[int, ...] = ()  # timed as well, in the same process
+    more_batches: tuple[int, ...] = ()  # timed as well, in sessions of their own
     largest: bool = False  # also the largest batch that memory holds
-    rounds: int = 20  # most rounds; in each the method and its baseline run in random order
-    seconds: float = 10.0  # measuring stops after this long, once the fewest rounds are done
+    rounds: int = 20  # most rounds of a session; in each all settings run once, in random order
+    seconds: float = 10.0  # a session's, for each of its settings; the fewest rounds are made all the same
 
 
 @dataclass(frozen=True)

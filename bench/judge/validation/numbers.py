@@ -9,13 +9,15 @@ from typing import Any
 from bench.schema.metrics import with_replicates
 from bench.schema.timing import is_number
 from bench.statistics.jackknife import jackknife, jackknife_groups
-from bench.statistics.medians import median_interval, ratio_interval
+from bench.statistics.medians import Interval
+from bench.statistics.paired_times import paired_ratio, pooled_median
 from bench.store.parts import MedianInterval, Quality, StoredPlan, Timing, Work
 from bench.store.stored_cell import StoredCell
 
 MAX_ROUNDS, MAX_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
 TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
 _RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
+_AA = (("reference_again", "reference"), ("baseline_again", "baseline"), ("baseline_again", "method"))  # first there is
 _TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
 
 
@@ -23,7 +25,7 @@ def number_problems(cell: StoredCell) -> Iterator[str]:
     """One line for each number of an ok cell that its own raw data contradict."""
     yield from work_problems(cell.work, cell.timing, cell.is_cached)
     yield from plan_problems(cell.plan)
-    if cell.timing != Timing():
+    if cell.is_timed:
         yield from timing_problems(cell.timing, cell.is_cached)
     if cell.quality:
         yield from quality_problems(cell.quality)
@@ -56,21 +58,30 @@ def timing_problems(timing: Timing, cached: bool) -> Iterator[str]:
         yield f"timing.rounds are {len(rounds):,}, expected at most {MAX_ROUNDS:,}"
         return
     wall: dict[str, list[float]] = {}
-    for name in ("method", "baseline", "baseline_again", "reference"):
+    for name in ("method", "baseline", "baseline_again", "reference", "reference_again"):
         values = [r.ns[name] for r in rounds if name in r.ns]
         if rounds and len(values) == len(rounds):
             wall[name] = values
-    needed = ("method", "baseline_again", "baseline") if cached else ("method", "baseline_again")
+    twice = "reference_again" if "reference_again" in wall else "baseline_again"
+    needed = ("method", twice, "baseline") if cached else ("method", twice)
     if missing := [name for name in needed if name not in wall]:
         yield f"timing.rounds lack positive times of {', '.join(missing)}: no interval can be checked"
         return
-    made = {name: median_interval([ns / 1e6 for ns in wall[who]]) for name, who in _TIMES.items() if who in wall}
-    made |= {n: ratio_interval(wall[a], wall[b]) for n, (a, b) in _RATIOS.items() if a in wall}
-    made["resolution"] = ratio_interval(wall["baseline_again"], wall.get("baseline", wall["method"]))
+    made = intervals_of(wall, timing)
     for name in (*_TIMES, *_RATIOS, "resolution"):
         yield from interval_differs(f"timing.{name}", getattr(timing, name), made.get(name))
     if timing.throughput and timing.batch:
         yield from differs("timing.throughput", timing.throughput, 1e3 * timing.batch / made["latency_ms"]["median"])
+
+
+def intervals_of(wall: dict[str, list[float]], timing: Timing) -> dict[str, Interval]:
+    """What follows from the times of all rounds, their processes and what differs between these."""
+    processes = [r.process for r in timing.rounds]
+    made = {n: pooled_median([ns / 1e6 for ns in wall[who]], processes) for n, who in _TIMES.items() if who in wall}
+    pairs = {name: pair for name, pair in _RATIOS.items() if pair[0] in wall}
+    pairs["resolution"] = next(pair for pair in _AA if set(pair) <= wall.keys())
+    spread = timing.between_processes
+    return made | {n: paired_ratio(wall[a], wall[b], processes, spread) for n, (a, b) in pairs.items()}
 
 
 def quality_problems(quality: Quality) -> Iterator[str]:

@@ -12,7 +12,7 @@ from bench.judge.validation.text import text_problems
 from bench.store.results import Results, one_line, read_whole
 from bench.store.stored_cell import StoredCell
 
-PROTOCOLS = ("1", "2", "3")  # that results may have; only equal ones are compared
+PROTOCOLS = ("1", "2", "3", "4")  # that results may have; only equal ones are compared
 MAX_FILE = 8_000_000  # bytes of a cell's file
 ENVIRONMENT = ("python", "torch", "numpy", "cpu", "cores", "os")
 _KEY = re.compile(r"[0-9a-f]{64}\Z")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.measure.quiet_lock import QuietLock
 from bench.measure.samples.exact_solution import ExactSolution
 from bench.measure.samples.instruments import instruments
 from bench.measure.samples.latents import Latents
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from bench.measure.task import Reporter, Task
 
 
-def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter, share: float = 1.0) -> Stream:
+def open_stream(task: Task, model: Denoiser, reporter: Reporter, share: float = 1.0) -> Stream:
     """The cell's samples, beside those of the same sampler uncached and of the suite's reference.
 
     `share` is the share of the process's whole time that sampling takes, for the progress bar.
@@ -30,20 +29,20 @@ def open_stream(task: Task, model: Denoiser, lock: QuietLock, reporter: Reporter
         reporter.phase(f"{what} {done}/{total}", share * done / total)
 
     def latents(other: Cell) -> Latents:
-        return Latents(model, other, task.settings, store.samples_folder(other), lock, advance)
+        return Latents(model, other, task.settings, store.samples_folder(other), advance)
 
     def exact_latents(other: Cell) -> Latents:
-        return Latents(model, other, task.settings, store.exact_folder(other), lock, advance)
+        return Latents(model, other, task.settings, store.exact_folder(other), advance)
 
     def stream(own: Cell, others: dict[str, Latents]) -> Stream:
         folders = store.samples_folder(own), store.images_folder(own)
-        return Stream(latents(own), others, instruments(own, task.settings), *folders, lock)
+        return Stream(latents(own), others, instruments(own, task.settings), *folders)
 
     others = {"": latents(cell.baseline)} if cell.cache else {}
     reference = None if task.reference is None or task.reference.slug == cell.slug else task.reference
     if reference is not None:
         others["_reference"] = latents(reference)
-    found = stream(cell, others)
-    found.reference = None if reference is None else stream(reference, {})
-    found.exact = ExactSolution(cell, exact_latents)
-    return found
+    own = stream(cell, others)
+    own.reference = None if reference is None else stream(reference, {})
+    own.exact = ExactSolution(cell, exact_latents)
+    return own

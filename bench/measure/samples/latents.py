@@ -10,7 +10,6 @@ from torch import Tensor
 
 import models
 from bench.host.environment import commit
-from bench.measure.quiet_lock import QuietLock
 from bench.measure.samples.shards import Shards, pieces
 from bench.sampling import balanced_labels, make_plan, seeded_noise
 from bench.sampling.compiled import Run, prepare
@@ -23,13 +22,11 @@ Advance = Callable[[Cell, int], None]  # called with the cell and its samples do
 class Latents:
     """Final latents of one cell. Nothing is prepared before something has to be sampled."""
 
-    def __init__(
-        self, model: Denoiser, cell: Cell, settings: Settings, folder: Path, lock: QuietLock, advance: Advance
-    ) -> None:
+    def __init__(self, model: Denoiser, cell: Cell, settings: Settings, folder: Path, advance: Advance) -> None:
         self.model, self.cell, self.settings = model, cell, settings
         self.key = cell.samples_key(settings)
         self.shards = Shards(folder / "latents", self.key)
-        self.lock, self.advance = lock, advance
+        self.advance = advance
         self._trajectory: Run | None = None
 
     def read(self, indices: range) -> Tensor:
@@ -42,8 +39,7 @@ class Latents:
             return stored["latents"]
         batches = []
         for batch in pieces(indices, self.cell.protocol.sampling_batch):
-            with self.lock.sampling():
-                batches.append(self.sample(batch))
+            batches.append(self.sample(batch))
             self.advance(self.cell, batch.stop)
         latents = torch.cat(batches)
         self.shards.write(indices, {"latents": latents}, commit())

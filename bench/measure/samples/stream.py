@@ -14,7 +14,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bench.host.files import write_bytes
-from bench.measure.quiet_lock import QuietLock
 from bench.measure.samples.exact_solution import ExactSolution
 from bench.measure.samples.instruments import Instruments
 from bench.measure.samples.kept_images import kept_images
@@ -40,9 +39,8 @@ class Stream:
         instruments: Instruments,
         folder: Path,
         images_folder: Path,
-        lock: QuietLock,
     ) -> None:
-        self.own, self.others, self.instruments, self.lock = own, others, instruments, lock
+        self.own, self.others, self.instruments = own, others, instruments
         self.folder = folder
         self.reference: Stream | None = None  # of the suite's reference, where it is another cell
         self.exact: ExactSolution | None = None
@@ -114,7 +112,7 @@ class Stream:
         seen: list[Tensor] = []  # images that are shown or kept
         for batch in pieces(range(len(indices)), self.cell.protocol.sampling_batch):
             part = slice(batch.start, batch.stop)
-            with self.lock.sampling(), torch.inference_mode():
+            with torch.inference_mode():
                 images = self.instruments.images(latents[part])
                 found = self._look_at(images)
                 for prefix, other in others.items():

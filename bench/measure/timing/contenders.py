@@ -1,4 +1,4 @@
-"""What a cell times: its method, the same sampler uncached, the suite's reference; as trajectories ready to run."""
+"""What is timed: samplers with the plans that they follow, as trajectories ready to run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 import models
-from bench.measure.timing.rounds import BASELINE, METHOD, REFERENCE
 from bench.sampling import balanced_labels, seeded_noise
 from bench.sampling.compiled import Execution, Run, prepare
 from methods.method import Sampler
-from methods.plan import Plan, uncached
+from methods.plan import Plan
 from models.denoiser import Denoiser
 
 if TYPE_CHECKING:
@@ -29,22 +28,10 @@ class Contender:
     plan: Plan
 
 
-def contenders(task: Task, model: Denoiser, method: Plan) -> dict[str, Contender]:
-    """The method, and what it is timed against: the same sampler uncached; for an uncached one the reference.
-
-    The reference ties uncached cells together: each is timed against it in the same rounds.
-    """
-    sampler = task.cell.sampler.method
-    found = {METHOD: Contender(sampler, method)}
-    if task.cell.cache is not None:
-        found[BASELINE] = _uncached(sampler, model)
-    elif task.reference is not None and task.reference.slug != task.cell.slug:
-        found[REFERENCE] = _uncached(task.reference.sampler.method, model)
-    return found
-
-
-def _uncached(sampler: Sampler, model: Denoiser) -> Contender:
-    return Contender(sampler, uncached(len(sampler.evaluations(model.noise_schedule)), model.num_branches))
+def build_model(task: Task) -> Denoiser:
+    settings = task.settings
+    dtype = getattr(torch, settings.dtype)
+    return models.build(task.cell.model, weights=settings.weights, device=settings.device, dtype=dtype)
 
 
 def trajectory(task: Task, model: Denoiser, contender: Contender, batch: int) -> Callable[[], Tensor]:

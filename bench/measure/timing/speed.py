@@ -1,4 +1,4 @@
-"""What follows from measured times: throughput, shares of the machine's ceilings, roofline-ideal, warnings."""
+"""What follows from measured times: throughput, shares of the machine's ceilings, roofline-ideal, flags."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 from bench.cost.roofline import Rates, ideal_speedup
 from bench.measure.timing.contenders import Contender
+from bench.statistics.medians import is_resolved
 from models.denoiser import Denoiser
 
-DRIFT = 0.05  # of the GEMM rate while a cell was timed: more is a warning
-INTERFERED = 0.1  # share of disturbed rounds: more is a warning
+THROTTLED = 0.1  # share of rounds in which the GPU was throttled: more is a flag
 
 Ceilings = dict[str, Any]
+Flag = dict[str, Any]
 
 
 def derived(timing: dict[str, Any], work: dict[str, Any], nfe: int, ceilings: Ceilings) -> dict[str, Any]:
@@ -50,21 +51,24 @@ def roofline(
     return {"speedup": speedup, "macs_per_s": rates.macs_per_s, "bytes_per_s": rates.bytes_per_s}
 
 
-def warnings(timing: dict[str, Any], ceilings: Ceilings, others: int) -> list[str]:
-    """One line for each reason to distrust the times."""
-    rounds = len(timing["rounds"])
-    before, after = ceilings["gemm_before"], ceilings["gemm_after"]
-    found = []
+def flags(timing: dict[str, Any], others: int) -> list[Flag]:
+    """What changes a conclusion that a reader would draw from these times: a `code` and the numbers behind it.
+
+    Disturbed rounds, a warm-up that did not settle and a machine that changed its pace are in the intervals, since
+    ratios are taken within rounds and between processes.
+    """
+    found: list[Flag] = []
+    speedup, own = timing["speedup"], timing["resolution"]
+    if speedup and own and not is_resolved(speedup, own):
+        ends = {"low": speedup["low"], "high": speedup["high"], "aa_low": own["low"], "aa_high": own["high"]}
+        found.append({"code": "speedup-unresolved", **ends})
+    if own and not own["low"] <= 1 <= own["high"]:
+        found.append({"code": "aa-differs", "low": own["low"], "high": own["high"]})
     if others:
-        found.append(f"{others} other process{'' if others == 1 else 'es'} on the GPU")
-    if timing.get("throttled_rounds"):
-        found.append(f"the GPU's clock changed or was throttled in {timing['throttled_rounds']} of {rounds} rounds")
-    if timing["interfered_rounds"] > INTERFERED * rounds:
-        found.append(f"another process interfered in {timing['interfered_rounds']} of {rounds} rounds")
-    if not timing["warmup_stable"]:
-        found.append(f"times were still changing after {timing['warmup_rounds']} rounds of warm-up")
-    if abs(after / before - 1) > DRIFT:
-        found.append(f"the GEMM rate changed by {100 * (after / before - 1):+.0f} % while the cell was timed")
+        found.append({"code": "gpu-shared", "processes": others})
+    rounds, throttled = len(timing["rounds"]), timing.get("throttled_rounds") or 0
+    if throttled > THROTTLED * rounds:
+        found.append({"code": "gpu-throttled", "rounds": throttled, "of": rounds})
     return found
 
 

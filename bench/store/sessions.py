@@ -1,0 +1,164 @@
+"""Timing sessions: DIR/sessions/<model>-<hash>.json holds every round of settings that were timed side by side.
+
+A cell's own file says its times and names its session; here is what any two settings of one session, or of two that
+share a reference, can be compared by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.host.files import write_bytes
+from bench.schema.cell import read_json
+from bench.statistics.medians import Interval
+from bench.statistics.paired_times import Spread, between_processes, chained, paired_ratio
+from models.errors import InputError
+
+SCHEMA = 1
+FOLDER = "sessions"
+PROCESSES = 2  # at least: latency can differ between processes whose rounds agree
+MEMBERS: dict[str, type] = {"settings": dict, "processes": list, "rounds": list, "removed": dict, "repeated": list,
+                            "session": str, "protocol": str, "model": str, "batch": int}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Session:
+    """`content` is what the file holds (docs/results-schema.md); `settings` maps each slug to its cell's key."""
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.content["session"])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Slug -> key of those that were not taken out."""
+        return {s: key for s, key in self.content["settings"].items() if s not in self.content["removed"]}
+
+    @property
+    def reference(self) -> str | None:
+        return self.content.get("reference")
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]:
+        return self.content["rounds"]
+
+    @property
+    def processes(self) -> list[int]:
+        """The process of every round."""
+        return [r["process"] for r in self.rounds]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether enough processes have done their share."""
+        return sum(bool(p.get("done")) for p in self.content["processes"]) >= PROCESSES
+
+    def times(self) -> NDArray[np.float64]:
+        """Wall times [rounds, settings] in ns, NaN where a setting did not run in a round."""
+        names = list(self.settings)
+        rows = [[r["wall_ns"].get(name, math.nan) for name in names] for r in self.rounds]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+
+    def spread(self) -> Spread | None:
+        """What differs between this session's processes."""
+        return between_processes(self.times(), self.processes) if self.rounds else None
+
+    def ratio(self, above: str, below: str, spread: Spread | None = None) -> Interval:
+        """Ratio of two settings' times with its 95 % interval. Raises KeyError for one that was not timed here.
+
+        `spread` is this session's, for those who ask for many ratios; None: it is worked out.
+        """
+        if missing := {above, below} - set(self.settings):
+            raise KeyError(f"{', '.join(sorted(missing))}: not in session {self.id}")
+        both = [r for r in self.rounds if above in r["wall_ns"] and below in r["wall_ns"]]
+        first, second = ([r["wall_ns"][name] for r in both] for name in (above, below))
+        return paired_ratio(first, second, [r["process"] for r in both], spread or self.spread())
+
+    def write(self) -> None:
+        """Whole or not at all; raises OutputError."""
+        write_bytes(self.path, (json.dumps(self.content, allow_nan=False) + "\n").encode())
+
+    def remove(self, slug: str, status: str, reason: str) -> None:
+        """Take a setting out. Its rounds so far stay in the file; nothing is claimed from them."""
+        self.content["removed"].setdefault(slug, {"status": status, "reason": reason})
+        self.write()
+
+
+def session_ratio(first: Session, above: str, second: Session, below: str) -> Interval:
+    """Ratio of a setting of one session to one of another, chained by the reference that both were timed beside.
+
+    Raises KeyError where a setting is missing, ValueError where the sessions have no reference in common.
+    """
+    if first.id == second.id:
+        return first.ratio(above, below)
+    if first.reference is None or first.settings.get(first.reference) != second.settings.get(first.reference):
+        raise ValueError(f"sessions {first.id} and {second.id} share no reference")
+    return chained(first.ratio(above, first.reference), second.ratio(first.reference, below))
+
+
+def new_session(
+    directory: Path,
+    settings: dict[str, str],
+    *,
+    model: str,
+    batch: int,
+    protocol: str,
+    reference: str | None,
+    repeated: Sequence[str],
+    machine: dict[str, Any],
+    number: int = 0,
+) -> Session:
+    """An empty session of these settings (slug -> key). `number` tells it from others of the same settings."""
+    identity = [protocol, model, batch, sorted(settings.items()), machine, number]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    content = {
+        "schema": SCHEMA, "session": f"{model}-{digest}", "protocol": protocol, "model": model, "batch": batch,
+        "machine": machine, "reference": reference, "repeated": list(repeated), "settings": settings, "removed": {},
+        "processes": [], "rounds": [],
+    }  # fmt: skip
+    return Session(directory / FOLDER / f"{model}-{digest}.json", content)
+
+
+def read_session(path: Path) -> Session:
+    """Raises InputError, in one line that names the file, where it holds no session."""
+    content = read_json(path)
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{path}: schema is {content.get('schema')!r}; this version reads schema {SCHEMA}")
+    for key, kind in MEMBERS.items():
+        if not isinstance(content.get(key), kind):
+            raise InputError(f"{path}: {key} must be a {kind.__name__}")
+    if not all(isinstance(r, dict) and _is_round(r, len(content["processes"])) for r in content["rounds"]):
+        raise InputError(f"{path}: rounds must hold objects with a process and positive times by setting")
+    return Session(path, content)
+
+
+def read_sessions(directory: Path) -> list[Session]:
+    """All sessions of a result directory, in the order of their names. Raises InputError as `read_session`."""
+    return [read_session(path) for path in sorted((Path(directory) / FOLDER).glob("*.json"))]
+
+
+def holding(sessions: Iterable[Session], key: str, batch: int, machine: dict[str, Any]) -> Session | None:
+    """The session on this machine that has, or was to have, the times of the cell with this key at this batch."""
+    for session in sessions:
+        here = session.content["batch"] == batch and session.content["machine"] == machine
+        if here and key in session.content["settings"].values():
+            return session
+    return None
+
+
+def _is_round(record: dict[str, Any], processes: int) -> bool:
+    process, wall = record.get("process"), record.get("wall_ns")
+    times = wall.values() if isinstance(wall, dict) else [None]
+    numbers = all(isinstance(t, int) and not isinstance(t, bool) and t > 0 for t in times)
+    return numbers and type(process) is int and 0 <= process < processes
