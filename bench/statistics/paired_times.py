@@ -45,8 +45,8 @@ def between_processes(times: ArrayLike, processes: Sequence[int]) -> Spread | No
     medians = np.stack([np.median(rounds, axis=0) for rounds in split])  # [processes, settings]
     freedom = (settings - 1) * (len(split) - 1)
     total = float(((medians - medians.mean(axis=0)) ** 2).sum()) / freedom
-    # settings - 1 of them are free, since the deviations of a round add up to 0
-    explained = float(np.mean([_within(split, column) for column in range(settings)])) * settings / (settings - 1)
+    # the median, since one disturbed setting must not explain the others away; settings - 1 are free: they add up to 0
+    explained = float(np.median([_within(split, column) for column in range(settings)])) * settings / (settings - 1)
     return Spread(max(0.0, total - explained), freedom)
 
 
