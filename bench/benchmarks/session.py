@@ -66,8 +66,8 @@ def known(directory: Path) -> dict[str, Any]:
 
 
 def of_session(session: Session, cells: list[Cell]) -> list[float]:
-    pairs = combinations([cell["slug"] for cell in cells], 2)
-    ratios = [session.ratio(above, below) for above, below in pairs]
+    pairs, spread = combinations([cell["slug"] for cell in cells], 2), session.spread()
+    ratios = [session.ratio(above, below, spread) for above, below in pairs]
     return [math.log(ratio["high"] / ratio["low"]) / 2 for ratio in ratios]
 
 

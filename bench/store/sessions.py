@@ -74,13 +74,16 @@ class Session:
         """What differs between this session's processes."""
         return between_processes(self.times(), self.processes) if self.rounds else None
 
-    def ratio(self, above: str, below: str) -> Interval:
-        """Ratio of two settings' times with its 95 % interval. Raises KeyError for one that was not timed here."""
+    def ratio(self, above: str, below: str, spread: Spread | None = None) -> Interval:
+        """Ratio of two settings' times with its 95 % interval. Raises KeyError for one that was not timed here.
+
+        `spread` is this session's, for those who ask for many ratios; None: it is worked out.
+        """
         if missing := {above, below} - set(self.settings):
             raise KeyError(f"{', '.join(sorted(missing))}: not in session {self.id}")
         both = [r for r in self.rounds if above in r["wall_ns"] and below in r["wall_ns"]]
         first, second = ([r["wall_ns"][name] for r in both] for name in (above, below))
-        return paired_ratio(first, second, [r["process"] for r in both], self.spread())
+        return paired_ratio(first, second, [r["process"] for r in both], spread or self.spread())
 
     def write(self) -> None:
         """Whole or not at all; raises OutputError."""
