@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.benchmarks import committed_verdicts
 from bench.benchmarks import verdicts as study
 from bench.judge.chain import chained
 from bench.judge.curve import curve_at, slope_at
@@ -15,7 +16,8 @@ from bench.statistics.jackknife import paired_difference
 from bench.statistics.simultaneous import Axis, from_covariance, from_jackknife, from_repetitions
 from models.errors import InputError
 
-COMMITTED = Path(__file__).parent.parent / "results" / "benchmarks" / "verdicts.json"
+ROOT = Path(__file__).parent.parent
+COMMITTED = ROOT / "results" / "benchmarks" / "verdicts.json"
 
 
 def sure(*values):
@@ -171,6 +173,18 @@ def test_committed_reports_keep_the_promise():
         assert rule["false_headlines"]["share"] <= found["promised"]
         assert rule["fastest_named"]["high"] >= 0.95
     assert {setting["settings"] for setting in found["settings"]} == {14, 48}
+
+
+def test_committed_settings_are_decided_as_the_study_says():
+    """At least 75 of the 88 that `small-full` holds, once one session times them all."""
+    found = json.loads(COMMITTED.read_text())["committed"]
+    again = committed_verdicts.committed(ROOT / "results" / "small-full")
+    for model, rules in again.items():
+        for name, outcome in rules["in one session"].items():
+            assert outcome["decided"] == found[model]["in one session"][name]["decided"]
+            assert outcome["headline"] == found[model]["in one session"][name]["headline"]
+    assert sum(model["settings"] for model in found.values()) == 88
+    assert sum(model["in one session"]["the rule"]["decided"] for model in found.values()) >= 75
 
 
 def test_axis_of_one_setting():
