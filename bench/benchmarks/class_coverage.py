@@ -84,7 +84,10 @@ def summary(pairs: list[tuple[float, Estimate]]) -> dict[str, Any]:
 
 def run(say: Callable[[str], object], quick: bool = False) -> dict[str, Any]:
     repeats = QUICK_REPEATS if quick else REPEATS
-    plan = [(synthetic(10), (512, 640)), (synthetic(100, each=40), (500, 1000))]
+    plan: list[tuple[Population, tuple[int, ...]]] = [
+        (synthetic(10), (512, 640)),
+        (synthetic(100, each=40), (500, 1000)),
+    ]
     if not quick:
         say("sampling dit-mnist")
         plan += [(sampled(), (512, 640, 2000))]

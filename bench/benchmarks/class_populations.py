@@ -130,7 +130,7 @@ def stored(folder: Path, suite: str = "small") -> tuple[Population, Array]:
     count = min(len(parts) for parts in pools.values())
     whole = {slug: np.concatenate(parts[:count]).astype(np.float64) for slug, parts in pools.items()}
     rows = len(whole[cells[0].slug]) // spec.num_classes * spec.num_classes
-    plans = [make_plan(denoiser, c.sampler.method, c.cache and c.cache.method) for c in cells]
+    plans = [make_plan(denoiser, c.sampler.method, None if c.cache is None else c.cache.method) for c in cells]
     assert reference.features is not None
     found = Population(f"samples of {suite}", {slug: x[:rows] for slug, x in whole.items()},
                        np.arange(rows) % spec.num_classes, Target(reference.pool),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +13,15 @@ from bench.judge.latency import latencies
 from bench.judge.verdict import Certain, Margins, certain, decided, headline, simultaneous, verdicts
 from bench.statistics.interval import Z95
 from bench.statistics.simultaneous import Axis, from_covariance, from_jackknife
+from bench.store.results import read_results
+from bench.store.stored_cell import StoredCell
 
 RULES: dict[str, Callable[[Axis, Axis, Margins], Certain]] = {
     "the rule": certain,
     "each at 95 %": lambda fast, good, _: Certain(fast.ends(fast.pointwise(0.95)), good.ends(good.pointwise(0.95))),
     "all at once": lambda fast, good, _: simultaneous(fast, good),
 }
-RESULTS = Path("results/small-full/cells")
+RESULTS = Path("results/small-full")
 REFERENCE, MARGIN = "ddim-50", 0.05
 SESSION = {"dit-mnist": 0.028, "uvit-mnist": 0.040}  # half-widths of pairwise ratios of one session of all settings
 
@@ -29,8 +30,8 @@ def committed(results: Path = RESULTS) -> dict[str, Any]:
     """Of every model: settings, and those that are decided by every rule, as timed and as one session would."""
     found = {}
     for model, half in SESSION.items():
-        cells = [json.loads(path.read_text()) for path in sorted((results / model).glob("*.json"))]
-        slugs, quality = [cell["slug"] for cell in cells], _quality(cells)
+        cells = [cell for cell in read_results(results).cells if cell.model == model]
+        slugs, quality = [cell.slug for cell in cells], _quality(cells)
         reference = slugs.index(REFERENCE)
         margins = Margins(MARGIN * float(quality.values[reference]))
         timed = latencies(cells)
@@ -46,9 +47,9 @@ def committed(results: Path = RESULTS) -> dict[str, Any]:
     return found
 
 
-def _quality(cells: list[dict[str, Any]]) -> Axis:
-    plain = np.array([cell["quality"]["fd"] for cell in cells])
-    return from_jackknife(plain, np.array([cell["quality"]["fd_jackknife"] for cell in cells]).T)
+def _quality(cells: list[StoredCell]) -> Axis:
+    plain = np.array([cell.quality.value("fd") for cell in cells])
+    return from_jackknife(plain, np.array([cell.quality.replicates["fd"] for cell in cells]).T)
 
 
 def _outcome(

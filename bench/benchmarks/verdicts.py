@@ -68,6 +68,11 @@ class Truth:
         worse, slower = self.quality[b] - self.quality[a], self.latency[b] - self.latency[a]
         return bool((slower < 0 and worse <= margins.quality) or (worse < 0 and slower <= margins.latency))
 
+    def named(self, found: Headline, margins: Margins) -> bool:
+        """Whether the truly fastest setting within the bound is the headline's, or among what may be faster."""
+        within = self.quality - self.quality[0] <= margins.allowance
+        return int(np.argmin(np.where(within, self.latency, np.inf))) in (found.setting, *found.faster)
+
     def above(self, found: Headline, margins: Margins) -> bool:
         """Whether the headline's setting is truly beyond the bound."""
         return bool(self.quality[found.setting] - self.quality[0] > margins.allowance)
@@ -104,33 +109,38 @@ def summary(truth: Truth, found: list[tuple[Headline, list[Verdict], Margins]]) 
     return {
         "decided": float(np.mean([decided(words) for _, words, _ in found])),
         "words": {k: v / len(found) for k, v in Counter(v.word for _, words, _ in found for v in words).items()},
-        "false_statements": sum(map(len, false)) / max(1, sum(spoken)),
+        "false_share": float(np.mean([len(wrong) / max(1, n) for wrong, n in zip(false, spoken, strict=True)])),
+        "false_of_all": sum(map(len, false)) / max(1, sum(spoken)),
         "false_by_word": kinds,
         "false_reports": share([bool(wrong) for wrong in false]),
         "false_headlines": share([truth.above(head, margins) for head, _, margins in found]),
+        "fastest_named": share([truth.named(head, margins) for head, _, margins in found]),
         "headlines": dict(Counter(head.setting for head, _, _ in found).most_common(5)),
     }
 
 
-def spread_out(population: Population, step: float = 0.12) -> Array:
-    """Log latencies that fall as quality does, but for every third setting, which is slower than it is worth."""
-    order = np.argsort([population.distance(name) for name in population.settings])
-    latency = np.empty(len(order))
-    latency[order] = -step * np.arange(len(order)) + step * 1.7 * (np.arange(len(order)) % 3 == 1)
-    return latency
+def made(settings: int, step: float, seed: int = 0) -> tuple[Population, Array]:
+    """Settings whose distances hardly differ (a small `step`) or do, and whose latencies follow them but roughly."""
+    population = synthetic(10, dimensions=16, settings=settings, step=step, turn=1.0)
+    rng = np.random.default_rng(seed)
+    latency = -1.8 * np.arange(settings) / settings + 0.25 * rng.normal(size=settings)
+    latency[0] = latency.max() + 0.1  # the reference is the slowest
+    return population, latency
 
 
 def run(say: Callable[[str], object], quick: bool = False, folder: Path | None = None) -> dict[str, Any]:
-    found = []
-    made = synthetic(10, dimensions=16, settings=8 if quick else 20, step=0.03)
-    for samples in (510,) if quick else (510, 2000):
-        say(f"{made.name}, {samples} samples")
-        found.append(study(made, spread_out(made), samples, 20 if quick else 200))
+    repeats, settings = (20, 8) if quick else (100, 48)
+    plan = []
+    for how, step in (("hardly", 0.002), ("clearly", 0.012)):
+        drawn = made(settings, step)
+        for samples in (510,) if quick else (510, 2000):
+            plan.append((f"{settings} settings that {how} differ", *drawn, samples))
     if folder is not None:
-        population, latency = stored(folder)
-        for samples in (510, 2000):
-            say(f"{population.name}, {samples} samples")
-            found.append(study(population, latency, samples, 200))
+        plan += [("the settings of the suite small", *stored(folder), samples) for samples in (510, 2000)]
+    found = []
+    for name, population, latency, samples in plan:
+        say(f"{name}, {samples} samples")
+        found.append({"name": name} | study(population, latency, samples, repeats))
     return {"study": "verdicts", "promised": 0.05, "margin": MARGIN, "settings": found, "committed": committed(),
             "environment": environment()}  # fmt: skip
 

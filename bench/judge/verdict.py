@@ -25,8 +25,9 @@ from bench.statistics.simultaneous import Axis
 from models.errors import InputError
 
 USE, WORTH, REPLACEABLE, UNDECIDED, ALONE = VERDICTS = ("use", "worth", "replaceable", "undecided", "alone")
-WRONG = 0.025  # the chance of a one-sided error of two-sided 95 %
+WRONG = 0.035  # below 0.05: which rival a statement names is chosen by the same samples
 HEADLINE_WRONG = 0.05
+ONE_SIDED = 0.025  # of two-sided 95 %
 LATENCY_SHARE = 0.2  # of what may go wrong at once: latencies are far better known than qualities
 
 Array = NDArray[np.float64]
@@ -89,13 +90,10 @@ class Certain:
         return self.quality[1] < 0
 
     def replaces(self, margins: Margins) -> Signs:
-        """a is certainly better than b on one axis, and on the other no more than the margin worse.
-
-        Of two that would replace each other, the one that is certainly faster stays.
-        """
+        """a is certainly better than b on one axis, and certainly no more than the margin worse on the other."""
         by_speed = self.faster & (self.quality[1] <= margins.quality)
         by_quality = self.better & (self.latency[1] <= margins.latency)
-        return by_speed | (by_quality & ~self.faster.T)
+        return by_speed | by_quality
 
 
 def certain(latency: Axis, quality: Axis, margins: Margins) -> Certain:
@@ -106,7 +104,7 @@ def certain(latency: Axis, quality: Axis, margins: Margins) -> Certain:
 
 def simultaneous(latency: Axis, quality: Axis) -> Certain:
     """Intervals of all gaps that hold at once in 95 % of reports: not a single false statement in those."""
-    fast, good = 1 - 2 * WRONG * LATENCY_SHARE, 1 - 2 * WRONG * (1 - LATENCY_SHARE)
+    fast, good = 1 - 2 * ONE_SIDED * LATENCY_SHARE, 1 - 2 * ONE_SIDED * (1 - LATENCY_SHARE)
     return Certain(latency.ends(latency.critical(fast)), quality.ends(quality.critical(good)))
 
 
@@ -137,20 +135,20 @@ def headline(latency: Axis, quality: Axis, reference: int, margins: Margins) -> 
     to be chosen wrongly add up to 5 % at most.
     """
     gaps, errors = quality.gaps[:, reference], quality.errors[:, reference]
-    usual = quality.ends(quality.pointwise(1 - 2 * WRONG))[0][:, reference]
+    usual = quality.ends(quality.pointwise(1 - 2 * ONE_SIDED))[0][:, reference]
     order = [int(s) for s in np.argsort(latency.values, kind="stable")]
     contenders = [s for s in order[: order.index(reference)] if usual[s] <= margins.allowance]
-    passed, above = reference, 0.0
+    passed, certain_above = reference, 0.0
     for place, s in enumerate(contenders, start=1):
         chance = HEADLINE_WRONG / 2 * (1 / len(contenders) + 0.5**place)
         high = float(gaps[s] + quality.pointwise(1 - 2 * chance) * errors[s] + quality.slack)
         if high <= margins.allowance:
-            passed, above = s, max(high, 0.0)
+            passed, certain_above = s, max(high, 0.0)
             break
-    low, high = latency.ends(latency.pointwise(1 - 2 * WRONG))
-    ends = latency.gaps[reference, passed], low[reference, passed], high[reference, passed]
+    slowest, fastest = latency.ends(latency.pointwise(1 - 2 * ONE_SIDED))
+    value, low, high = (float(np.exp(end[reference, passed])) for end in (latency.gaps, slowest, fastest))
     faster = contenders if passed == reference else contenders[: contenders.index(passed)]
-    return Headline(passed, tuple(float(np.exp(v)) for v in ends), above, faster)  # type: ignore[arg-type]
+    return Headline(passed, (value, low, high), certain_above, faster)
 
 
 def verdicts(latency: Axis, quality: Axis, known: Certain, margins: Margins, use: int | None = None) -> list[Verdict]:
@@ -165,9 +163,9 @@ def verdicts(latency: Axis, quality: Axis, known: Certain, margins: Margins, use
         return [Verdict(ALONE)]
     itself = np.eye(count, dtype=bool)
     beaten = known.better | known.faster | itself  # [a,b]: b is certainly worse or slower than a
-    worth = beaten.all(axis=1)
+    worth: Signs = np.asarray(beaten.all(axis=1))
     replaces = known.replaces(margins) & ~itself
-    gone = replaces.any(axis=0) & ~worth
+    gone: Signs = np.asarray(replaces.any(axis=0)) & ~worth
     found = []
     for a in range(count):
         if a == use:

@@ -1,0 +1,193 @@
+"""Verdicts, simultaneous intervals, the fewer-steps curve and areas, against simulations whose truth is known."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.benchmarks import committed_verdicts
+from bench.benchmarks import verdicts as study
+from bench.judge.chain import chained
+from bench.judge.curve import curve_at, slope_at
+from bench.judge.hypervolume import dominated_area, hypervolume
+from bench.judge.verdict import Margins, certain, decided, headline, simultaneous, threshold, verdicts
+from bench.statistics.jackknife import paired_difference
+from bench.statistics.simultaneous import Axis, from_covariance, from_jackknife, from_repetitions
+from models.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+COMMITTED = ROOT / "results" / "benchmarks" / "verdicts.json"
+
+
+def sure(*values):
+    """An axis whose values are known but for rounding."""
+    return from_covariance(np.array(values), 1e-12 * np.eye(len(values)))
+
+
+def judged(latency, quality, reference=0, margin=0.1):
+    margins = Margins(margin)
+    head = headline(latency, quality, reference, margins)
+    return head, verdicts(latency, quality, certain(latency, quality, margins), margins, head.setting)
+
+
+def test_every_word():
+    """Reference; twice as fast and as good; slower than that and as good; faster still and far worse."""
+    head, found = judged(sure(0.0, -0.7, -0.3, -2.0), sure(2.0, 2.05, 2.1, 5.0))
+    assert (head.setting, head.faster) == (1, [])
+    assert head.speedup[0] == pytest.approx(np.exp(0.7))
+    assert head.above == pytest.approx(0.05, abs=1e-4)
+    assert [(v.word, v.by) for v in found] == [
+        ("worth", []), ("use", []), ("replaceable", [1]), ("worth", [])
+    ]  # fmt: skip
+    assert decided(found) == 4
+    assert judged(sure(0.0), sure(1.0))[1][0].word == "alone"
+
+
+def test_what_cannot_be_told_apart_is_undecided_and_names_its_rivals():
+    blurred = from_covariance(np.array([2.0, 2.1, 2.2]), 0.3**2 * np.eye(3))
+    head, found = judged(sure(0.0, -0.7, -1.0), blurred)
+    assert head.setting == 0
+    assert head.faster == [2, 1]
+    assert [(v.word, v.by) for v in found] == [("use", []), ("undecided", [2]), ("worth", [])]
+
+
+def test_two_that_could_replace_each_other_are_both_worth_their_time():
+    latency, quality = sure(0.0, -1.0, -1.01), sure(0.0, 1.0, 1.05)
+    replaces = certain(latency, quality, Margins(0.1)).replaces(Margins(0.1))
+    assert replaces[1, 2]
+    assert replaces[2, 1]
+    assert [v.word for v in judged(latency, quality)[1]] == ["use", "worth", "worth"]
+
+
+def test_a_margin_out_of_range_is_refused():
+    with pytest.raises(InputError, match="margin: 'quality' must be a number of at least 0, got -1"):
+        Margins(-1)
+    with pytest.raises(InputError, match="2 latencies but 3 qualities"):
+        verdicts(sure(0, 1), sure(0, 1, 2), certain(sure(0, 1), sure(0, 1), Margins(1)), Margins(1))
+
+
+def test_the_threshold_is_that_of_benjamini_and_hochberg():
+    assert threshold(np.array([1e-9] * 10)) == pytest.approx(0.035)
+    assert threshold(np.array([1e-9] + [0.5] * 9)) == pytest.approx(0.0035)
+    assert threshold(np.array([0.5] * 10)) == pytest.approx(0.0035)
+
+
+def test_gaps_of_an_axis_are_paired_differences():
+    rng = np.random.default_rng(0)
+    values, replicates = rng.normal(size=3), rng.normal(size=(32, 3))
+    axis = from_jackknife(values, replicates)
+    pair = paired_difference(replicates[:, 0], replicates[:, 2], (values[0], values[2]))
+    assert axis.gaps[0, 2] == pytest.approx(pair.corrected)
+    assert axis.errors[0, 2] == pytest.approx(pair.standard_error)
+    low, high = axis.ends(axis.pointwise(0.95))
+    assert (low[0, 2], high[0, 2]) == pytest.approx((pair.low, pair.high))
+    assert (low[1, 1], high[1, 1]) == (0, 0)
+    assert axis.chance_below(pair.high)[0, 2] == pytest.approx(0.025)
+
+
+def test_simultaneous_intervals_hold_all_at_once():
+    """Ten settings that share most of their noise, judged from 33 rows: 95 % of repeats have no gap outside."""
+    rng = np.random.default_rng(1)
+    truth, found = np.linspace(0, 1, 10), {"at once": [], "alone": []}
+    critical = None
+    for _ in range(120):
+        rows = truth + rng.normal(size=(33, 1)) + rng.normal(size=(33, 10)) * np.linspace(0.1, 1, 10)
+        axis = from_repetitions(rows)
+        critical = critical or {"at once": axis.critical(0.95), "alone": axis.pointwise(0.95)}
+        for name, value in critical.items():
+            low, high = axis.ends(value)
+            gaps = truth[:, None] - truth
+            found[name].append(((low <= gaps + 1e-9) & (gaps <= high + 1e-9)).all())
+    assert 0.9 <= np.mean(found["at once"]) < 1
+    assert np.mean(found["alone"]) < 0.8
+
+
+def test_a_root_counts_once():
+    """Two cached settings of one sampler: the sampler's own error is none of their difference."""
+    axis = chained(np.array([0, 0, 1]), np.array([0.0, -0.5]), np.array([0.05, 0.04]),
+                   np.array([-0.3, -0.4, -0.1]), np.array([0.01, 0.02, 0.03]))  # fmt: skip
+    np.testing.assert_allclose(axis.values, [-0.3, -0.4, -0.6])
+    assert axis.errors[0, 1] == pytest.approx(np.hypot(0.01, 0.02))
+    assert axis.errors[0, 2] == pytest.approx(np.sqrt(0.05**2 + 0.04**2 + 0.01**2 + 0.03**2))
+    with pytest.raises(InputError, match=r"0\.\.0"):
+        chained(np.array([1]), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1))
+
+
+def test_the_monotone_curve_flatters_less_than_a_chord():
+    """A distance of 2 + 60/N² at the suites' step counts: between knots the chord lies up to 0.05 above it."""
+    steps = np.array([5, 6, 8, 10, 15, 20, 25, 30, 40, 50])
+    x, y = np.log(steps), 2 + 60 / steps**2
+    between = [7, 9, 12, 13, 17, 22, 35]
+    truth = [2 + 60 / n**2 for n in between]
+    chord = np.interp(np.log(between), x, y) - truth
+    curve = np.array([float(curve_at(x, y, np.log(n))) for n in between]) - truth
+    assert (chord > 0).all()
+    assert np.abs(curve).max() < 0.5 * chord.max()
+    assert np.abs(curve).sum() < 0.4 * chord.sum()
+
+
+def test_the_curve_is_monotone_and_has_ends():
+    x, y = np.log([5.0, 10, 20, 50]), np.array([4.0, 2, 2, 1])
+    values = [float(curve_at(x, y, at)) for at in np.linspace(x[0], x[-1], 200)]
+    assert (np.diff(values) <= 1e-12).all()
+    assert curve_at(x, y, x[0] - 0.1) is None
+    assert curve_at(x, y, 99.0) == 1
+    assert slope_at(x, y, x[0] + 0.1) < 0
+    many = curve_at(x, np.stack([y, y + 1], axis=1), 2.0)
+    assert many[1] - many[0] == pytest.approx(1)
+    with pytest.raises(InputError, match="rising"):
+        curve_at(x[::-1], y, 2.0)
+
+
+def test_areas_hold_their_truth():
+    assert dominated_area([(-1.0, 0.0)], 2.0) == 2
+    assert dominated_area([(-1.0, 0.0), (-2.0, 1.0), (0.5, -9.0)], 2.0) == 3
+    rng, truth = np.random.default_rng(2), np.array([0.0, 0.05, 0.2, 0.4])
+    latency, hits = -np.arange(4.0), []
+    area = dominated_area(zip(latency[1:], truth[1:], strict=True), 0.5) / 0.5
+    for _ in range(15):
+        axis = from_repetitions(truth + rng.normal(size=(33, 1)) + 0.5 * rng.normal(size=(33, 4)))
+        found = hypervolume(latency, axis, [1, 2, 3], 0, 0.5)
+        hits.append(found.low <= area <= found.high)
+        assert found.low <= found.value <= found.high
+    assert np.mean(hits) >= 0.85
+    with pytest.raises(InputError, match="height"):
+        hypervolume(latency, axis, [1], 0, 0.0)
+
+
+def test_reports_in_miniature_say_little_that_is_false():
+    population, latency = study.made(6, step=0.05)
+    found = study.study(population, latency, 320, repeats=12)["rules"]
+    assert found["the rule"]["false_share"] <= 0.1
+    assert found["the rule"]["decided"] >= found["all at once"]["decided"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_committed_reports_keep_the_promise():
+    """At most 5 % of a report's statements are false, and one headline in twenty, even if hardly anything differs."""
+    found = json.loads(COMMITTED.read_text())
+    for setting in found["settings"]:
+        rule = setting["rules"]["the rule"]
+        assert rule["false_share"] <= found["promised"]
+        assert rule["false_headlines"]["share"] <= found["promised"]
+        assert rule["fastest_named"]["high"] >= 0.95
+    assert {setting["settings"] for setting in found["settings"]} == {14, 48}
+
+
+def test_committed_settings_are_decided_as_the_study_says():
+    """At least 75 of the 88 that `small-full` holds, once one session times them all."""
+    found = json.loads(COMMITTED.read_text())["committed"]
+    again = committed_verdicts.committed(ROOT / "results" / "small-full")
+    for model, rules in again.items():
+        for name, outcome in rules["in one session"].items():
+            assert outcome["decided"] == found[model]["in one session"][name]["decided"]
+            assert outcome["headline"] == found[model]["in one session"][name]["headline"]
+    assert sum(model["settings"] for model in found.values()) == 88
+    assert sum(model["in one session"]["the rule"]["decided"] for model in found.values()) >= 75
+
+
+def test_axis_of_one_setting():
+    axis = Axis(np.zeros(1), np.zeros((1, 1)), 31)
+    assert axis.critical(0.95) == axis.pointwise(0.95) == pytest.approx(2.04, abs=0.01)
+    assert simultaneous(axis, axis).faster.sum() == 0
