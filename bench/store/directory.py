@@ -170,7 +170,7 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 def remove_leftovers(directory: Path) -> None:
     """Temporary files of a run that was killed while writing."""
-    for folder in ("cells", "samples", "images", "exact"):
+    for folder in ("cells", "sessions", "samples", "images", "exact"):
         for path in (directory / folder).rglob(".*.tmp"):
             with contextlib.suppress(OSError):
                 path.unlink()
