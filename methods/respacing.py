@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from methods.method import Evaluation
 from models.errors import InputError
 from models.noise_schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EVEN, STRIDE = "even", "stride"  # how the trained steps are picked
 

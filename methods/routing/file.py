@@ -14,14 +14,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from models.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_ROWS = 1000  # no sampler takes more steps
 METADATA_KEY = "router"
@@ -38,6 +38,8 @@ class Router:
 
 def read_router(path: str | Path) -> Router:
     """The router in a file. Raises InputError with one line where it is absent, damaged or something else."""
+    import torch
+
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such router file")
@@ -74,6 +76,8 @@ def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, An
 
     The description is in the file itself, and for people in a JSON file beside it.
     """
+    from safetensors.torch import save_file
+
     partial, readable = path.with_name(path.name + ".partial"), path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +109,8 @@ def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tenso
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
     """Torch's restricted unpickler: tensors, containers and, as the official files hold one, an argparse namespace."""
+    import torch
+
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, weights_only=True, map_location="cpu")
@@ -119,6 +125,8 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
 
 def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
     """Row number -> logits [branches]."""
+    from torch import Tensor
+
     rows: dict[int, Tensor] = {}
     for key, value in content.items():
         match = re.fullmatch(r"(\d{1,4})\.prob", str(key))
