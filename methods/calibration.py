@@ -12,12 +12,14 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from methods.method import Sampler
 from methods.policy import Policy
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
 from methods.policy import Decisions, Look, Policy
 from methods.refresh import warmed_up
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 ITERATIONS = 100  # of k-means, at most
 
@@ -75,11 +77,15 @@ class ClusterChoice(Policy):
 
 class Clusters(Decisions):
     def __init__(self, policy: ClusterChoice) -> None:
+        import torch
+
         self.policy = policy
         self.generator = torch.Generator().manual_seed(0)
         self.centres: Tensor | None = None
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        import torch
+
         if self.policy.full[k]:
             if self.centres is None:
                 start = torch.rand(look.tokens.shape[:2], generator=self.generator).argsort(dim=1)
@@ -89,6 +95,8 @@ class Clusters(Decisions):
 
     def fresh(self, k: int, index: int, look: Look) -> Tensor:
         """One token of each cluster, drawn; token 0 of an empty one."""
+        import torch
+
         draws = torch.rand(self.labels.shape, generator=self.generator).to(self.labels.device)
         members = (
             self.labels.unsqueeze(1) == torch.arange(self.policy.clusters, device=draws.device)[:, None]
@@ -100,6 +108,8 @@ class Clusters(Decisions):
 
         Their sum, not their mean: token 0 counts once for every empty cluster that it stands for, as published.
         """
+        import torch
+
         merged, share = super().merge(kept, fresh, out), self.policy.propagation
         if not share:
             return merged
@@ -115,6 +125,8 @@ def rows(tokens: Tensor, index: Tensor) -> Tensor:
 
 def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Labels [N,T] and centres [N,K,D] of tokens [N,T,D], each with the nearest centre in L1."""
+    import torch
+
     labels = torch.cdist(tokens.float(), centres.float(), p=1).argmin(dim=-1)
     for _ in range(ITERATIONS):
         member = torch.nn.functional.one_hot(labels, centres.shape[1]).to(tokens.dtype)  # [N,T,K]

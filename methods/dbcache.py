@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from methods.first_block_cache import relative_change
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, Plan, Span
 from methods.policy import Decisions, Look, Policy
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 
 class DBCache(CacheMethod):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, STATE, Plan, Span
 from methods.refresh import UNSHIFTED, interval_parameter, pattern_parameter, refreshes
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 
 class DeepCache(CacheMethod):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import BRANCH, STATE, Plan, Span
 from methods.refresh import UNSHIFTED, interval_parameter, pattern_parameter, refreshes
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 KEY_STEPS = (0, 1, 2, 3, 5, 10, 15, 25, 35)  # the paper's, of 50
 FEATURES, BRANCHES = "features", "branches"

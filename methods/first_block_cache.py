@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, Plan, Span
 from methods.policy import Decisions, Look, Policy
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 
 class FirstBlockCache(CacheMethod):

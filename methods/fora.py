@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from methods.method import CacheMethod, Sampler
 from methods.plan import Plan, Span
 from methods.refresh import FROM_END, interval_parameter, pattern_parameter, refreshes
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 
 class Fora(CacheMethod):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from methods.l2c import expect_scores
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.routing.file import Router
-from models.denoiser import Denoiser
 from models.errors import InputError
-from models.uvit import UViT
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 
 class HarmoniCa(CacheMethod):
@@ -35,10 +34,14 @@ class HarmoniCa(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        import torch
+
         return {"router": torch.ones(len(sampler.evaluations(model.noise_schedule)), model.num_branches)}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        import torch
+
         rows = len(sampler.evaluations(model.noise_schedule))
         kept = (torch.arange(rows)[:, None] + torch.arange(model.num_branches)) % 3 == 0
         return {"router": kept.float(), "threshold": 0.5}
@@ -55,6 +58,8 @@ class HarmoniCa(CacheMethod):
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler."""
+        from models.uvit import UViT
+
         count, scores = len(sampler.evaluations(model.noise_schedule)), self.given.scores
         if tuple(scores.shape) != (count, model.num_branches):
             shape = f"[{scores.shape[0]}, {scores.shape[1]}]"

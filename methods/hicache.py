@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import BRANCH, OUTPUT, Plan, Span
 from methods.taylorseer import extrapolated
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 
 class HiCache(CacheMethod):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from methods.method import CacheMethod, Evaluation, Parameter, Sampler
 from methods.plan import Plan, from_mask
@@ -18,8 +16,10 @@ from methods.routing.official import NAME as OFFICIAL
 from methods.routing.official import find_official
 from methods.routing.pattern import routed_evaluations, solver_steps
 from methods.routing.shipped import find, made_for, strengths
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 THRESHOLD = 0.1  # of the published DiT routers; U-ViT's are published with 0.9
 
@@ -52,10 +52,14 @@ class L2C(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        import torch
+
         return {"router": torch.ones(*_score_shape(model, sampler))}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        import torch
+
         rows, branches = _score_shape(model, sampler)
         kept = (torch.arange(rows)[:, None] + torch.arange(branches)) % 3 == 0  # a third of the branches
         return {"router": kept.float(), "threshold": 0.5}
@@ -155,6 +159,8 @@ def _score_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int]:
 
 def expect_scores(name: str, value: Any) -> Router:
     """The router in a file or a tensor of scores. Raises InputError, naming the method, for anything else."""
+    from torch import Tensor
+
     if isinstance(value, (str, Path)):
         return read_router(value)
     if not isinstance(value, Tensor):

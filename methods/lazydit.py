@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
 from methods.policy import Decisions, Look, Policy
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 KEY = "lazy_weights"
 
@@ -43,10 +44,14 @@ class LazyDiT(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        import torch
+
         return {"weights": torch.zeros(weight_shape(model, sampler))}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        import torch
+
         generator = torch.Generator().manual_seed(0)
         return {"weights": 0.1 * torch.randn(weight_shape(model, sampler), generator=generator)}
 
@@ -119,6 +124,8 @@ class LazyDecisions(Decisions):
         self.computed: list[Tensor] = []
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        import torch
+
         if point == 0:
             self.computed.append(torch.ones(len(look.tokens), self.policy.branches, dtype=torch.bool))
         if k == 0:

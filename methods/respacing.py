@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from methods.method import Evaluation
 from methods.spacing import LEADING, LINSPACE, TRAILING, even_points
 from models.errors import InputError
 from models.noise_schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EVEN, STRIDE = "even", "stride"  # how the trained steps are picked; even is DiT's and U-ViT's, the official one
 FIXED_STRIDE = (LEADING, LINSPACE, TRAILING)  # diffusers' grids, on which every step goes back by the same stride

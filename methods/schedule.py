@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import BRANCH, Plan, from_mask
-from models.denoiser import Denoiser
 from models.errors import InputError
 from models.json_object import read_object
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 KINDS = {"attn": 0, "attn1": 0, "mlp": 1, "ff": 1}  # -> the branch's place in its block
 

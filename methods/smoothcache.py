@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from methods.calibration import Calibrator, cost, expect_fits, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.policy import Decisions, Look
 from methods.schedule import mask, read
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 KINDS = ("attn", "mlp")
 
@@ -139,7 +142,8 @@ class Errors(Calibrator):
 class Differences(Decisions):
     def __init__(self, errors: Errors) -> None:
         shape = errors.branches, errors.lookahead, errors.evaluations - 1
-        self.table, self.recent = np.full(shape, np.nan), dict[int, list[Tensor]]()
+        self.table = np.full(shape, np.nan)
+        self.recent: dict[int, list[Tensor]] = {}
         errors.found.append(self.table)
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
 from methods.policy import Decisions, Look, Policy
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of predicted and computed, over everything
     "relative_l1": lambda a, b: relative(a, b).mean(),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
 from methods.refresh import DIFFUSERS, OFFICIAL, warmed_up
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 KINDS = {"both": (0, 1), "attn": (0,), "mlp": (1,)}  # places in a block
 

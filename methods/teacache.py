@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from methods.calibration import Calibrator, cost, expect_fits, numbers, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, Plan, Span
 from methods.policy import Decisions, Look, Policy
-from models.denoiser import Denoiser
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 DEGREE = 4  # of the fitted polynomial
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import cosine_similarity, normalize
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import STATE, Plan, Span
 from methods.policy import Decisions, Look, Policy
-from models.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 FULL, PARTIAL, AGGRESSIVE = "full", "partial", "aggressive"
 ALL = -1  # all tokens, and attention with them
@@ -156,6 +157,8 @@ class TokenScores(Decisions):
         self.age: dict[int, Tensor] = {}  # partial evaluations since each token was computed [N,T]
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        import torch
+
         block, picked = point // 2, self.policy.picked[k][point // 2]
         if picked == ALL and point % 2 == 0:
             self.see_attention(block, look)
@@ -168,6 +171,8 @@ class TokenScores(Decisions):
         return ()
 
     def see_attention(self, block: int, look: Look) -> None:
+        from torch.nn.functional import normalize
+
         if self.policy.score == "attention":
             self.attention[block] = normalize(look.attention(2 * block).mean(dim=1).sum(dim=1), dim=1)
         elif self.policy.score == "kv-norm":
@@ -183,6 +188,8 @@ class TokenScores(Decisions):
 
     def score(self, block: int, tokens: Tensor) -> Tensor:
         """What is known of the tokens [N,T]."""
+        from torch.nn.functional import cosine_similarity, normalize
+
         if self.policy.score == "norm":
             return normalize(tokens.norm(dim=-1), dim=-1)
         if self.policy.score == "similarity":
@@ -198,6 +205,8 @@ class TokenScores(Decisions):
 
 def raise_best(score: Tensor, grid: int, bonus: float) -> Tensor:
     """`score` [N,T] with the best of every 2 × 2 neighbours of the image, whose tokens come last, raised by `bonus`."""
+    import torch
+
     if grid % 2:
         return score
     rest, image = score[:, : score.shape[1] - grid**2], score[:, score.shape[1] - grid**2 :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +34,20 @@ def _shipped() -> dict[str, ModelSpec]:
     found: dict[str, ModelSpec] = {}
     files: dict[str, str] = {}
     for info in pkgutil.iter_modules(__path__):
-        for s in [] if info.ispkg else specs_in(importlib.import_module(f"models.{info.name}")):
+        for s in specs_in(importlib.import_module(f"models.{info.name}")) if _names_a_spec(info) else []:
             if found.setdefault(s.name, s) is not s:
                 first = files[s.name]
                 raise InputError(f"models/{first}.py and models/{info.name}.py both define the model '{s.name}'")
             files.setdefault(s.name, info.name)
     return found
+
+
+def _names_a_spec(info: pkgutil.ModuleInfo) -> bool:
+    """Whether a file of this package assigns `spec` or `specs`, read without running it: the others load torch."""
+    if info.ispkg:
+        return False
+    file = Path(info.module_finder.path, f"{info.name}.py")  # type: ignore[union-attr]
+    return re.search(r"^specs?\b[^=\n]*=", file.read_text("utf-8"), re.MULTILINE) is not None
 
 
 def specs_in(module: ModuleType) -> list[ModelSpec]:
@@ -126,7 +135,7 @@ def _loaded(chosen: ModelSpec, path: Path, device: str | torch.device, dtype: to
     """The model with the weights in a file, without a moment at which it holds others."""
     from models.checkpoint import load_tensors
 
-    ours = chosen.architecture.__module__.startswith("models.")  # a plugin's may hold more than its state dict says
+    ours = chosen.network.__module__.startswith("models.")  # a plugin's may hold more than its state dict says
     model = build_empty(chosen).to(dtype=dtype) if ours else build_random(chosen)
     with _whose_shapes(chosen):
         load_tensors(model, _tensors(model, path), path, device if ours else None)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.noise_schedule import NoiseSchedule
+from models.structure import Structure
 
 
-class Denoiser(nn.Module, ABC):
-    """A transformer that predicts noise from `x_t, t, y`, as a chain of residual branches.
-
-    Branch `2b` is block b's attention, `2b + 1` its MLP, in execution order. Running `embed`, then for
+class Denoiser(Structure, nn.Module):
+    """A transformer that predicts noise from `x_t, t, y`, as a chain of residual branches. Running `embed`, then for
     every block `enter_block` and its two branches, then `unembed`, is the forward pass; the executor runs
     the same pieces but may leave branches out. Tokens `h` are [B,T,D]; `c` is what the branches are
     conditioned on (DiT: its modulations; U-ViT: None, its time and label are tokens).
@@ -24,20 +22,6 @@ class Denoiser(nn.Module, ABC):
 
     name: str = ""  # the registered name, set by models.build
     weights_taken: str = ""  # which of a file's weights, set by models.build: "averaged ('ema')"; empty: all there are
-    noise_schedule: NoiseSchedule
-    latent_shape: tuple[int, int, int]  # C, H, W
-    null_label: int  # the label of unconditional evaluations
-    num_blocks: int
-    skips: dict[int, int]  # block -> earlier block whose output joins its input; empty on DiT
-
-    @property
-    def num_branches(self) -> int:
-        return 2 * self.num_blocks
-
-    @property
-    def can_be_guided(self) -> bool:
-        """Whether there is a null class to evaluate without a label."""
-        return self.null_label >= 0
 
     def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
         """What does not depend on x, for every evaluation of a trajectory of labels `y` [B]: each goes to `embed`."""
@@ -88,26 +72,8 @@ class Denoiser(nn.Module, ABC):
                 kept[block] = h
         return self.unembed(h, c)
 
-    # Multiply-accumulates of one unguided image, matmuls and convolutions only, attention products included.
-    @abstractmethod
-    def embed_macs(self) -> int:
-        """Patch, time and label embedding plus the output projection: what every evaluation pays."""
-
-    def enter_block_macs(self, block: int) -> int:
-        """What joins the long skip."""
-        return 0
-
-    @abstractmethod
-    def branch_macs(self, index: int) -> int:
-        """The branch up to its output, before the gate."""
-
-    def residual_macs(self, index: int) -> int:
-        """The gate: paid also where the branch is reused."""
-        return 0
-
-    @abstractmethod
-    def token_shape(self) -> tuple[int, int]:
-        """(T, D) of one image's tokens: the size of everything a cache keeps."""
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
 
 
 def timestep_embedding(t: Tensor, dim: int, shift: int = 0) -> Tensor:
@@ -119,11 +85,6 @@ def timestep_embedding(t: Tensor, dim: int, shift: int = 0) -> Tensor:
     frequencies = torch.exp(exponents * (-math.log(10000) / (dim // 2 - shift)))
     angles = t[:, None].float() * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
-
-
-def attention_macs(tokens: int, dim: int) -> int:
-    """qkv and output projections (4 T D^2) plus QK^T and AV (2 T^2 D)."""
-    return 4 * tokens * dim**2 + 2 * tokens**2 * dim
 
 
 class Attention(nn.Module):

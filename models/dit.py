@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from models.denoiser import Attention, Denoiser, Mlp, attention_macs, timestep_embedding
+from models.denoiser import Attention, Denoiser, Mlp, timestep_embedding
+from models.dit_structure import FREQUENCIES, DiTStructure
 from models.modulation import Modulation, hoist
-from models.noise_schedule import linear as linear_schedule
 
 TABLE_BYTES = 2**28  # modulations of a whole trajectory are tabulated up to this size, else made when needed
-FREQUENCIES = 256  # width of the sinusoidal timestep embedding
 NORM_EPS = 1e-6  # of every layer norm
 
 
-class DiT(Denoiser):
+class DiT(DiTStructure, Denoiser):
     """DiT with adaLN-Zero blocks; output [B,2C,H,W] (noise, variance) with `learn_sigma`, else [B,C,H,W]."""
 
     def __init__(
@@ -38,21 +37,22 @@ class DiT(Denoiser):
         num_classes: int = 1000,
         learn_sigma: bool = True,
     ) -> None:
-        super().__init__()
-        self.noise_schedule = linear_schedule()
-        self.latent_shape = (in_channels, input_size, input_size)
-        self.num_classes = self.null_label = num_classes
-        self.num_blocks = depth
-        self.skips = {}
-        self.learn_sigma = learn_sigma
-        self.patch_size = patch_size
-        self.grid = input_size // patch_size
-        self.width, self.mlp_width = hidden_size, int(hidden_size * mlp_ratio)
-        self.class_dropout_prob = class_dropout_prob
-        self.out_channels = in_channels * (2 if learn_sigma else 1)
+        nn.Module.__init__(self)
+        super().__init__(
+            input_size,
+            patch_size,
+            in_channels,
+            hidden_size,
+            depth,
+            num_heads,
+            mlp_ratio,
+            class_dropout_prob,
+            num_classes,
+            learn_sigma,
+        )
         self.x_embedder = PatchEmbed(patch_size, in_channels, hidden_size)
         self.t_embedder = TimestepEmbedder(hidden_size)
-        self.y_embedder = LabelEmbedder(num_classes + (class_dropout_prob > 0), hidden_size)
+        self.y_embedder = LabelEmbedder(self.label_rows, hidden_size)
         self.pos_embed = nn.Parameter(sincos_positions(hidden_size, self.grid), requires_grad=False)  # [1,T,D]
         self.blocks = nn.ModuleList(DiTBlock(hidden_size, num_heads, self.mlp_width) for _ in range(depth))
         self.final_layer = FinalLayer(hidden_size, patch_size**2 * self.out_channels)
@@ -71,10 +71,6 @@ class DiT(Denoiser):
             nn.init.normal_(layer.weight, std=0.02)
         for layer in [*self.modulated(), self.final_layer.linear]:
             nn.init.zeros_(layer.weight)
-
-    @property
-    def can_be_guided(self) -> bool:
-        return self.class_dropout_prob > 0
 
     def modulated(self) -> list[Any]:
         """The adaLN projections: one a block, chunks (shift, scale, gate) of attention then MLP; the final layer's."""
@@ -118,23 +114,6 @@ class DiT(Denoiser):
         shift, scale = c(self.num_blocks, 0, 2)
         patches = self.final_layer(h, shift, scale).view(-1, g, g, p, p, C)
         return patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p)
-
-    def embed_macs(self) -> int:
-        T, D = self.token_shape()
-        patch = self.patch_size**2
-        conditioning = FREQUENCIES * D + D**2 + 2 * D**2  # timestep MLP, final layer's adaLN
-        return T * D * patch * (self.latent_shape[0] + self.out_channels) + conditioning
-
-    def branch_macs(self, index: int) -> int:
-        T, D = self.token_shape()
-        sublayer = 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
-        return sublayer + 2 * D**2  # shift and scale
-
-    def residual_macs(self, index: int) -> int:
-        return self.width**2  # the gate, recomputed also where the branch is reused
-
-    def token_shape(self) -> tuple[int, int]:
-        return self.grid**2, self.width
 
 
 class PatchEmbed(nn.Module):

@@ -1,6 +1,6 @@
 """What the ImageNet DiTs share (Peebles & Xie, arXiv 2212.09748): everything but their size."""
 
-from models.dit import DiT
+from models.dit_structure import DIT
 from models.fetch import hub_url
 from models.spec import Download, ModelSpec, Official
 
@@ -17,7 +17,7 @@ def dit_imagenet(
     """
     return ModelSpec(
         name=name,
-        architecture=DiT,
+        architecture=DIT,
         config={
             "input_size": resolution // 8,
             "patch_size": 2,

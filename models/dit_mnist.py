@@ -1,12 +1,12 @@
 """dit-mnist: a 12-block DiT on the latents of MNIST digits, trained in under an hour on one CPU core."""
 
-from models.dit import DiT
+from models.dit_structure import DIT
 from models.places import WEIGHTS
 from models.spec import ModelSpec
 
 spec = ModelSpec(
     name="dit-mnist",
-    architecture=DiT,
+    architecture=DIT,
     config={
         "input_size": 4,
         "patch_size": 1,

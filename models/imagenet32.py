@@ -6,12 +6,14 @@ About 1,000 passes over 25,000 images; EMA and flips as usual at this size (Dhar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from models.denoiser import Denoiser
 from models.places import WEIGHTS
 from models.spec import ModelSpec
 from models.tiny_imagenet import CLASSES
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 REFERENCE = "imagenet32"  # a folder in models/weights, once it is made: the training images' features
 RECIPE = {

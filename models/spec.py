@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.architecture import Architecture
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from models.autoencoders import Autoencoder
     from models.denoiser import Denoiser
+    from models.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class ModelSpec:
     """
 
     name: str
-    architecture: Callable[..., Denoiser]
+    architecture: Callable[..., Denoiser]  # a class, or an Architecture that says where the class is
     config: dict[str, Any]
     num_classes: int
     guidance_scale: float = 1.5
@@ -41,10 +43,15 @@ class ModelSpec:
     reference: str | None = None
     training: dict[str, Any] = field(default_factory=dict)  # fields of bench.train.recipe.Recipe
 
+    @property
+    def network(self) -> Callable[..., Denoiser]:
+        """What builds the network: the architecture's class, where there is one."""
+        return self.architecture.network if isinstance(self.architecture, Architecture) else self.architecture
+
     @cached_property
     def latent_shape(self) -> tuple[int, int, int]:
         """(C, H, W) as the architecture states it; found without allocating any weights."""
-        return build_empty(self).latent_shape
+        return structure(self).latent_shape
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B,C,H,W] -> images uint8 [B,1|3,H',W']. Raises InputError without an autoencoder."""
@@ -57,6 +64,12 @@ class ModelSpec:
         if self.autoencoder is None:
             raise InputError(f"{self.name}: has no autoencoder, its latents cannot be decoded")
         return autoencoders.ready(self.autoencoder, device)
+
+
+def structure(spec: ModelSpec) -> Structure:
+    """The denoiser's structure; without torch where the architecture is one of ours, else the empty network."""
+    found = spec.architecture
+    return found.structure(**spec.config) if isinstance(found, Architecture) else build_empty(spec)
 
 
 def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:
@@ -72,7 +85,7 @@ def build_empty(spec: ModelSpec) -> Denoiser:
     """The architecture on the meta device: shapes and structure alone, nothing is allocated or initialised."""
     import torch
 
-    from models.structure import Uninitialised
+    from models.uninitialised import Uninitialised
 
     with torch.device("meta"), Uninitialised():
         return spec.architecture(**spec.config)

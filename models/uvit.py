@@ -10,11 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from models.denoiser import Attention, Denoiser, Mlp, attention_macs, timestep_embedding
-from models.noise_schedule import sqrt_linear
+from models.denoiser import Attention, Denoiser, Mlp, timestep_embedding
+from models.uvit_structure import UViTStructure
 
 
-class UViT(Denoiser):
+class UViT(UViTStructure, Denoiser):
     """U-ViT; output [B,C,H,W] noise. `num_classes` counts the null class (last); -1 means unconditional."""
 
     def __init__(
@@ -32,18 +32,22 @@ class UViT(Denoiser):
         conv: bool = True,
         skip: bool = True,
     ) -> None:
-        super().__init__()
-        self.noise_schedule = sqrt_linear()
-        self.latent_shape = (in_chans, img_size, img_size)
-        self.num_classes, self.null_label = num_classes, num_classes - 1
-        self.patch_size, self.grid = patch_size, img_size // patch_size
-        self.out_channels = in_chans
-        self.width, self.mlp_width = embed_dim, int(embed_dim * mlp_ratio)
-        self.extras = 2 if num_classes > 0 else 1  # time token and label token
+        nn.Module.__init__(self)
+        super().__init__(
+            img_size,
+            patch_size,
+            in_chans,
+            embed_dim,
+            depth,
+            num_heads,
+            mlp_ratio,
+            qkv_bias,
+            mlp_time_embed,
+            num_classes,
+            conv,
+            skip,
+        )
         half = depth // 2
-        self.num_blocks = 2 * half + 1
-        self.skips = {half + 1 + i: half - 1 - i for i in range(half)} if skip else {}
-
         self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
         hidden = 4 * embed_dim
         self.time_embed = (
@@ -110,24 +114,6 @@ class UViT(Denoiser):
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         return super().forward(x, t, y)  # y may be left out by an unconditional model
-
-    def embed_macs(self) -> int:
-        T, D = self.token_shape()
-        C, patch = self.latent_shape[0], self.patch_size**2
-        time = 8 * D**2 if isinstance(self.time_embed, nn.Sequential) else 0
-        conv = 0 if isinstance(self.final_layer, nn.Identity) else 9 * C**2 * self.grid**2 * patch
-        return self.grid**2 * D * C * patch + T * D * C * patch + time + conv
-
-    def enter_block_macs(self, block: int) -> int:
-        T, D = self.token_shape()
-        return 2 * T * D**2 if block in self.skips else 0
-
-    def branch_macs(self, index: int) -> int:
-        T, D = self.token_shape()
-        return 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
-
-    def token_shape(self) -> tuple[int, int]:
-        return self.extras + self.grid**2, self.width
 
 
 class PatchEmbed(nn.Module):

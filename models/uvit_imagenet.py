@@ -1,7 +1,7 @@
 """What the ImageNet U-ViTs share (Bao et al., arXiv 2209.12152): everything but their size."""
 
 from models.spec import ModelSpec, Official
-from models.uvit import UViT
+from models.uvit_structure import UVIT
 
 README = "https://github.com/baofff/U-ViT (Pretrained Models)"
 
@@ -12,7 +12,7 @@ def uvit_imagenet(
     """A U-ViT with patches of 2 on the latents [4,32,32] of ImageNet at 256 pixels; label 1000 is the null class."""
     return ModelSpec(
         name=name,
-        architecture=UViT,
+        architecture=UVIT,
         config={
             "img_size": 32,
             "patch_size": 2,

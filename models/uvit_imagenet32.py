@@ -1,11 +1,11 @@
 """uvit-imagenet32: a 17-block U-ViT of 8 M parameters on 32x32 pixels of 50 Tiny ImageNet classes."""
 
 from models.imagenet32 import imagenet32
-from models.uvit import UViT
+from models.uvit_structure import UVIT
 
 spec = imagenet32(
     "uvit-imagenet32",
-    UViT,
+    UVIT,
     {
         "img_size": 32,
         "patch_size": 2,

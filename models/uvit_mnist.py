@@ -2,11 +2,11 @@
 
 from models.places import WEIGHTS
 from models.spec import ModelSpec
-from models.uvit import UViT
+from models.uvit_structure import UVIT
 
 spec = ModelSpec(
     name="uvit-mnist",
-    architecture=UViT,
+    architecture=UVIT,
     config={
         "img_size": 4,
         "patch_size": 1,

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.benchmarks import frechet, latency_coverage
+from bench.benchmarks import frechet, latency_coverage, startup
 from bench.benchmarks.interleaved import interleave, summary
 
-COMMITTED = Path(__file__).parent.parent / "results" / "benchmarks"
+ROOT = Path(__file__).resolve().parent.parent
+COMMITTED = ROOT / "results" / "benchmarks"
 
 
 def test_calls_take_turns_in_a_drawn_order(capsys):
@@ -65,8 +66,24 @@ def test_coverage_of_latency_intervals_in_miniature():
 
 def test_committed_coverage_of_latency_intervals_is_what_pages_say():
     found = json.loads((COMMITTED / "latency_coverage.json").read_text())
-    page = (COMMITTED.parents[1] / "docs" / "uncertainty.md").read_text("utf-8")
+    page = (ROOT / "docs" / "uncertainty.md").read_text("utf-8")
     for model in latency_coverage.MODELS:
         shares = [setting["coverage"][model]["share"] for setting in found["settings"]]
         assert f"| {model} | {' | '.join(f'{100 * share:.1f} %' for share in shares)} |" in page
         assert all(0.875 < share < 0.965 for share in shares), "88 to 96 % in bench/show/report/timing_notes.py"
+
+
+def test_start_up_is_timed_in_turns_in_two_checkouts():
+    trees = {startup.HERE: ROOT, startup.THERE: ROOT}
+    found = startup.compare(("--version",), trees, rounds=2)
+    assert found.keys() == {"wall", "user"}
+    assert all(0 < found["user"]["seconds"][name]["median"] < 5 for name in trees)
+    json.dumps(found, allow_nan=False)
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        startup.start(ROOT, ("no-such-command",))
+
+
+def test_committed_start_up_is_as_short_as_the_docs_say():
+    commands = json.loads((COMMITTED / "startup.json").read_text())["commands"]
+    assert commands["list"]["user"]["ratio"]["low"] >= 2
+    assert commands["--help"]["user"]["seconds"][startup.HERE]["high"] <= 0.15

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -26,11 +27,11 @@ from bench.host.environment import environment, load
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
 from bench.judge.latency import latencies
-from bench.schema.cell import Cell
 from bench.statistics.interval import Z95
 from bench.statistics.medians import half_width
 from bench.store.results import read_results
 from bench.store.sessions import Session, read_sessions
+from bench.store.stored_cell import StoredCell
 
 OUT = REPOSITORY / "results" / "benchmarks" / "session.json"
 
@@ -52,26 +53,26 @@ def known(directory: Path) -> dict[str, Any]:
     sessions = read_sessions(directory)
     widths: list[float] = []
     for model in results.models:
-        cells = [cell for cell in results.cells if cell["model"] == model and cell.get("timing")]
+        cells = [cell for cell in results.cells if cell.model == model and cell.is_timed]
         own = [session for session in sessions if session.content["model"] == model]
         widths += of_session(own[0], cells) if own else of_chain(cells)
     return {
-        "protocol": results.cells[0]["protocol"],
+        "protocol": results.cells[0].protocol,
         "pairs": len(widths),
         "half_width_median": median(widths),
         "half_width_90": float(np.percentile(widths, 90)),
-        "aa": median(half_width(cell["timing"]["resolution"]) for cell in results.cells),
-        "rounds": sorted({len(cell["timing"]["rounds"]) for cell in results.cells}),
+        "aa": median(half_width(asdict(cell.timing.resolution)) for cell in results.cells if cell.timing.resolution),
+        "rounds": sorted({len(cell.timing.rounds) for cell in results.cells}),
     }
 
 
-def of_session(session: Session, cells: list[Cell]) -> list[float]:
-    pairs, spread = combinations([cell["slug"] for cell in cells], 2), session.spread()
+def of_session(session: Session, cells: list[StoredCell]) -> list[float]:
+    pairs, spread = combinations([cell.slug for cell in cells], 2), session.spread()
     ratios = [session.ratio(above, below, spread) for above, below in pairs]
     return [math.log(ratio["high"] / ratio["low"]) / 2 for ratio in ratios]
 
 
-def of_chain(cells: list[Cell]) -> list[float]:
+def of_chain(cells: list[StoredCell]) -> list[float]:
     return [Z95 * math.hypot(a.error, b.error) for a, b in combinations(latencies(cells), 2)]
 
 

@@ -18,7 +18,6 @@ from types import ModuleType
 from typing import NoReturn
 
 from bench.cli import commands
-from bench.host.environment import version
 from models.errors import InputError, expect_one_of
 
 USAGE = "usage: ditbench COMMAND [OPTIONS]   (ditbench COMMAND --help says more)"
@@ -48,6 +47,8 @@ def dispatch(argv: list[str]) -> int:
         print_help()
         return 0 if argv else complain("expected a command; ditbench --help lists them")
     if argv[0] == "--version":
+        from bench.host.environment import version
+
         print(f"ditbench {version('ditbench') or '(not installed)'}")
         return 0
     expect_one_of("command", argv[0], verbs())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from methods.plan import BRANCH, WHOLE, Plan
-from models.denoiser import Denoiser
+from models.structure import Structure
 
 
-def plan_macs(model: Denoiser, plan: Plan) -> int:
+def plan_macs(model: Structure, plan: Plan) -> int:
     """MACs of one unguided image's trajectory: matmuls, convolutions and attention products."""
     return sum(count * evaluation_macs(model, plan, k) for k, count in distinct_evaluations(plan))
 
@@ -19,7 +19,7 @@ def distinct_evaluations(plan: Plan) -> list[tuple[int, int]]:
     return [(example[row], count) for row, count in Counter(plan.rows).items()]
 
 
-def evaluation_macs(model: Denoiser, plan: Plan, k: int) -> int:
+def evaluation_macs(model: Structure, plan: Plan, k: int) -> int:
     """MACs of one unguided image at evaluation k."""
     if plan.rows[k] and plan.rows[k][0].keep in WHOLE:
         return 0

@@ -1,7 +1,8 @@
-"""The README's results section, from committed results: `python -m bench.show.readme` rewrites it and its figures.
+"""What the documents say of the committed results: `python -m bench.show.readme` rewrites it, and the figures.
 
-The short table shows, for every model, what is on the front or unmatched, the uncached samplers that nothing dominates
-and, for every cache method at every step count, the setting that does best against fewer steps. The report has all.
+The README has the answer and a few lines, docs/results.md a table a model: what is on the front or unmatched, the
+uncached samplers that nothing dominates and, for every cache method at every step count, the setting that does best
+against fewer steps. The report has all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from bench.host.files import write_bytes
 from bench.host.places import REPOSITORY
 from bench.judge.pareto import analyse
+from bench.show.readme_answer import answer_section
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
 from bench.show.report.figures import FULL, pareto
@@ -26,15 +28,24 @@ from models.errors import InputError
 
 RESULTS = Path("results/small-full")
 FIGURES = Path("docs/images")
+README, TABLES = Path("README.md"), Path("docs/results.md")
 BEGIN, END = (
     "<!-- results: written by `python -m bench.show.readme`, checked by tests/test_readme.py -->",
     "<!-- /results -->",
 )
 
 
-def section(directory: Path) -> str:
-    """The results section in Markdown. Raises InputError where the directory holds no results."""
-    return "\n".join(model_section(group) for group in groups_to_show(directory))
+def sections(directory: Path) -> dict[Path, str]:
+    """The results sections in Markdown, by document. Raises InputError where the directory holds no results."""
+    groups = groups_to_show(directory)
+    return {
+        README: answer_section(groups, (FIGURES / figure_name(groups[0], "png")).as_posix()),
+        TABLES: "\n".join(model_section(group) for group in groups),
+    }
+
+
+def figure_name(group: Group, form: str) -> str:
+    return f"pareto-{group.model}.{form}"
 
 
 def groups_to_show(directory: Path) -> list[Group]:
@@ -54,9 +65,9 @@ def plot(group: Group) -> dict[str, bytes]:
 
 def model_section(group: Group) -> str:
     """One model: how it was measured, the plot, the short table."""
-    figure = (FIGURES / f"pareto-{group.model}.png").as_posix()
+    figure = f"{FIGURES.name}/{figure_name(group, 'png')}"
     return (
-        f"### {group.model}\n\n{measured(group.cells)} Rerun: `ditbench run {group.cells[0].suite}`.\n\n"
+        f"## {group.model}\n\n{measured(group.cells)} Rerun: `ditbench run {group.cells[0].suite}`.\n\n"
         f"![Quality against latency on {group.model}]({figure})\n\n"
         f"Of {len(group.cells)} cells: what is on the front or unmatched, uncached samplers that nothing dominates\n"
         "and, for every cache method at every step count, the setting that does best against fewer steps. The report\n"
@@ -109,15 +120,14 @@ def gap(group: Group, cell: StoredCell) -> float:
 
 
 def main() -> None:
-    """Rewrite the section between the README's markers, and the figures that it shows."""
-    readme = REPOSITORY / "README.md"
-    text = readme.read_text("utf-8")
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
+    """Rewrite what stands between the documents' markers, and the figures that they show."""
     for group in groups_to_show(REPOSITORY / RESULTS):
         for form, content in plot(group).items():
-            write_bytes(REPOSITORY / FIGURES / f"pareto-{group.model}.{form}", content)
-    write_bytes(readme, f"{head}{BEGIN}\n\n{section(REPOSITORY / RESULTS)}\n{END}{tail}".encode())
+            write_bytes(REPOSITORY / FIGURES / figure_name(group, form), content)
+    for document, section in sections(REPOSITORY / RESULTS).items():
+        head, rest = (REPOSITORY / document).read_text("utf-8").split(BEGIN)
+        _, tail = rest.split(END)
+        write_bytes(REPOSITORY / document, f"{head}{BEGIN}\n\n{section}\n{END}{tail}".encode())
 
 
 if __name__ == "__main__":

@@ -11,17 +11,19 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import methods
 import models
-from bench.sampling.compiled import Execution
 from bench.schema.cell import MAX_EXACT_INTEGER, SCHEMA
 from bench.suite import protocol
 from models.errors import InputError
 from models.fetch import recorded_sha256
 from models.folders import belonging
 from models.official import weights_file
+
+if TYPE_CHECKING:
+    from bench.sampling.compiled import Execution
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class Part:
         return Part, (self.name, self.given)  # built anew in the child process: a plugin's class has no importable name
 
 
+def _default_execution() -> Execution:
+    from bench.sampling.compiled import Execution  # loads torch, which reading a suite does not need
+
+    return Execution()
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the command line chooses for a whole run."""
@@ -71,7 +79,7 @@ class Settings:
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
-    execution: Execution = field(default_factory=Execution)
+    execution: Execution = field(default_factory=_default_execution)
     weights: str | None = None  # what models.build takes: "official", "random", a path; None: the shipped ones
 
     def recorded(self) -> dict[str, Any]:

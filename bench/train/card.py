@@ -56,7 +56,7 @@ def title(name: str, data: str) -> str:
     from bench.train.digits import DESCRIPTION
     from models import names, spec
 
-    architecture = f"{getattr(spec(name).architecture, '__name__', 'denoiser')} trained on " if name in names() else ""
+    architecture = f"{getattr(spec(name).network, '__name__', 'denoiser')} trained on " if name in names() else ""
     return f"{name}: {architecture}{'digits' if data == DESCRIPTION else data}" if architecture else name
 
 

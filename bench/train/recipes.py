@@ -37,6 +37,6 @@ BY_ARCHITECTURE: dict[type, dict[str, Any]] = {DiT: DIT, UViT: UVIT}
 
 def recipe_of(spec: ModelSpec, overrides: dict[str, Any]) -> Recipe:
     """The model's own recipe, or its architecture's, with fields replaced by `overrides`."""
-    family = spec.architecture.__mro__ if isinstance(spec.architecture, type) else ()
+    family = spec.network.__mro__ if isinstance(spec.network, type) else ()
     published = next((BY_ARCHITECTURE[base] for base in family if base in BY_ARCHITECTURE), DIT)
     return Recipe(**(spec.training or published) | overrides)

@@ -13,18 +13,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
-from models.checkpoint import check_plain
 from models.errors import InputError, first_line
 from models.file_kind import is_safetensors, no_weights
 from models.json_object import parse_object
-from models.torch_file import read_torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_ROWS = 1000  # no sampler takes more steps
 METADATA_KEY = "router"
@@ -41,6 +39,8 @@ class Router:
 
 def read_router(path: str | Path) -> Router:
     """The router in a file. Raises InputError with one line where it is absent, damaged or something else."""
+    import torch
+
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such router file")
@@ -78,6 +78,8 @@ def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, An
 
     The description is in the file itself, and for people in a JSON file beside it.
     """
+    from safetensors.torch import save_file
+
     partial, readable = path.with_name(path.name + ".partial"), path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +110,8 @@ def _read_safetensors(path: Path, tensors: bool = True) -> tuple[dict[str, Tenso
 
 def _read_torch(path: Path) -> Mapping[str, Any]:
     """Tensors and containers alone; the official files hold an argparse namespace beside the routers."""
+    from models.torch_file import read_torch
+
     content = read_torch(path, "router file")
     if isinstance(content, Mapping) and isinstance(content.get("routers"), Mapping):
         content = content["routers"]
@@ -118,6 +122,10 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
 
 def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
     """Row number -> logits [branches]."""
+    from torch import Tensor
+
+    from models.checkpoint import check_plain
+
     rows: dict[int, Tensor] = {}
     for key, value in content.items():
         match = re.fullmatch(r"(\d{1,4})\.prob", str(key))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from methods.method import Evaluation
-from models.denoiser import Denoiser
-from models.uvit import UViT
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def routed_evaluations(model: Denoiser, evaluations: Sequence[Evaluation]) -> li
 
     U-ViT's rows count solver steps in execution order; DiT's, and everybody else's, count down to 0 at the last step.
     """
+    from models.uvit import UViT
+
     steps = solver_steps(evaluations)
     ascending = isinstance(model, UViT)
     rows = {k: evaluations[k].step for k in cached_evaluations(evaluations)}

@@ -15,7 +15,7 @@ from bench.cost.plan_cost import plan_macs
 from bench.suite import file as suite
 from methods.plan import uncached
 from models.errors import expect_one_of
-from models.spec import ModelSpec, build_empty
+from models.spec import ModelSpec, structure
 
 HELP = "list methods, models and suites"
 KINDS = ("methods", "models", "suites")
@@ -84,11 +84,11 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:
-    """A model's row: its structure is made on the meta device, so no weights are allocated or read."""
-    model = build_empty(spec)
+    """A model's row, from its structure: no weights are allocated or read."""
+    model = structure(spec)
     return {
         "name": spec.name,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": model.num_parameters(),
         "macs": plan_macs(model, uncached(1, model.num_branches)),  # one unguided evaluation of one image
         "resolution": spec.resolution,
         "latent_shape": list(model.latent_shape),

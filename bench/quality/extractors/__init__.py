@@ -7,11 +7,13 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-
-import torch
+from typing import TYPE_CHECKING
 
 from bench.quality.extractors.extractor import Extractor
 from models.errors import InputError, expect_one_of
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Extractor", "build", "describe", "find", "names", "register"]
 

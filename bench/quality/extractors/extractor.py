@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.quality.images.checks import require_images
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class Extractor:
@@ -51,6 +52,8 @@ class Extractor:
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """Full float32 without gradients: no TF32, no autocast, deterministic convolutions, as published features were."""
+    import torch
+
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:

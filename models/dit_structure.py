@@ -1,0 +1,72 @@
+"""DiT's structure (models/dit.py is the network): sizes, work and parameters, from the configuration alone."""
+
+from __future__ import annotations
+
+from models.architecture import Architecture
+from models.noise_schedule import linear as linear_schedule
+from models.structure import Structure, attention_macs, block_parameters, linear_parameters
+
+FREQUENCIES = 256  # width of the sinusoidal timestep embedding
+
+
+class DiTStructure(Structure):
+    """The arguments are those of models.dit.DiT."""
+
+    def __init__(
+        self,
+        input_size: int = 32,
+        patch_size: int = 2,
+        in_channels: int = 4,
+        hidden_size: int = 1152,
+        depth: int = 28,
+        num_heads: int = 16,
+        mlp_ratio: float = 4.0,
+        class_dropout_prob: float = 0.1,
+        num_classes: int = 1000,
+        learn_sigma: bool = True,
+    ) -> None:
+        self.noise_schedule = linear_schedule()
+        self.latent_shape = (in_channels, input_size, input_size)
+        self.num_classes = self.null_label = num_classes
+        self.num_blocks = depth
+        self.skips = {}
+        self.learn_sigma = learn_sigma
+        self.patch_size = patch_size
+        self.grid = input_size // patch_size
+        self.width, self.mlp_width = hidden_size, int(hidden_size * mlp_ratio)
+        self.class_dropout_prob = class_dropout_prob
+        self.label_rows = num_classes + (class_dropout_prob > 0)  # the null class last
+        self.out_channels = in_channels * (2 if learn_sigma else 1)
+
+    @property
+    def can_be_guided(self) -> bool:
+        return self.class_dropout_prob > 0
+
+    def token_shape(self) -> tuple[int, int]:
+        return self.grid**2, self.width
+
+    def embed_macs(self) -> int:
+        T, D = self.token_shape()
+        patch = self.patch_size**2
+        conditioning = FREQUENCIES * D + D**2 + 2 * D**2  # timestep MLP, final layer's adaLN
+        return T * D * patch * (self.latent_shape[0] + self.out_channels) + conditioning
+
+    def branch_macs(self, index: int) -> int:
+        T, D = self.token_shape()
+        sublayer = 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
+        return sublayer + 2 * D**2  # shift and scale
+
+    def residual_macs(self, index: int) -> int:
+        return self.width**2  # the gate, recomputed also where the branch is reused
+
+    def num_parameters(self) -> int:
+        T, D = self.token_shape()
+        patch = self.patch_size**2
+        embedders = linear_parameters(patch * self.latent_shape[0], D) + self.label_rows * D + T * D  # image, y, places
+        timestep = linear_parameters(FREQUENCIES, D) + linear_parameters(D, D)
+        block = block_parameters(D, self.mlp_width, qkv_bias=True) + linear_parameters(D, 6 * D)  # and its adaLN
+        final = linear_parameters(D, patch * self.out_channels) + linear_parameters(D, 2 * D)
+        return embedders + timestep + self.num_blocks * block + final
+
+
+DIT = Architecture("models.dit", "DiT", DiTStructure)
