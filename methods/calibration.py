@@ -7,7 +7,6 @@ evaluations, guidance), what it cost, and the method's own `data`.
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from methods.method import Sampler
 from methods.policy import Policy
 from models.errors import InputError
+from models.json_object import read_object
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
@@ -38,10 +38,7 @@ def read_calibration(method: str, value: Any) -> dict[str, Any]:
         source = str(value)
         if not Path(value).is_file():
             raise InputError(f"{value}: no such calibration file")
-        try:
-            value = json.loads(Path(value).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{value}: not a JSON file ({str(error)[:120]})") from error
+        value = read_object(Path(value), "a calibration")
     if not isinstance(value, Mapping) or not isinstance(value.get("data"), Mapping):
         raise InputError(f"{source}: expected a calibration, as `ditbench calibrate {method}` writes it")
     if value.get("method") != method:

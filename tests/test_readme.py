@@ -50,7 +50,8 @@ def test_the_example_model_is_listed_and_run_as_one_file(tmp_path):
     plugin, suite = tmp_path / "my_dit.py", tmp_path / "my-dit.toml"
     plugin.write_text(block("<!-- model:"))
     quick = "samples = 32\nsampling_batch = 32\n\n[protocol.timing]\nbatch = 2\nrounds = 2\nseconds = 0.01"
-    suite.write_text(block("<!-- model suite:").replace("samples = 256", quick).replace("[20, 10]", "[20]"))
+    as_above = "[[cells]]".join(block("<!-- suite:").split("[[cells]]")[:2]).replace('"dit-mnist"', '"my-dit"')
+    suite.write_text(as_above.replace("samples = 256", quick).replace("[20, 15, 10]", "[20]"))
     assert "weights absent" in ditbench("list", "models", "--plugin", plugin)
     own = runpy.run_path(str(plugin))["spec"]
     torch.save(build_random(own).state_dict(), tmp_path / "my-dit.pt")
@@ -72,5 +73,12 @@ def test_every_link_leads_to_a_file(link):
 
 
 def test_the_results_are_those_that_are_committed():
-    shown = TEXT.split(readme.BEGIN)[1].split(readme.END)[0].strip()
-    assert shown == readme.section(ROOT / readme.RESULTS).strip(), "run `python -m bench.show.readme`"
+    sections = readme.sections(ROOT / readme.RESULTS)
+    assert set(sections) == {readme.README, readme.TABLES}
+    for document, text in sections.items():
+        shown = (ROOT / document).read_text("utf-8").split(readme.BEGIN)[1].split(readme.END)[0].strip()
+        assert shown == text.strip(), f"{document}: run `python -m bench.show.readme`"
+
+
+def test_the_readme_fits_its_length():
+    assert len(TEXT.splitlines()) <= 150

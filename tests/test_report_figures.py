@@ -69,7 +69,7 @@ def test_every_plot_says_what_its_bars_are_and_none_calls_them_intervals_of_the_
     pages = [write_report(run), tmp_path / "site/suite/run.html", tmp_path / "site/model/dit-mnist.html"]
     texts = [re.sub("<svg.*?</svg>", "", page.read_text(), flags=re.DOTALL).replace("&#39;", "'") for page in pages]
     assert all(BARS in text for text in texts)
-    assert BARS in readme.section(run)
+    assert BARS in readme.sections(run)[readme.TABLES]
     assert not [text for text in texts if "own 95 % intervals" in text or "Bars are 95 % intervals" in text]
 
 

@@ -125,5 +125,5 @@ def test_wherever_times_are_published_the_warnings_are_counted(tmp_path):
     assert all(said.replace("'", "&#39;") in page.read_text() for page in pages)
     assert said in (run / "table.md").read_text(), "what `run` prints last"
     assert said.replace("%", r"\%") in (run / "table.tex").read_text()
-    assert said in readme.section(run)
+    assert said in readme.sections(run)[readme.TABLES]
     assert warning_sentence(factory.typed(cells[2:])) == ""

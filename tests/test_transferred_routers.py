@@ -121,8 +121,8 @@ def test_a_schedule_says_every_branch_once(tmp_path):
     row = [1, 0, 1, 0]
     for text, word in (
         ('{"attn": %s, "mlp": %s, "attn": %s}', "'attn' is there 2 times, expected once"),
-        ('{"attn": %s, "mlp": %s, "attn1": %s}', "'attn-0' is there 2 times"),
-        ('{"attn": %s, "mlp": %s, "mlp-1": %s}', "'mlp-1' is there 2 times"),
+        ('{"attn": %s, "mlp": %s, "attn1": %s}', "'attn' and 'attn1' name the same branch"),
+        ('{"attn": %s, "mlp-1": %s, "mlp-1": %s}', "'mlp-1' is there 2 times"),
     ):
         (tmp_path / "s.json").write_text(text % (row, row, row))
         with pytest.raises(InputError, match=word):
