@@ -44,8 +44,8 @@ class Metric:
 
 METRICS: tuple[Metric, ...] = (
     Metric("fd", "{distance}", "{heading}", LOWER, "Fréchet distance to the real images in the named features",
-           beside=("se", "corrected", "low", "high", "infinity", "infinity_se", "spread"), replicates=True,
-           headline=True, held_by=RATIO, compared_as="quality"),
+           beside=("se", "corrected", "corrected_low", "corrected_high", "infinity", "infinity_se", "spread"),
+           replicates=True, headline=True, held_by=RATIO, compared_as="quality"),
     Metric("sfd", "s{distance}", "Spatial Fréchet distance", LOWER, "the same in spatial features", beside=("se",),
            replicates=True, held_by=RATIO),
     Metric("is", "IS", "Inception score in the same features", HIGHER, "Inception score in the same features",
@@ -70,6 +70,12 @@ METRICS: tuple[Metric, ...] = (
            against=UNCACHED),
     Metric("latent_cosine", "Latent cosine", "Latent cosine to the same steps uncached", HIGHER,
            "cosine similarity of the latents", digits=4, against=UNCACHED),
+    Metric("ode_error", "Error to the exact solution", "Error to the exact solution of the sampling ODE", LOWER,
+           "mean relative L2 distance of the final latents to the exact solution: fidelity, not quality",
+           beside=("low", "high", "resolution"), held_by=RATIO),
+    Metric("fd_own", "{distance} to own samples", "{distance} to the samples of {reference}", LOWER,
+           "Fréchet distance to the reference setting's samples of the same seeds: fidelity, not quality",
+           beside=("low", "high"), held_by=RATIO),
 )  # fmt: skip
 
 

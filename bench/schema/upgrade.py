@@ -7,14 +7,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
+BOUNDS = {f"{key}_{end}": f"{key}_corrected_{end}" for key in ("fd", "sfd") for end in ("low", "high")}
 STEPS: dict[int, Step] = {}  # schema 1 is the first: nothing to upgrade yet
 
 
 def upgraded(cell: dict[str, Any], schema: int, steps: Mapping[int, Step] = STEPS) -> dict[str, Any]:
     """`cell` at `schema`, one step after another; as it is where no step leads there, for the schema's own check."""
+    cell = with_named_bounds(cell)
     while isinstance(version := cell.get("schema"), int) and version < schema and version in steps:
         cell = steps[version](cell) | {"schema": version + 1}
     return cell
+
+
+def with_named_bounds(cell: dict[str, Any]) -> dict[str, Any]:
+    """Up to protocol 3 the interval of `fd_corrected` was called `fd_low`, `fd_high`, as if it were that of `fd`."""
+    quality = cell.get("quality")
+    if not isinstance(quality, dict) or "fd_low" not in quality:
+        return cell
+    return cell | {"quality": {BOUNDS.get(name, name): value for name, value in quality.items()}}
 
 
 def setting_of(cell: Mapping[str, Any]) -> tuple[str, str]:

@@ -25,8 +25,8 @@ CONTRACT_COLUMNS = (
 _EXTRA = (
     "latency_paired_ms", "latency_paired_low", "latency_paired_high", "fd_gap", "fd_gap_low", "fd_gap_high",
     "vs_fewer_steps", "speedup_equal", "speedup_equal_low", "speedup_equal_high", "hypervolume", "hypervolume_low",
-    "hypervolume_high", "accuracy", "accuracy_se", "identical", "fd_low", "fd_high", "fd_infinity", "fd_infinity_se",
-    "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low", "ssim_high",
+    "hypervolume_high", "accuracy", "accuracy_se", "identical", "fd_corrected_low", "fd_corrected_high",
+    "fd_infinity", "fd_infinity_se", "fd_spread", "sfd_se", "is_se", "kid_se", "psnr_low", "psnr_high", "ssim", "ssim_low", "ssim_high",
     "latent_cosine", "lpips", "psnr_reference", "latent_error_reference", "resolution_low", "resolution_high",
     "baseline_ms", "reference_samples", "seed", "guidance_scale", "threads", "sampler_params", "slug", "image_size",
     "throughput", "speedup_roofline", "roofline_fraction", "gemm_fraction", "speedup_reference",

@@ -23,7 +23,7 @@ def corrected(row: Row) -> str:
     """The bias-corrected distance with its interval; a dash and the reason where it would mean nothing."""
     if too_few(row["features"], row["samples"]):
         return f"{MISSING} ({reason(row['features'], row['samples'])})"
-    return f"{figure(row['fd_corrected'])} {between(row['fd_low'], row['fd_high'])}".strip()
+    return f"{figure(row['fd_corrected'])} {between(row['fd_corrected_low'], row['fd_corrected_high'])}".strip()
 
 
 def extrapolated(row: Row) -> str:
