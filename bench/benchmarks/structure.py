@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -32,7 +33,7 @@ found = [(module, each) for module in graph.modules for each in graph.find_modul
 json.dump(sorted(found), sys.stdout)
 """
 
-Arrow = tuple[str, str]  # (room that imports, room that is imported)
+Arrow = tuple[str, str]  # (what imports, what is imported): two files, or two rooms
 
 
 def rooms(tree: Path) -> list[str]:
@@ -45,13 +46,17 @@ def room_of(module: str) -> str:
     return ".".join(module.split(".")[:2]) if module.startswith("bench.") else module.split(".")[0]
 
 
-def arrows(tree: Path) -> set[Arrow]:
-    """Pairs of rooms of which the first imports the second, however often, in functions and for types too."""
+def imports(tree: Path) -> set[Arrow]:
+    """Pairs of files of which the first imports the second, in functions and for types too."""
     command = [sys.executable, "-c", IMPORTS, str(tree), *PACKAGES]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True)
-    pairs = {(room_of(importer), room_of(imported)) for importer, imported in json.loads(done.stdout)}
-    known = set(rooms(tree))
-    return {(a, b) for a, b in pairs if a != b and {a, b} <= known}
+    return {(importer, imported) for importer, imported in json.loads(done.stdout)}
+
+
+def arrows(found: set[Arrow], known: list[str]) -> set[Arrow]:
+    """Pairs of known rooms of which the first imports the second, however often."""
+    pairs = {(room_of(importer), room_of(imported)) for importer, imported in found}
+    return {(a, b) for a, b in pairs if a != b and a in known and b in known}
 
 
 def floors(tree: Path) -> list[list[str]]:
@@ -68,13 +73,13 @@ def upward(found: set[Arrow], levels: list[list[str]]) -> set[Arrow]:
     return {(a, b) for a, b in found if level[a] >= level[b]}
 
 
-def reached(start: str, found: set[Arrow]) -> set[str]:
+def reached(start: str, imported_by: dict[str, set[str]]) -> set[str]:
     """Every room to which arrows lead from `start`."""
     seen: set[str] = set()
     waiting = [start]
     while waiting:
         here = waiting.pop()
-        new = {b for a, b in found if a == here} - seen
+        new = imported_by[here] - seen
         seen |= new
         waiting.extend(new)
     return seen
@@ -82,7 +87,10 @@ def reached(start: str, found: set[Arrow]) -> set[str]:
 
 def on_circles(found: set[Arrow]) -> set[Arrow]:
     """Arrows from whose head a way leads back to their tail."""
-    below = {room: reached(room, found) for arrow in found for room in arrow}
+    imported_by: dict[str, set[str]] = defaultdict(set)
+    for a, b in found:
+        imported_by[a].add(b)
+    below = {head: reached(head, imported_by) for head in {b for _, b in found}}
     return {(a, b) for a, b in found if a in below[b]}
 
 
@@ -131,7 +139,8 @@ def sizes(tree: Path) -> dict[str, str]:
 
 def structure(tree: Path) -> dict[str, str]:
     """What is measured of one checkout, as the rows of the table."""
-    found, levels = arrows(tree), floors(tree)
+    files, levels = imports(tree), floors(tree)
+    found = arrows(files, rooms(tree))
     return sizes(tree) | {
         "rooms": str(len(rooms(tree))),
         "floors": str(len(levels) or "none declared"),
@@ -139,6 +148,8 @@ def structure(tree: Path) -> dict[str, str]:
         "arrows that point upward": str(len(upward(found, levels))) if levels else "no floors",
         "arrows on circles": str(len(on_circles(found))),
         "pairs of rooms that import each other": str(len({arrow for arrow in found if arrow[::-1] in found}) // 2),
+        "arrows between files": str(len(files)),
+        "of these on circles": str(len(on_circles(files))),
     }
 
 
