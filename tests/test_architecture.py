@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.benchmarks import structure
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
@@ -33,6 +35,19 @@ def test_every_room_is_on_a_floor():
     floors = {room.strip() for floor in layers for room in floor.split("|")}
     rooms = {path.stem for path in (ROOT / "bench").iterdir() if not path.name.startswith("_")}
     assert {f"bench.{room}" for room in rooms} | {"methods", "models"} == floors
+
+
+def test_the_drawing_shows_the_code_as_it_is():
+    drawn = structure.drawn_in((ROOT / "docs" / "architecture.md").read_text("utf-8"))
+    assert drawn == structure.drawing(ROOT), "python -m bench.benchmarks.structure --draw mends it"
+    lines = [line.split(maxsplit=1) for line in drawn.splitlines()[1:-1] if line.strip() != "↓"]
+    assert sorted(room for room, _ in lines) == sorted(structure.rooms(ROOT))
+
+
+def test_what_lies_on_a_circle_or_points_upward_is_counted():
+    found = {("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")}
+    assert structure.on_circles(found) == {("b", "c"), ("c", "b")}
+    assert structure.upward(found, [["a"], ["b"], ["c", "d"]]) == {("c", "b"), ("c", "d")}
 
 
 @pytest.mark.parametrize("guard", ["", "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    "])
