@@ -56,11 +56,13 @@ class LazyDiT(CacheMethod):
         return {"weights": 0.1 * torch.randn(weight_shape(model, sampler), generator=generator)}
 
     def validate(self) -> None:
+        import torch
+
         self.found, self.source = self.weights, "lazydit: 'weights'"
         if isinstance(self.weights, (str, Path)):
             self.source = str(self.weights)
             self.found = read_weights(Path(self.weights))
-        if not isinstance(self.found, Tensor) or not self.found.is_floating_point() or self.found.isnan().any():
+        if not isinstance(self.found, torch.Tensor) or not self.found.is_floating_point() or self.found.isnan().any():
             raise InputError(f"{self.source}: expected floating point [steps, blocks, 2, width] without NaN")
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 
 from models.noise_schedule import NoiseSchedule
 
 
-class Structure(ABC):
+class Structure(metaclass=ABCMeta):  # with ABC as a base, FSDP2 could not change the class of a network
     """A chain of residual branches: branch `2b` is block b's attention, `2b + 1` its MLP, in execution order.
 
     Every `_macs` method counts multiply-accumulates of one unguided image: matrix products and convolutions only,

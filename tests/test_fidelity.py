@@ -50,9 +50,7 @@ def test_more_steps_come_nearer_and_the_solution_is_kept(name, tmp_path, monkeyp
     model, rules, made = models.build(name), Protocol(samples=64, sampling_batch=4), []
 
     def open_latents(cell):
-        return Latents(
-            model, cell, Settings(), tmp_path / cell.slug, Free(), lambda other, done: made.append(other.slug)
-        )
+        return Latents(model, cell, Settings(), tmp_path / cell.slug, lambda other, done: made.append(other.slug))
 
     solution = ExactSolution(Cell(name, Part("ddim", {"steps": 50}), None, rules), open_latents)
     errors = [
@@ -63,13 +61,6 @@ def test_more_steps_come_nearer_and_the_solution_is_kept(name, tmp_path, monkeyp
     assert 0 < solution.resolution() < errors[-1]
     assert made.count("dpm-solver++-40-order-3") == 1
     assert len(list(tmp_path.glob("dpm-solver++-*/latents/*.safetensors"))) == 2
-
-
-class Free:
-    """A machine on which nothing is timed."""
-
-    def sampling(self):
-        return torch.inference_mode()
 
 
 def test_stochastic_samplers_have_no_exact_solution():

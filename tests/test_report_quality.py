@@ -15,8 +15,8 @@ def test_counts_are_part_of_the_names_of_metrics_that_depend_on_them():
     cell = factory.cell(samples=2000)
     cell["quality"] |= {
         "fd_corrected": 1.2, "fd_corrected_low": 1.1, "fd_corrected_high": 1.3,
-        "fd_infinity": 1.25, "fd_infinity_se": 0.06, "fd_spread": 0.2, "sfd": 9.87, "sfd_se": 0.5, "kid": 0.0123, "kid_se": 0.0011, "ssim": 0.9, "ssim_low": 0.88,
-        "ssim_high": 0.92,
+        "fd_infinity": 1.25, "fd_infinity_se": 0.06, "fd_spread": 0.2, "sfd": 9.87, "sfd_se": 0.5, "kid": 0.0123,
+        "kid_se": 0.0011, "ssim": 0.9, "ssim_low": 0.88, "ssim_high": 0.92,
     }  # fmt: skip
     cells, shown = factory.typed([cell]), {}
     for column in quality_columns(Group("dit-tiny", cells, [], None, 0, 0, {})):
