@@ -30,7 +30,8 @@ _EXTRA = (
     "ssim_low", "ssim_high", "latent_cosine", "lpips", "psnr_reference", "latent_error_reference",
     "resolution_low", "resolution_high", "baseline_ms", "reference_samples", "seed", "guidance_scale",
     "threads", "sampler_params", "slug", "image_size", "throughput", "speedup_roofline",
-    "roofline_fraction", "gemm_fraction", "speedup_reference", "speedup_reference_low", "speedup_reference_high", "enqueue_us", "decode_ms", "prepare_s", "energy_j",
+    "roofline_fraction", "gemm_fraction", "speedup_reference", "speedup_reference_low",
+    "speedup_reference_high", "enqueue_us", "decode_ms", "prepare_s", "energy_j",
     "largest_batch", "largest_throughput", "weights_mb", "cache_measured_mb", "interfered_rounds",
     "throttled_rounds", "warnings",
 )  # fmt: skip
