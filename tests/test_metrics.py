@@ -97,3 +97,9 @@ def test_rows_say_what_they_must():
         assert metric.replicates <= ("se" in metric.beside), f"{metric.key}: replicates without their error"
         assert not metric.replicates or not metric.against
     assert dataclasses.is_dataclass(METRICS[0])
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.key)
+def test_titles_and_labels_hold_only_what_pages_fill_in(metric):
+    assert metric.title.format(distance="FD", reference="DDIM-50")
+    assert metric.label.format(heading="FD", reference="DDIM-50")

@@ -67,7 +67,7 @@ def test_every_environment_that_a_workflow_calls_is_in_tox_ini():
 
 
 def test_the_suite_in_the_docs_loads(tmp_path):
-    text = (ROOT / "docs/gating.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    text = (ROOT / "docs/regression.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
     (tmp_path / "gate.toml").write_text(text.replace("my-method", "fora"))
     cells = suite.load(str(tmp_path / "gate.toml"), {}, {}).cells
     assert [cell.slug for cell in cells] == ["ddim-20", "ddim-20+fora-interval-2"]

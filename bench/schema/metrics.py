@@ -73,7 +73,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("ode_error", "Error to the exact solution", "Error to the exact solution of the sampling ODE", LOWER,
            "mean relative L2 distance of the final latents to the exact solution: fidelity, not quality",
            beside=("low", "high", "resolution"), held_by=RATIO),
-    Metric("fd_own", "{distance} to own samples", "{distance} to the samples of {reference}", LOWER,
+    Metric("fd_own", "{distance} to own samples", "Fréchet distance to the samples of {reference}", LOWER,
            "Fréchet distance to the reference setting's samples of the same seeds: fidelity, not quality",
            beside=("low", "high"), held_by=RATIO),
 )  # fmt: skip
