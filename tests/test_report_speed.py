@@ -10,7 +10,7 @@ from bench.show.report.group import groups_of
 from bench.show.report.page import write_report
 from bench.show.report.speed import batch_table, conditions, speed_table
 from bench.show.report.tables import table_of
-from bench.show.report.timing_notes import warned, warning_sentence
+from bench.show.report.timing_notes import rounds_sentence, warned, warning_sentence
 from bench.show.site import write_site
 from bench.store.results import read_results
 
@@ -127,3 +127,9 @@ def test_wherever_times_are_published_the_warnings_are_counted(tmp_path):
     assert said.replace("%", r"\%") in (run / "table.tex").read_text()
     assert said in readme.sections(run)[readme.TABLES]
     assert warning_sentence(factory.typed(cells[2:])) == ""
+
+
+def test_intervals_of_a_session_are_not_called_bootstrapped():
+    cell = factory.cell()
+    cell["timing"]["rounds"] = [{"method": 1, "process": number % 2} for number in range(6)]
+    assert rounds_sentence(factory.typed([cell])) == "Intervals of times stand on 6 rounds a cell in 2 processes."
