@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.judge import pareto, verdict
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -32,3 +34,8 @@ def test_every_word_of_the_glossary_is_said_briefly():
     assert len(rows) > 30
     for word, meaning in rows:
         assert all(len(sentence.split()) <= 20 for sentence in re.split(r"(?<=[.!?]) ", meaning)), word
+
+
+def test_every_verdict_is_in_the_glossary():
+    words = set(re.findall(r"^\| ([^|]+?) \|", (DOCS / "glossary.md").read_text("utf-8"), re.MULTILINE))
+    assert {*pareto.VERDICTS, *verdict.VERDICTS} <= words
