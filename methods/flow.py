@@ -31,6 +31,7 @@ class FlowEuler(Sampler):
         "shift": Parameter(float, 1.0, 0.01, 100.0, help="above 1: more steps at high noise"),
     }
     tiny = {"steps": 4}
+    prediction = "velocity"
     second: ClassVar[bool] = False  # whether steps are straightened
     steps: int
     spacing: str

@@ -91,6 +91,7 @@ class Sampler(Method, ABC):
     """Turns noise into samples with a known sequence of evaluations."""
 
     kind = "sampler"
+    prediction: str | None = "noise"  # what the sampler takes the network's output for; None: noise
 
     @property
     def label(self) -> str:

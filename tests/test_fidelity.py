@@ -71,6 +71,23 @@ def test_stochastic_samplers_have_no_exact_solution():
         assert (has_none(methods.build(name, steps=4, **params), model) is None) == has
 
 
+def test_the_exact_solution_reads_the_network_as_the_cells_own_sampler_does():
+    """Else a network that predicts v would be held against the ODE of one that predicts noise, without a word."""
+    opened = []
+
+    def open_latents(cell):
+        opened.append(cell.sampler.params.get("prediction"))
+        return Linear(cell, [])
+
+    for prediction in ("v", "noise", None):
+        cell = Cell("dit-mnist", Part("ddim", {"steps": 10, "prediction": prediction}), None, Protocol(samples=64))
+        ExactSolution(cell, open_latents).resolution()
+    assert opened == ["v"] * 3 + [None] * 6
+    model = models.build("dit-mnist", weights="random")
+    assert "takes the output for velocity" in has_none(methods.build("flow-euler", steps=4), model)
+    assert has_none(methods.build("ddim", steps=4, prediction="v"), model) is None
+
+
 def test_intervals_hold_the_mean_error_over_seeds():
     rng, truth = np.random.default_rng(0), float(np.exp(0.5**2 / 2))
     found = [ode_error(rng.lognormal(0, 0.5, 48), 0.0) for _ in range(300)]

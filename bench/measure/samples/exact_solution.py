@@ -18,6 +18,7 @@ from bench.measure.samples.latents import Latents
 from bench.quality.metrics.ode_error import ode_error
 from bench.quality.metrics.paired import latent_error
 from bench.suite.cells import Cell, Part
+from methods.dpm_prediction import PREDICTIONS
 from methods.method import Sampler
 from models.denoiser import Denoiser
 from models.errors import InputError
@@ -26,6 +27,8 @@ SEEDS = 48  # enough to tell nearly every pair of settings apart: errors are of 
 CHECKED = 4  # of them, by which its own error is found
 SOLVER = ("dpm-solver++", {"steps": 200, "order": 3})
 CHECKS = (("dpm-solver++", {"steps": 400, "order": 3}), ("ddim", {"steps": 1000}))
+
+KNOWN = ", ".join(PREDICTIONS)
 
 Open = Callable[[Cell], Latents]  # the latents of a cell that is in no suite
 
@@ -58,7 +61,14 @@ class ExactSolution:
     def _of(self, name: str, params: dict[str, Any], indices: range) -> Tensor:
         batch = min(self.cell.protocol.sampling_batch, len(indices))  # trajectories pad smaller batches
         rules = replace(self.cell.protocol, sampling_batch=batch)
-        return self.open(Cell(self.cell.model, Part(name, params), None, rules)).read(indices)
+        taken_for = predicted(self.cell.sampler.method)  # the same network, read as the cell's own sampler reads it
+        stated = params if taken_for == "noise" else params | {"prediction": taken_for}
+        return self.open(Cell(self.cell.model, Part(name, stated), None, rules)).read(indices)
+
+
+def predicted(sampler: Sampler) -> str:
+    """What a sampler takes the network's output for."""
+    return sampler.prediction or "noise"
 
 
 class _Drawn(Exception):
@@ -67,6 +77,8 @@ class _Drawn(Exception):
 
 def has_none(sampler: Sampler, model: Denoiser) -> str | None:
     """Why a sampler's samples have no exact solution, in a phrase; None where they have one."""
+    if predicted(sampler) not in PREDICTIONS:
+        return f"the sampler takes the output for {predicted(sampler)}, the exact solution is known for {KNOWN} alone"
     channels = getattr(model, "out_channels", model.latent_shape[0])
     noise = torch.zeros(1, *model.latent_shape)
     out = torch.zeros(1, channels, *model.latent_shape[1:])
