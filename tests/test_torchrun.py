@@ -122,3 +122,26 @@ def test_two_processes_train_a_denoiser_as_one_does_in_two_parts(tmp_path: Path,
     assert any((weights[0][key].float() - start[key].half().float()).abs().max() > 1e-5 for key in start)
     card = json.loads((tmp_path / "both" / "card.json").read_text())
     assert (card["processes"], card["images"], card["recipe"]["parts"]) == (2, 16, 2)
+
+
+REPLICA = """
+from pathlib import Path
+import torch
+from bench.train.distributed import join
+
+with join() as world:
+    replica = world.replicate(torch.nn.Linear(4, 4))
+    replica(torch.ones(2, 4)).sum().backward()
+    del replica
+print([file.read_text() for file in Path("/proc/self/task").glob("*/comm") if "gloo" in file.read_text()])
+"""
+
+
+def test_the_threads_of_a_group_end_with_it(tmp_path):
+    """Threads that outlive the group may wait for the interpreter while it ends, and abort a finished training."""
+    script = tmp_path / "replica.py"
+    script.write_text(REPLICA)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    run = subprocess.run(launcher, env=settings, capture_output=True, text=True, timeout=200)
+    assert run.stdout.split("\n") == ["[]", "[]", ""], run.stderr

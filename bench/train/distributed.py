@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
@@ -93,7 +95,10 @@ def join(device: str = "cpu") -> Iterator[World]:
             raise InputError(f"process {local} of this machine has no device of its own: {torch.cuda.device_count()}")
         chosen = torch.device("cuda", local)
         torch.cuda.set_device(chosen)
+    # Its functions keep the group that exists when they are imported, for ever: DistributedDataParallel imports it.
+    importlib.import_module("torch.distributed.nn.functional")
     # Flags and generators travel on the host, so that no process waits for its device to exchange them.
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     yield World(chosen, dist.get_rank(), size, local)
+    gc.collect()  # replicas, which hold the group: only with its last reference do its threads end
     dist.destroy_process_group()  # not after an error: the others may still wait in an exchange
