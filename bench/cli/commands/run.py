@@ -70,12 +70,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(directory: Path) -> None:
-    """results.csv and report.html from what is stored; prints the short table and where the report is."""
-    from bench.show.report.page import write_report
+    """results.csv and report.html from what is stored; prints the short table, where the report is, and what to use."""
+    from bench.show.report.decision_text import closing
+    from bench.show.report.page import written
 
-    path = write_report(directory)
+    made = written(directory)
     print((directory / "table.md").read_text(encoding="utf-8"))
-    print(f"report: {path}")
+    print(f"report: {made.path}")
+    print(closing(made.groups))
 
 
 def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> int:

@@ -1,6 +1,8 @@
 """A column of the results table."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,16 @@ def records(table: pd.DataFrame) -> list[Row]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
+MAIN, QUALITY, FIDELITY, WORK = "", "q", "f", "w"
+VIEWS = {MAIN: "Main", QUALITY: "Quality", FIDELITY: "Fidelity, never called quality", WORK: "Work and memory"}
+
+
+def views(columns: Iterable[Column]) -> list[tuple[str, str]]:
+    """(view, name) of the views that some column stands in."""
+    used = {column.view for column in columns}
+    return [(view, name) for view, name in VIEWS.items() if view in used]
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of the table: heading, what it means, its text, and the number it is sorted by."""
@@ -23,3 +35,4 @@ class Column:
     text: Callable[[Row], str]
     key: str  # the data frame's column that it is sorted by
     short: bool = False  # also stands in the short table (Markdown, LaTeX)
+    view: str = MAIN  # of VIEWS: a page shows one at a time

@@ -16,7 +16,7 @@ from bench.show.report import plots as report_plots
 from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
-from bench.show.report.column import records
+from bench.show.report.column import records, views
 from bench.show.report.exports import FORMATS, exported
 from bench.show.report.first_screen import first_screen
 from bench.show.report.format import MISSING, duration
@@ -27,8 +27,21 @@ from bench.store.results import Results, read_results
 from bench.store.stored_cell import Name, StoredCell
 
 
+@dataclass(frozen=True)
+class Written:
+    """A report that was written: where its page lies, and the groups that it shows."""
+
+    path: Path
+    groups: list[Group]
+
+
 def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
-    """Write the report of a result directory; returns its path (`out`, or DIR/report.html).
+    """Write the report of a result directory; returns its path (`out`, or DIR/report.html). As `written`."""
+    return written(directory, out).path
+
+
+def written(directory: Path | str, out: Path | str | None = None) -> Written:
+    """Write the report of a result directory, to `out` or DIR/report.html.
 
     In DIR, wherever the page goes: results.csv, the same table as table.json, table.md and table.tex, and batches.csv
     where several were timed. Raises InputError where there are no results, or a file cannot be written; a cell file
@@ -44,7 +57,7 @@ def write_report(directory: Path | str, out: Path | str | None = None) -> Path:
         write_bytes(directory / name, exported(form, results.cells, groups, analysis).encode())
     write_batches(results.cells, directory / "batches.csv")
     write_bytes(target, render(results, analysis, groups).encode())
-    return target
+    return Written(target, groups)
 
 
 def render(results: Results, analysis: dict[Name, dict[str, Any]], groups: list[Group]) -> str:
@@ -87,6 +100,7 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "plots": plots(group),
         "legend": legend(group),
         "columns": columns,
+        "views": views(columns),
         "rows": rows,
         "heat_maps": heatmaps.heat_maps(group),
         "strips": samples.strips(group, directory),

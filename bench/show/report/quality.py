@@ -2,10 +2,11 @@
 
 from functools import partial
 
+from bench.judge.quality_axis import FD_OWN, ODE_ERROR
 from bench.schema import metrics
 from bench.schema.metrics import Metric
 from bench.show.report.bias import corrected, extrapolated
-from bench.show.report.column import Column, Row
+from bench.show.report.column import FIDELITY, QUALITY, Column, Row
 from bench.show.report.format import between, figure, plus_minus
 from bench.show.report.group import Group
 
@@ -15,11 +16,11 @@ def quality_columns(group: Group) -> list[Column]:
     d = group.distance
     return [
         Column(f"{d} without bias", f"bias-corrected {d} and its 95 % interval: of infinitely many samples",
-               corrected, "fd_corrected"),
+               corrected, "fd_corrected", view=QUALITY),
         Column(f"{d}∞", f"{d} extrapolated in 1/n to infinitely many samples ± standard error",
-               extrapolated, "fd_infinity"),
+               extrapolated, "fd_infinity", view=QUALITY),
         Column(counted(group, f"Spread of {d}", 4), f"standard deviation of {d} between four disjoint ranges of seeds",
-               lambda r: figure(r["fd_spread"]), "fd_spread"),
+               lambda r: figure(r["fd_spread"]), "fd_spread", view=QUALITY),
         *(metric_column(metric, group) for metric in metrics.METRICS
           if not metric.headline and metric.against != metrics.REFERENCE),
     ]  # fmt: skip
@@ -35,7 +36,8 @@ def metric_column(metric: Metric, group: Group) -> Column:
         " ± standard error" if "se" in metric.beside else ", with its 95 % interval" if "low" in metric.beside else ""
     )
     meaning = f"{metric.meaning}{pairs}{error}; {metric.better} is better"
-    return Column(heading, meaning, partial(metric_text, metric), metric.key)
+    view = FIDELITY if metric.against or metric.key in (FD_OWN, ODE_ERROR) else QUALITY
+    return Column(heading, meaning, partial(metric_text, metric), metric.key, view=view)
 
 
 def metric_text(metric: Metric, row: Row) -> str:

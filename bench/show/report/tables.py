@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.judge.pareto import VERDICTS
-from bench.show.report.column import Column, Row, records
+from bench.show.report.column import WORK, Column, Row, records
 from bench.show.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.show.report.group import Group
 from bench.show.report.published import short_columns
@@ -36,20 +36,20 @@ def columns(group: Group) -> list[Column]:
                _versus, "fd_gap", True),
         Column("Equal-quality speed-up", "latency of fewer steps of the same sampler where they are as good, over the "
                "method's own, with its 95 % interval; … where that leaves the curve", _at_equal_quality,
-               "speedup_equal"),
+               "speedup_equal", view=WORK),
         Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
         Column("Accuracy", "samples classified as their label",
                lambda r: percent(r["accuracy"]), "accuracy", True),
         Column("Roofline-ideal", "what the speed-up would be if only computing and reading reused tensors took time: "
-               "not a measurement", lambda r: times(r["speedup_roofline"]), "speedup_roofline", True),
+               "not a measurement", lambda r: times(r["speedup_roofline"]), "speedup_roofline", True, WORK),
         Column("MAC-ideal", "what the speed-up would be if time were proportional to MACs: not a measurement",
-               lambda r: times(r["speedup_ideal"]), "speedup_ideal", True),
+               lambda r: times(r["speedup_ideal"]), "speedup_ideal", True, WORK),
         Column("Branches computed", "of the same sampler uncached", lambda r: percent(r["branches_computed"], 0),
-               "branches_computed"),
+               "branches_computed", view=WORK),
         *quality_columns(group),
         Column("Peak memory, MB", "of the process while sampling", lambda r: figure(r["peak_memory_mb"]),
-               "peak_memory_mb"),
-        Column("Cache, MB", "kept tensors of one batch", lambda r: figure(r["cache_mb"]), "cache_mb"),
+               "peak_memory_mb", view=WORK),
+        Column("Cache, MB", "kept tensors of one batch", lambda r: figure(r["cache_mb"]), "cache_mb", view=WORK),
         Column("Training", "time to train or calibrate the method, charged to it",
                lambda r: duration(r["training_s"]), "training_s", True),
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def _shown(column: Column, row: Row) -> Shown:
         order = str(VERDICTS.index(row["pareto"]) if row["pareto"] in VERDICTS else len(VERDICTS))
         status = row["status"] if row["status"] != "ok" else row["pareto"]
         return Shown(column.text(row), order, f"verdict {status}")
-    return Shown(column.text(row), key, f"versus {row['vs_fewer_steps']}" if column.key == "fd_gap" else "")
+    return Shown(column.text(row), key, f"versus {row['vs_fewer_steps']}" if column.key == "fd_gap" else column.view)
 
 
 def _verdict(row: Row) -> str:

@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.show.report import heatmaps, samples, speed, tables
+from bench.show.report import heatmaps, samples, speed, tables, timing_notes
 from bench.show.report import published as report_published
 from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
+from bench.show.report.column import views
 from bench.show.report.figures import STAMPS
+from bench.show.report.first_screen import FirstScreen, first_screen
 from bench.show.report.group import Group
 from bench.show.report.plots import ParetoPlot, measures_of
 from bench.show.site import routers, versus
@@ -41,6 +43,11 @@ class Part:
         columns, rows = self.whole.table if self.whole else tables.page_rows(self.group)
         wanted = {cell.slug for cell in self.cells}
         return columns, [row for row in rows if row[0].slug in wanted]
+
+    @property
+    def views(self) -> list[tuple[str, str]]:
+        """What the table can show, as (view, name)."""
+        return views(self.table[0])
 
     @property
     def anchor(self) -> str:
@@ -92,6 +99,16 @@ class Part:
     @cached_property
     def conditions(self) -> str:
         return self.whole.conditions if self.whole else speed.conditions(self.group)
+
+    @cached_property
+    def first(self) -> FirstScreen:
+        """One sentence, one plot, one short table."""
+        return self.whole.first if self.whole else first_screen(self.group, self.run.results.directory)
+
+    @property
+    def warnings(self) -> list[str]:
+        """How far its numbers can be trusted, where that is not far."""
+        return [self.bias, timing_notes.warning_sentence(self.group.timed)]
 
     @cached_property
     def answer(self) -> Any:
