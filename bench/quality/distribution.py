@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.quality.features.feature_set import FeatureSet
-from bench.quality.features.reference import Reference
+from bench.quality.features.reference_set import ReferenceSet
 from bench.quality.images.checks import require_finite
 from bench.quality.metrics.frechet import Target
 from bench.quality.metrics.frechet_uncertainty import extrapolate, frechet_with_error, spread
@@ -24,8 +24,8 @@ Labels = Tensor | NDArray[np.integer] | list[int]
 Metrics = dict[str, Any]
 
 
-def evaluate(
-    samples: FeatureSet, reference: Reference, labels: Labels | None, *, recognises_labels: bool = True
+def distribution_metrics(
+    samples: FeatureSet, reference: ReferenceSet, labels: Labels | None, *, recognises_labels: bool = True
 ) -> Metrics:
     """Every distribution metric of `samples` against `reference`, as plain numbers ready for JSON.
 
@@ -56,7 +56,7 @@ def evaluate(
 
 
 def absent(
-    samples: FeatureSet, reference: Reference, labels: NDArray[np.int64] | None, recognises_labels: bool
+    samples: FeatureSet, reference: ReferenceSet, labels: NDArray[np.int64] | None, recognises_labels: bool
 ) -> dict[str, str]:
     """Why each metric that cannot be computed cannot, in a phrase."""
     found = {}
@@ -79,7 +79,7 @@ def no_accuracy(labels: NDArray[np.int64] | None) -> str:
 
 
 def frechet_metrics(
-    samples: FeatureSet, reference: Reference, classes: NDArray[np.int64] | None, groups: Groups
+    samples: FeatureSet, reference: ReferenceSet, classes: NDArray[np.int64] | None, groups: Groups
 ) -> Metrics:
     """`fd` with error, interval, extrapolation and spread; `sfd` with error where there are spatial features."""
     pool, features = samples.pool.numpy(), reference.features
@@ -103,7 +103,7 @@ def score_metrics(samples: FeatureSet, classes: NDArray[np.int64] | None, groups
 
 
 def neighbour_metrics(
-    samples: FeatureSet, reference: Reference, groups: Groups, classes: NDArray[np.int64] | None
+    samples: FeatureSet, reference: ReferenceSet, groups: Groups, classes: NDArray[np.int64] | None
 ) -> Metrics:
     """`precision`, `recall` and `kid`, where the reference has features."""
     if reference.features is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
-from bench.quality.features.reference import Reference, stored_moments
+from bench.quality.features.reference_set import ReferenceSet, stored_moments
 from bench.quality.metrics.frechet import Moments
 from models.errors import InputError, first_line
 from models.fetch import recorded_sha256
@@ -25,8 +25,8 @@ KEYS = {"pool": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 KINDS = ("adm", "clean")
 
 
-def read_npz(path: Path, name: str, features: str | None = None, extractor: Extractor | None = None) -> Reference:
-    """A Reference in the original Inception's features, from an npz of statistics.
+def read_npz(path: Path, name: str, features: str | None = None, extractor: Extractor | None = None) -> ReferenceSet:
+    """A reference set in the original Inception's features, from an npz of statistics.
 
     With `mu_s` the features are `adm`; without, what `features` says, else `clean`. With an `extractor` of the same
     fingerprint the images in the file give features too. Raises InputError for missing keys, pickled objects, wrong
@@ -36,7 +36,7 @@ def read_npz(path: Path, name: str, features: str | None = None, extractor: Extr
     parts = {layer: moments_of(path, layer, arrays) for layer, keys in KEYS.items() if set(keys) <= arrays.keys()}
     kind = kind_of(path, features, "spatial" in parts)
     fingerprint = extractors.find(kind).fingerprint_of()  # type: ignore[attr-defined]
-    found = Reference(name, fingerprint, recorded_sha256(path), None, parts["pool"], parts.get("spatial"))
+    found = ReferenceSet(name, fingerprint, recorded_sha256(path), None, parts["pool"], parts.get("spatial"))
     if extractor is None or extractor.fingerprint != fingerprint or "arr_0" not in members:
         return found
     from bench.quality.features.extraction import features_of

@@ -1,4 +1,4 @@
-"""Evaluation of samples from outside: images or stored features against a reference, without any model."""
+"""Assessment of samples from outside: images or stored features against a reference, without any model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch import Tensor
 from bench.quality import distribution as quality
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
-from bench.quality.features import reference, references
+from bench.quality.features import reference_set, reference_sets
 from bench.quality.features.extraction import BATCH, features_of, with_progress
 from bench.quality.features.feature_set import FeatureSet
-from bench.quality.features.reference import Reference
+from bench.quality.features.reference_set import ReferenceSet
 from bench.quality.images.folder import ImageFolder
 from bench.quality.images.source import ImageSource, open_images
 from bench.quality.metrics import paired
@@ -31,7 +31,7 @@ NEED_REFERENCE = ("fd", "sfd", "precision", "recall", "kid")
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Assessment:
     """`features` names the extractor of images, `weights` its file; features are `kept` between runs."""
 
     features: str = "adm"
@@ -62,21 +62,21 @@ class Evaluation:
         recognises = self._class_of(found).recognises_labels
         if target is None:
             return origin | {"reference": None} | alone(found, labels, recognises)
-        metrics = quality.evaluate(found, target, labels, recognises_labels=recognises)
+        metrics = quality.distribution_metrics(found, target, labels, recognises_labels=recognises)
         details = {} if found.logits is None else order_details(found.logits)
         return origin | {"reference": target.name} | metrics | details
 
-    def reference(self, source: str, stored: FeatureSet | None) -> Reference:
+    def reference(self, source: str, stored: FeatureSet | None) -> ReferenceSet:
         """The reference, whose features are the samples'. `stored` are the samples' features where they are known."""
         if holds_images(source):
             images = self._images(source)
             quality.require_comparable(self._fingerprint(stored), self.extractor.fingerprint)
-            return reference.from_features(self._features(images), source)
+            return reference_set.from_features(self._features(images), source)
         kind = stored.fingerprint.partition(":")[0] if stored else self.features
-        found = references.load(source, features=kind)
+        found = reference_sets.load(source, features=kind)
         quality.require_comparable(self._fingerprint(stored), found.fingerprint)
         if found.features is None and stored is None:  # an ADM file's own images
-            return references.load(source, features=kind, extractor=self.extractor)
+            return reference_sets.load(source, features=kind, extractor=self.extractor)
         return found
 
     def _fingerprint(self, stored: FeatureSet | None) -> str:
