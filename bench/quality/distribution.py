@@ -41,7 +41,7 @@ def distribution_metrics(
     classes = None if labels is None else checked_labels(labels, samples, recognises_labels)
     groups = jackknife_groups(len(samples), classes)
     missing = absent(samples, reference, classes, recognises_labels)
-    found: Metrics = dict.fromkeys(missing) | {
+    metrics: Metrics = dict.fromkeys(missing) | {
         "samples": len(samples),
         "fingerprint": samples.fingerprint,
         "images_sha256": samples.images_sha256,
@@ -52,25 +52,25 @@ def distribution_metrics(
         **score_metrics(samples, None if "accuracy" in missing else classes, groups),
         **neighbour_metrics(samples, reference, groups, classes),
     }
-    return found | {"omitted": missing}
+    return metrics | {"omitted": missing}
 
 
 def absent(
     samples: FeatureSet, reference: ReferenceSet, labels: NDArray[np.int64] | None, recognises_labels: bool
 ) -> dict[str, str]:
     """Why each metric that cannot be computed cannot, in a phrase."""
-    found = {}
+    reasons = {}
     if samples.spatial is None or reference.spatial is None:
         lacks = "the extractor" if samples.spatial is None else f"the reference '{reference.name}'"
-        found["sfd"] = f"{lacks} has no spatial features"
+        reasons["sfd"] = f"{lacks} has no spatial features"
     if samples.logits is None:
-        found |= {"is": "the extractor has no logits", "accuracy": "the extractor has no logits"}
+        reasons |= {"is": "the extractor has no logits", "accuracy": "the extractor has no logits"}
     elif labels is None or not recognises_labels:
-        found["accuracy"] = no_accuracy(labels)
+        reasons["accuracy"] = no_accuracy(labels)
     if reference.features is None:
         reason = f"the reference '{reference.name}' holds statistics, no features"
-        found |= dict.fromkeys(("precision", "recall", "kid"), reason)
-    return found
+        reasons |= dict.fromkeys(("precision", "recall", "kid"), reason)
+    return reasons
 
 
 def no_accuracy(labels: NDArray[np.int64] | None) -> str:
@@ -85,21 +85,21 @@ def frechet_metrics(
     pool, features = samples.pool.numpy(), reference.features
     whole = features is not None and len(features) == reference.samples
     target = Target(reference.pool, features.numpy() if features is not None and whole else None)
-    found = frechet_with_error("fd", pool, target, groups, classes)
+    metrics = frechet_with_error("fd", pool, target, groups, classes)
     line = extrapolate(pool, target, classes)
-    found |= {"fd_infinity": line.value, "fd_infinity_se": float(np.hypot(line.residual, found["fd_se"]))}
-    found |= spread(pool, target)
+    metrics |= {"fd_infinity": line.value, "fd_infinity_se": float(np.hypot(line.residual, metrics["fd_se"]))}
+    metrics |= spread(pool, target)
     if samples.spatial is not None and reference.spatial is not None:
-        found |= frechet_with_error("sfd", samples.spatial.numpy(), Target(reference.spatial), groups, classes)
-    return found
+        metrics |= frechet_with_error("sfd", samples.spatial.numpy(), Target(reference.spatial), groups, classes)
+    return metrics
 
 
 def score_metrics(samples: FeatureSet, classes: NDArray[np.int64] | None, groups: Groups) -> Metrics:
     """`is` and `accuracy`, where there are logits, and labels."""
     if samples.logits is None:
         return {}
-    found = inception_score_with_error(samples.logits, groups)
-    return found if classes is None else found | accuracy_with_error(samples.logits, classes, groups)
+    scores = inception_score_with_error(samples.logits, groups)
+    return scores if classes is None else scores | accuracy_with_error(samples.logits, classes, groups)
 
 
 def neighbour_metrics(

@@ -48,8 +48,8 @@ class Instruments:
         """Float32 features [B,d] of uint8 images [B,C,H,W] by name, on the CPU; none without an extractor."""
         if self.extractor is None:
             return {}
-        found = self.extractor.extract(images)
-        return {name: found[name].detach().float().cpu() for name in TENSORS if name in found}
+        features = self.extractor.extract(images)
+        return {name: features[name].detach().float().cpu() for name in TENSORS if name in features}
 
 
 def instruments(cell: Cell, settings: Settings, *, statistics_alone: bool = False) -> Instruments:
@@ -91,11 +91,11 @@ def fitting_reference_set(name: str | None, extractor: Extractor, images: bool) 
     """The reference set of this name or file. Raises InputError unless it is of the extractor's features."""
     if name is None:
         raise InputError(f"no reference is stated for the features '{extractor.name}'")
-    found = reference_sets.load(name, features=extractor.name, extractor=extractor if images else None)
-    if found.fingerprint != extractor.fingerprint:
-        made_by = f"it was made by '{found.fingerprint}', the samples' features by '{extractor.fingerprint}'"
+    reference_set = reference_sets.load(name, features=extractor.name, extractor=extractor if images else None)
+    if reference_set.fingerprint != extractor.fingerprint:
+        made_by = f"it was made by '{reference_set.fingerprint}', the samples' features by '{extractor.fingerprint}'"
         raise InputError(f"reference {name} cannot be compared with: {made_by}")
-    return found
+    return reference_set
 
 
 def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, str]:
@@ -106,9 +106,9 @@ def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, st
     reasons = {}
     for model, cell in {cell.model: cell for cell in cells if cell.broken is None}.items():
         try:
-            found = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
+            tools = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
         except InputError as error:
             raise InputError(f"{model}: {error}; --features none runs without distribution metrics") from error
-        if "fd" in found.omitted:
-            reasons[model] = found.omitted["fd"]
+        if "fd" in tools.omitted:
+            reasons[model] = tools.omitted["fd"]
     return reasons

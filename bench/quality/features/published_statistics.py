@@ -36,13 +36,13 @@ def read_npz(path: Path, name: str, features: str | None = None, extractor: Extr
     parts = {layer: moments_of(path, layer, arrays) for layer, keys in KEYS.items() if set(keys) <= arrays.keys()}
     kind = kind_of(path, features, "spatial" in parts)
     fingerprint = extractors.find(kind).fingerprint_of()  # type: ignore[attr-defined]
-    found = ReferenceSet(name, fingerprint, recorded_sha256(path), None, parts["pool"], parts.get("spatial"))
+    reference_set = ReferenceSet(name, fingerprint, recorded_sha256(path), None, parts["pool"], parts.get("spatial"))
     if extractor is None or extractor.fingerprint != fingerprint or "arr_0" not in members:
-        return found
+        return reference_set
     from bench.quality.features.extraction import features_of
     from bench.quality.images.array import ImageArray
 
-    return replace(found, features=features_of(ImageArray(path, extractor.channels), extractor).pool)
+    return replace(reference_set, features=features_of(ImageArray(path, extractor.channels), extractor).pool)
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:

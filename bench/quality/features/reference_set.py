@@ -84,12 +84,12 @@ def read(path: Path) -> ReferenceSet:
 def stored_moments(path: Path, layer: str, mean: np.ndarray, covariance: np.ndarray) -> Moments:
     """Moments from a file. Raises InputError unless they are finite and symmetric, positive semidefinite and fit."""
     try:
-        found = Moments(mean, covariance)
+        checked = Moments(mean, covariance)
     except InputError as error:
         raise InputError(f"{path}: {layer} {error}") from error
-    if not is_positive_semidefinite(found.covariance):
+    if not is_positive_semidefinite(checked.covariance):
         raise InputError(f"{path}: {layer} moments: the covariance is not positive semidefinite")
-    return found
+    return checked
 
 
 def format_of(path: Path) -> str | None:
@@ -103,11 +103,11 @@ def format_of(path: Path) -> str | None:
         raise InputError(f"{path}: not a readable reference ({first_line(error)})") from error
 
 
-def from_features(found: FeatureSet, name: str) -> ReferenceSet:
+def from_features(features: FeatureSet, name: str) -> ReferenceSet:
     """The reference that a set of features is. Raises InputError below two images."""
-    spatial = None if found.spatial is None else moments(found.spatial.numpy())
-    pool = moments(found.pool.numpy())
-    return ReferenceSet(name, found.fingerprint, found.images_sha256, len(found), pool, spatial, found.pool)
+    spatial = None if features.spatial is None else moments(features.spatial.numpy())
+    pool = moments(features.pool.numpy())
+    return ReferenceSet(name, features.fingerprint, features.images_sha256, len(features), pool, spatial, features.pool)
 
 
 def is_positive_semidefinite(covariance: np.ndarray) -> bool:

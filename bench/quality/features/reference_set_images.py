@@ -80,10 +80,10 @@ def reference_set_of(
         for layer in rows.keys() & set(LAYERS):
             running.setdefault(layer, RunningMoments()).add(rows[layer])
         digest.update(images)
-    found = {layer: moments.finish() for layer, moments in running.items()}
+    by_layer = {layer: moments.finish() for layer, moments in running.items()}
     sha256, rows_kept = digest.hexdigest(), torch.cat(features)
     return ReferenceSet(
-        name, extractor.fingerprint, sha256, source.count, found["pool"], found.get("spatial"), rows_kept
+        name, extractor.fingerprint, sha256, source.count, by_layer["pool"], by_layer.get("spatial"), rows_kept
     )
 
 
