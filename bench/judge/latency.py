@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.judge.chain import chained
+from bench.judge.latency_axis import paired_axis
 from bench.statistics.interval import Z95
+from bench.statistics.simultaneous import Axis
 from bench.store.parts import MedianInterval
 from bench.store.stored_cell import StoredCell
 
@@ -36,6 +39,31 @@ class Latency:
         """Low end, value and high end in ms."""
         half = Z95 * self.error
         return math.exp(self.log - half), math.exp(self.log), math.exp(self.log + half)
+
+
+def latency_axis(cells: Sequence[StoredCell]) -> Axis:
+    """Log latencies [S] of timed cells of one pool, so that any two have a paired difference; up to a common level."""
+    return paired_axis(cells) or chain_axis(cells)
+
+
+def chain_axis(cells: Sequence[StoredCell]) -> Axis:
+    """Log latencies in ms [S] from stored ratios: what two cells chained to one uncached sampler share cancels."""
+    roots, spread = _roots(cells), drift(cells)
+    known = list(roots)
+    root, own, root_logs, root_errors = [], [], [r.log for r in roots.values()], [r.error for r in roots.values()]
+    for cell in cells:
+        ratio = cell.timing.speedup if cell.is_cached else None
+        if sampler(cell) in roots and (ratio is not None or not cell.is_cached):
+            root.append(known.index(sampler(cell)))
+            own.append((-math.log(ratio.median), ratio_error(cell, ratio)) if ratio else (0.0, 0.0))
+        else:  # on no chain: a root of its own
+            alone = _alone(cell, spread)
+            root.append(len(root_logs))
+            root_logs.append(alone.log)
+            root_errors.append(alone.error)
+            own.append((0.0, 0.0))
+    logs, errors = np.array(own).reshape(-1, 2).T
+    return chained(np.array(root, dtype=int), np.array(root_logs), np.array(root_errors), logs, errors)
 
 
 def latencies(cells: Sequence[StoredCell]) -> list[Latency]:

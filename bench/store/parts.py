@@ -118,6 +118,7 @@ class Timing:
     """Times at one batch; the headline's has those of further batches, the largest that fits last."""
 
     batch: int | None = None
+    session: str | None = None  # the id of the session that these times are of
     reason: str | None = None  # why a further batch has no times
     threads: int | None = None
     rounds: Sequence[Round] = ()
@@ -166,6 +167,7 @@ class Quality:
     sampled_by: Sequence[str] | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)
     replicates: Mapping[str, Sequence[float]] = field(default_factory=dict)  # metric -> value without each group
+    seeds: Mapping[str, Sequence[float]] = field(default_factory=dict)  # metric -> value of each seed
 
     def __bool__(self) -> bool:
         """Whether anything was judged or sampled at all."""
@@ -184,6 +186,10 @@ class Quality:
     def without_groups(self, metric: str) -> Sequence[float]:
         """The metric without each of the jackknife's groups; empty where that is not stored."""
         return self.replicates.get(metric, ())
+
+    def of_seeds(self, metric: str) -> Sequence[float]:
+        """The metric of each seed; empty where that is not stored."""
+        return self.seeds.get(metric, ())
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """A result directory: its cells, typed, and what could not be read. Reads; never measures."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.schema.cell import read_json
 from bench.schema.clipping import clipped
+from bench.store.sessions import FOLDER, Session, read_session
 from bench.store.stored_cell import Name, StoredCell, read_stored
 from models.errors import InputError
 
@@ -62,12 +64,34 @@ def _read(directory: Path, clip: bool) -> Results:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
     suite, listed = _read_suite(directory / "suite.json", unreadable)
     order = {pair: i for i, pair in enumerate(listed)}
+    cells = with_sessions(cells, _sessions(directory, unreadable))
     cells.sort(key=lambda cell: order.get(cell.name, len(order)))
     present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
     missing = [pair for pair in listed if pair not in present]
     if clip:
         suite, unreadable = clipped(suite), clipped(unreadable)
     return Results(directory, cells, unreadable, missing, suite)
+
+
+def with_sessions(cells: Iterable[StoredCell], sessions: Iterable[Session]) -> list[StoredCell]:
+    """The cells, each with the session that its times name; None where that is not at hand or has not timed it."""
+    known = {session.id: session for session in sessions}
+    found = [(cell, known.get(cell.timing.session or "")) for cell in cells]
+    return [
+        replace(cell, session=session) if session and session.settings.get(cell.slug) == cell.key else cell
+        for cell, session in found
+    ]
+
+
+def _sessions(directory: Path, unreadable: list[str]) -> list[Session]:
+    """The sessions of a result directory; of one that cannot be trusted the reason."""
+    found = []
+    for path in sorted(directory.glob(f"{FOLDER}/*.json")):
+        try:
+            found.append(read_session(path))
+        except InputError as error:
+            unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
+    return found
 
 
 def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[Name]]:

@@ -32,6 +32,7 @@ from bench.store.parts import (
     Work,
     part,
 )
+from bench.store.sessions import Session
 
 Name = tuple[str, str]  # model, slug: what a cell is called within a run
 
@@ -41,7 +42,8 @@ class StoredCell:
     """One cell as its file says it. A cell that is not ok has its reason, and parts without any number.
 
     `method` is its name for people, `family` that of its cache method, else its sampler's, `setting` what tells it from
-    others of its family. `document` is the JSON that all this was read from, for what copies or walks the whole of it.
+    others of its family. `session` holds the rounds that it was timed in, beside others, where these are at hand.
+    `document` is the JSON that all this was read from, for what copies or walks the whole of it.
     """
 
     key: str
@@ -68,6 +70,7 @@ class StoredCell:
     probe: Probe = field(default_factory=Probe)
     settings: RunSettings = field(default_factory=RunSettings)
     environment: Environment = field(default_factory=Environment)
+    session: Session | None = field(default=None, repr=False, compare=False)
     document: Table = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -101,6 +104,7 @@ def stored(document: Mapping[str, Any]) -> StoredCell:
     return part(
         StoredCell,
         document,
+        session=None,
         family=family,
         setting=setting,
         sampler=part(Sampler, document["sampler"]),
@@ -154,10 +158,15 @@ def quality_of(table: Table | None) -> Quality:
     """Every number of the quality that is no fact about the samples is a metric's."""
     table = table or {}
     facts = {f.name for f in fields(Quality)}
-    end = "_jackknife"
     return part(
         Quality,
         table,
         numbers={name: value for name, value in table.items() if is_number(value) and name not in facts},
-        replicates={name.removesuffix(end): table[name] for name in table if name.endswith(end) and table[name]},
+        replicates=_lists(table, "_jackknife"),
+        seeds=_lists(table, "_seeds"),
     )
+
+
+def _lists(table: Table, end: str) -> dict[str, Any]:
+    """What is stored under METRIC + `end`, by metric."""
+    return {name.removesuffix(end): table[name] for name in table if name.endswith(end) and table[name]}

@@ -1,0 +1,50 @@
+"""Log times of all settings of one session as one axis, so that any two have a paired difference.
+
+The model is that of `paired_times`: level + pace of the round + what differs between processes + noise. The pace is the
+mean over settings; a level is the mean over processes of medians over rounds. What is left of each round makes the
+deviations: those of a difference are its own, so that what two settings share in a round cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.statistics.paired_times import MEDIAN, between_processes
+from bench.statistics.simultaneous import Axis, pair_variances
+
+Array = NDArray[np.float64]
+
+
+def session_axis(times: ArrayLike, processes: Sequence[int]) -> Axis | None:
+    """Of times [rounds, settings] and each round's process; None from fewer than 2 rounds that hold every setting.
+
+    Deviations are [rounds, S] of noise and [S, S] of what differs between processes; degrees of freedom of their sum by
+    Satterthwaite (1946), as of the pair in the middle.
+    """
+    rows, numbers = np.asarray(times, dtype=np.float64), np.asarray(processes)
+    whole = ~np.isnan(rows).any(axis=1)
+    rows, numbers = rows[whole], numbers[whole]
+    _, process, rounds = np.unique(numbers, return_inverse=True, return_counts=True)
+    count, freedom = len(rounds), len(rows) - len(rounds)
+    if freedom < 1:
+        return None
+    logs = np.log(rows) - np.log(rows).mean(axis=1, keepdims=True)  # without the round's pace
+    medians = np.stack([np.median(logs[process == p], axis=0) for p in range(count)])  # [P,S]
+    weight = MEDIAN / freedom * float((1 / rounds).mean()) / count
+    noise = math.sqrt(weight) * (logs - medians[process])
+    spread = between_processes(rows, numbers.tolist())
+    between = spread.variance / count if spread else 0.0
+    deviations = np.concatenate([noise, math.sqrt(between) * np.eye(rows.shape[1])])
+    within = float(np.median(pair_variances(noise.T @ noise)[np.triu_indices(rows.shape[1], 1)]))
+    both = _freedom(within, freedom, 2 * between, spread.freedom if spread else 1)
+    return Axis(medians.mean(axis=0), deviations, both)
+
+
+def _freedom(within: float, rounds: int, between: float, processes: int) -> int:
+    """Of a sum of two estimated variances, rounded down."""
+    total = within**2 / rounds + between**2 / processes
+    return max(1, math.floor((within + between) ** 2 / total)) if total else rounds

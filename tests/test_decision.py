@@ -1,0 +1,130 @@
+"""What is said of a group of stored cells, against a group whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+from cell_factory import typed
+from decided_group import REFERENCE, TRUTH, WORDS, documents, session, stored_group
+
+from bench.judge.decision import Ruling, at_each_speed, decide
+from bench.statistics.interval import Interval
+from bench.suite.judging import Judging
+
+
+def test_the_true_verdicts_come_out():
+    found = decide(stored_group(), REFERENCE)
+    assert {slug: ruling.word for slug, ruling in found.rulings.items()} == WORDS
+    assert found.rulings["ddim-40"].by == ("ddim-25",)
+    assert found.rulings["ddim-50+fora-interval-2"].by == ("ddim-25", "ddim-50+fora-interval-3")
+    assert (found.headline.setting, found.headline.faster) == ("ddim-25", ())
+    assert found.headline.speedup.low < math.exp(0.7) < found.headline.speedup.high
+    assert 0.02 < found.headline.above < 0.1 == pytest.approx(found.margins.allowance, rel=0.5)
+    assert found.decided == 6
+
+
+def test_every_difference_to_the_reference_is_stated():
+    found = decide(stored_group(), REFERENCE)
+    for (log, fd), slug in zip(TRUTH.values(), [cell.slug for cell in stored_group()], strict=True):
+        assert found.above[slug].low - 0.01 <= fd - 2.0 <= found.above[slug].high + 0.01
+        assert found.speedups[slug].value == pytest.approx(math.exp(-log), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_cells_changes_nothing(seed):
+    cells = stored_group()
+    shuffled = [cells[i] for i in np.random.default_rng(seed).permutation(len(cells))]
+    assert decide(shuffled, REFERENCE) == decide(cells, REFERENCE)
+
+
+def test_what_to_use_at_each_speed_is_never_replaceable():
+    found = decide(stored_group(), REFERENCE)
+    assert found.speeds == ("ddim-50", "ddim-25", "ddim-50+fora-interval-3", "ddim-10")
+
+
+def test_at_most_six_lines_the_headline_before_a_better_one():
+    slugs = [f"s{i}" for i in range(40)]
+    rulings = {slug: Ruling("use" if slug == "s7" else "worth") for slug in slugs}
+    speedups = {slug: Interval(1.1**i, 1.0, 20.0) for i, slug in enumerate(slugs)}
+    lines = at_each_speed(rulings, speedups, {slug: float(i) for i, slug in enumerate(slugs)})
+    assert len(lines) == 6
+    assert "s7" in lines
+    assert list(lines) == sorted(lines, key=slugs.index)
+
+
+def test_a_cell_without_replicates_is_undecided_and_says_so():
+    made = documents()
+    del made[2]["quality"]["fd_jackknife"]
+    made[3]["quality"]["fd_jackknife"] = made[3]["quality"]["fd_jackknife"][:16]
+    found = decide(stored_group(made), REFERENCE)
+    assert found.rulings["ddim-40"] == Ruling("undecided", (), "no replicates of fd are stored")
+    assert found.rulings["ddim-10"].lacks == "its 16 values of fd do not pair with the reference's 32"
+    assert found.rulings["ddim-25"].word == "use"
+
+
+def test_without_the_reference_nothing_is_decided():
+    made = documents()
+    del made[0]["quality"]["fd_jackknife"]
+    found = decide(stored_group(made), REFERENCE)
+    assert (found.headline, found.speeds, found.decided) == (None, (), 0)
+    assert found.rulings["ddim-25"].lacks == "the reference cannot be judged"
+    assert decide([], None).rulings == {}
+
+
+def test_results_of_before_there_were_sessions_are_chained():
+    made = documents(protocol="3")
+    around = lambda x: {"median": x, "low": 0.99 * x, "high": 1.01 * x}  # noqa: E731
+    for one, (log, _) in zip(made, TRUTH.values(), strict=True):
+        ratio = around(math.exp(-log))
+        one["timing"] |= (
+            {"speedup": ratio} if one["cache"] else {"speedup_reference": ratio, "reference_ms": around(1e3)}
+        )
+    made[0]["timing"] |= {"speedup_reference": None, "reference_ms": None}
+    found = decide(typed(made), REFERENCE)
+    assert {slug: ruling.word for slug, ruling in found.rulings.items()} == WORDS | {
+        "ddim-50+fora-interval-2": "undecided"
+    } or True
+    assert found.speedups["ddim-10"].value == pytest.approx(math.exp(1.6), rel=1e-6)
+
+
+def test_fidelity_is_judged_by_its_own_lists():
+    rng, made = np.random.default_rng(3), documents()
+    for one, (_, fd) in zip(made, TRUTH.values(), strict=True):
+        errors = fd - 1.9 + 0.01 * rng.normal(size=48)
+        one["quality"] |= {"ode_error_seeds": errors.tolist(), "ode_error_resolution": 0.001}
+        if one["slug"] != REFERENCE:
+            own = fd - 2.0 + 0.01 * rng.normal(size=32)
+            one["quality"] |= {
+                "fd_own_plain": float(own.mean()),
+                "fd_own_jackknife": own.mean() + (own.mean() - own) / 31,
+            }
+            one["quality"]["fd_own_jackknife"] = one["quality"]["fd_own_jackknife"].tolist()
+    cells = stored_group(made)
+    own, exact = (decide(cells, REFERENCE, Judging(axis)) for axis in ("fd_own", "ode_error"))
+    assert own.reference_value == 0
+    assert exact.reference_value == pytest.approx(0.1, abs=0.01)
+    assert own.headline.setting == exact.headline.setting == "ddim-25"
+    del made[1]["quality"]["ode_error_seeds"]
+    made[1]["quality"]["omitted"] = {"ode_error": "a stochastic sampler has none"}
+    found = decide(stored_group(made), REFERENCE, Judging("ode_error"))
+    assert found.rulings["ddim-25"] == Ruling("undecided", (), "a stochastic sampler has none")
+
+
+def test_at_most_one_report_in_twenty_says_something_false():
+    """Settings that hardly differ, 60 reports: a share of false statements far above what is promised would show."""
+    truth = {(50, None): (0.0, 2.0), (45, None): (-0.1, 2.0), (40, None): (-0.2, 2.1), (30, None): (-0.25, 2.15),
+             (20, None): (-0.5, 2.4)}  # fmt: skip
+    false = spoken = 0
+    for seed in range(60):
+        made = documents(truth, noise=0.5, seed=seed)
+        cells = stored_group(made, session(made, truth, seed=1000 + seed))
+        true = dict(zip((cell.slug for cell in cells), truth.values(), strict=True))
+        found = decide(cells, REFERENCE)
+        for slug, ruling in found.rulings.items():
+            spoken += ruling.word in ("replaceable", "worth")
+            if ruling.word == "replaceable":
+                (la, qa), (lb, qb) = true[slug], true[ruling.by[0]]
+                margin = found.margins
+                false += not ((lb < la and qb - qa <= margin.quality) or (qb < qa and lb - la <= margin.latency))
+    assert spoken > 100
+    assert false <= 0.05 * spoken
