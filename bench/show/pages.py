@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import jinja2
 
 from bench.judge.pareto import VERDICTS
-
-TEMPLATES = Path(__file__).parent / "templates"
+from bench.show.glossary import TEMPLATES, anchor, glossary, terms
 
 
 def templates(folder: str = "") -> jinja2.Environment:
@@ -17,5 +14,10 @@ def templates(folder: str = "") -> jinja2.Environment:
         loader=jinja2.FileSystemLoader([TEMPLATES / folder, TEMPLATES]), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals["verdicts"] = VERDICTS  # macros see no page's context
+    environment.globals |= {
+        "verdicts": VERDICTS,
+        "glossary": glossary(),
+        "anchor": anchor,
+    }  # macros see no page's context
+    environment.filters["terms"] = terms
     return environment

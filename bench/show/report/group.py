@@ -1,19 +1,22 @@
 """A group: the cells of one model that were measured alike, so that they may be compared and share columns."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from bench.judge import pareto
+from bench.judge.decision import Decision, decide
 from bench.judge.latency import Latency, drift, latencies
 from bench.show.report.format import distance_heading, distance_name
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
 from bench.store.results import Results
 from bench.store.stored_cell import Name, StoredCell
+from bench.suite.judging import DEFAULT, Judging
+from bench.suite.judging import read as read_judging
 
 Analysis = dict[Name, dict[str, Any]]
 
@@ -29,6 +32,8 @@ class Group:
     number: int  # among the model's groups; 0 for the largest
     index: int  # among all groups of the page
     analysis: Analysis = field(repr=False)
+    judging: Judging = DEFAULT
+    decisions: dict[str, Decision] = field(default_factory=dict, repr=False, compare=False)  # made so far, by axis
 
     @property
     def title(self) -> str:
@@ -81,6 +86,13 @@ class Group:
         """Names of the families, samplers first."""
         ordered = sorted(self.cells, key=lambda cell: cell.is_cached)
         return list(dict.fromkeys(cell.family for cell in ordered))
+
+    def decision(self, axis: str | None = None) -> Decision:
+        """What to use, judged by `axis`: fd is quality, fd_own and ode_error are fidelity; by default the suite's."""
+        axis = axis or self.judging.axis
+        if axis not in self.decisions:
+            self.decisions[axis] = decide(self.cells, self.reference_slug, replace(self.judging, axis=axis))
+        return self.decisions[axis]
 
     @property
     def reference(self) -> StoredCell | None:
@@ -146,6 +158,7 @@ def groups_of(results: Results, analysis: Analysis) -> list[Group]:
     """The groups of every model, in the suite's order, the largest of a model first."""
     pools = pareto.pools(results.cells)
     reference = results.suite.get("reference") or {}
+    judging = read_judging(results.suite.get("verdict") or {}, "suite.json: 'verdict'")
     groups: list[Group] = []
     for model in results.models:
         own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)
@@ -153,6 +166,8 @@ def groups_of(results: Results, analysis: Analysis) -> list[Group]:
         rest = [cell for cell in results.cells if cell.model == model and cell.slug not in placed]
         for number, members in enumerate(own or [[]]):
             groups.append(
-                Group(model, members, [] if number else rest, reference.get(model), number, len(groups), analysis)
+                Group(
+                    model, members, [] if number else rest, reference.get(model), number, len(groups), analysis, judging
+                )
             )
     return groups

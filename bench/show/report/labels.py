@@ -18,13 +18,13 @@ class Label:
 
 
 def place_labels(
-    labels: Sequence[Label], markers: Sequence[tuple[float, float]], frame: Box
+    labels: Sequence[Label], markers: Sequence[tuple[float, float]], frame: Box, character: float = CHARACTER
 ) -> list[tuple[Label, float, float]]:
     """(label, left end, baseline) of the labels that fit inside `frame`, in their order of preference."""
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in markers]
     placed = []
     for label in labels:
-        for box in _candidates(label):
+        for box in _candidates(label, character):
             if _inside(box, frame) and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 placed.append((label, box[0], box[3] - 3))
@@ -32,9 +32,9 @@ def place_labels(
     return placed
 
 
-def _candidates(label: Label) -> list[Box]:
+def _candidates(label: Label, character: float) -> list[Box]:
     """Boxes right, above, below, left and diagonal of the marker, each beside it."""
-    w, h = CHARACTER * len(label.text), LINE
+    w, h = character * len(label.text), LINE
     x, y = label.x, label.y
     corners = [
         (x + GAP, y - h / 2), (x - w / 2, y - GAP - h), (x - w / 2, y + GAP), (x - GAP - w, y - h / 2),

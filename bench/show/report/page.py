@@ -18,10 +18,10 @@ from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
 from bench.show.report.column import records
 from bench.show.report.exports import FORMATS, exported
+from bench.show.report.first_screen import first_screen
 from bench.show.report.format import MISSING, duration
 from bench.show.report.group import Group, groups_of
-from bench.show.report.markers import marker, styles
-from bench.show.report.svg import element
+from bench.show.report.legend import legend
 from bench.show.table import csv_bytes, frame
 from bench.store.results import Results, read_results
 from bench.store.stored_cell import Name, StoredCell
@@ -82,6 +82,7 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
     columns, rows = tables.page_rows(group)
     return {
         "group": group,
+        "first": first_screen(group, directory),
         "answer": answer(group),
         "plots": plots(group),
         "legend": legend(group),
@@ -115,27 +116,6 @@ def plots(group: Group) -> list[Plot]:
         Plot(m.key, report_plots.label_of(m, group), report_plots.ParetoPlot(group, m).svg())
         for m in report_plots.measures_of(group)
     ]
-
-
-@dataclass(frozen=True)
-class Family:
-    """An entry of a plot's legend."""
-
-    name: str
-    note: str
-    swatch: Markup
-
-
-def legend(group: Group) -> list[Family]:
-    """The families of a group with their markers."""
-    cached = {c.family for c in group.cells if c.is_cached}
-    entries = []
-    for name, style in styles(group.families).items():
-        mark = element("path", d=marker(style.shape, 16, 9, 6), class_="mark")
-        line = [] if name in cached else [element("path", d="M0 9H32", class_=f"curve c{style.color}")]
-        svg = element("svg", *line, mark, viewBox="0 0 32 18", class_=f"swatch c{style.color}", aria_hidden="true")
-        entries.append(Family(name, "" if name in cached else "fewer-steps curve", svg))
-    return entries
 
 
 def tip(group: Group, cell: StoredCell) -> dict[str, Any]:

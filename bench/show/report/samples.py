@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,14 @@ class Strip:
 
 def strips(group: Group, directory: Path) -> list[Strip]:
     """A strip for every cell of a group with numbers, the reference first; empty where no samples are stored."""
+    return strips_of(group, directory, sorted(group.cells, key=lambda cell: cell is not group.reference))
+
+
+def strips_of(group: Group, directory: Path, cells: Sequence[StoredCell]) -> list[Strip]:
+    """A strip for each of some cells; empty where no samples are stored."""
     folder = directory / "samples" / group.model
     if not folder.is_dir():
         return []
-    cells = sorted(group.cells, key=lambda cell: cell is not group.reference)
     return [_strip(cell, group, folder / f"{cell.slug}.safetensors") for cell in cells]
 
 

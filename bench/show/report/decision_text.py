@@ -1,0 +1,88 @@
+"""What to use and what it gains, in one sentence and a few lines: the same words on every page and in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.show.report.format import figure
+from bench.show.report.gaps import distance_unit, percent
+from bench.show.report.group import Group
+from bench.show.report.phrases import ms
+from bench.statistics.interval import Interval
+
+
+@dataclass(frozen=True)
+class SpeedLine:
+    """What to use at one speed."""
+
+    slug: str
+    speed: str
+    method: str
+    gap: str  # its distance against the reference's
+    latency: str
+
+
+def sentence(group: Group) -> str:
+    """`Use DDIM-20: 2.4× as fast as DDIM-50, FD no more than 5 % worse.`"""
+    decision = group.decision()
+    best, reference = decision.headline, group.by_slug.get(decision.reference or "")
+    if best is None or reference is None or len(decision.above) < 2:
+        return why_none(group)
+    axis, share = axis_name(group), f"{100 * decision.judging.bound:g} %"
+    if best.setting == decision.reference:
+        return f"Use {reference.method}: no faster setting is sure to have an {axis} at most {share} worse."
+    method, gain = group.by_slug[best.setting].method, times(best.speedup.value)
+    return f"Use {method}: {gain} as fast as {reference.method}, {axis} no more than {share} worse."
+
+
+def axis_name(group: Group) -> str:
+    """What settings are judged by."""
+    return group.distance if group.judging.axis == "fd" else group.judging.axis
+
+
+def why_none(group: Group) -> str:
+    """Why nothing can be recommended."""
+    if not group.points:
+        return f"No setting has both {axis_name(group)} and a latency, so there is nothing to choose by."
+    if len(group.points) == 1:
+        (slug,) = group.points
+        return f"{group.by_slug[slug].method} is alone: there is no other setting to compare it with."
+    return "There is no reference that other settings could be judged by."
+
+
+def closing(groups: Sequence[Group]) -> str:
+    """The sentences of all models, a line each: what a run ends with."""
+    return "\n".join(f"{group.title}: {sentence(group)}" for group in groups)
+
+
+def speed_lines(group: Group) -> list[SpeedLine]:
+    """What to use at each speed, slowest first, at most six."""
+    return [_line(group, slug) for slug in group.decision().speeds]
+
+
+def _line(group: Group, slug: str) -> SpeedLine:
+    decision, cell = group.decision(), group.by_slug[slug]
+    speed = decision.speedups[slug]
+    unit = 1.0 if decision.judging.axis == "ode_error" else distance_unit(group)
+    gap = "–" if unit is None else against(percent(decision.above[slug], unit))
+    text = "the reference" if slug == decision.reference else gap
+    return SpeedLine(slug, times(speed.value), cell.method, text, ms(group, cell))
+
+
+def times(value: float) -> str:
+    """`2.4×`, `1×`."""
+    return f"{figure(value, 2).removesuffix('.0')}×"
+
+
+def against(gap: Interval) -> str:
+    """`+3 % (−1 to +7)`: a difference in per cent, a true minus."""
+    middle, low, high = (_signed(end) for end in (gap.value, gap.low, gap.high))
+    return f"{middle} % ({low} to {high})"
+
+
+def _signed(value: float) -> str:
+    if not math.isfinite(value):
+        return "…"
+    return "0" if round(value) == 0 else f"{value:+,.0f}".replace("-", "−")

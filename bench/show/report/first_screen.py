@@ -1,0 +1,53 @@
+"""What a page shows of a model before anything else: one sentence, one plot, one short table; then a few samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from bench.show.report.decision_text import SpeedLine, sentence, speed_lines
+from bench.show.report.gap_plot import GapPlot
+from bench.show.report.gaps import gaps_of
+from bench.show.report.group import Group
+from bench.show.report.legend import Family, legend
+from bench.show.report.samples import Strip, strips_of
+
+MAX_STRIPS = 4
+
+
+@dataclass(frozen=True)
+class AxisPlot:
+    """The plot on one axis, and its name in the switch."""
+
+    key: str
+    name: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """The first screen of one group."""
+
+    sentence: str
+    plots: list[AxisPlot]
+    legend: list[Family]
+    lines: list[SpeedLine]
+    chosen: str | None  # slug of what the sentence recommends
+    strips: list[Strip]
+    bound: bool  # whether what counts as no worse is shaded
+
+
+def first_screen(group: Group, directory: Path) -> FirstScreen:
+    """The first screen of a group whose samples lie below `directory`."""
+    headline, lines, axes = group.decision().headline, speed_lines(group), gaps_of(group)
+    chosen, reference = headline.setting if headline else None, group.decision().reference
+    named = [slug for slug in dict.fromkeys([chosen, *(line.slug for line in lines), reference]) if slug]
+    plots = [AxisPlot(gaps.key, gaps.name, GapPlot(group, gaps, named).svg()) for gaps in axes]
+    shown = [slug for slug in dict.fromkeys([reference, *named]) if slug in group.by_slug][:MAX_STRIPS]
+    strips = strips_of(group, directory, [group.by_slug[slug] for slug in shown])
+    return FirstScreen(
+        sentence(group), plots, legend(group), lines, chosen, [strip for strip in strips if strip.uri],
+        any(gaps.bound is not None for gaps in axes),
+    )  # fmt: skip
