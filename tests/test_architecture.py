@@ -40,8 +40,10 @@ def test_every_room_is_on_a_floor():
 def test_the_drawing_shows_the_code_as_it_is():
     drawn = structure.drawn_in((ROOT / "docs" / "architecture.md").read_text("utf-8"))
     assert drawn == structure.drawing(ROOT), "python -m bench.benchmarks.structure --draw mends it"
-    lines = [line.split(maxsplit=1) for line in drawn.splitlines()[1:-1] if line.strip() != "↓"]
-    assert sorted(room for room, _ in lines) == sorted(structure.rooms(ROOT))
+    rooms = [line.split(maxsplit=1)[0] for line in drawn.splitlines()[1:-1] if not line.startswith(" ")]
+    assert sorted(rooms) == sorted(structure.rooms(ROOT))
+    drawn_arrows = [line.partition("→")[2].split(", ") for line in drawn.splitlines() if "→" in line]
+    assert sum(map(len, drawn_arrows)) == len(structure.arrows(structure.imports(ROOT), structure.rooms(ROOT)))
 
 
 def test_what_lies_on_a_circle_or_points_upward_is_counted():

@@ -12,6 +12,13 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link may name after #, by GitHub's rule: headings in lower case, blanks as dashes, no other marks."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = [re.sub(r"[^\w\- ]", "", title.lower()) for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+    return {title.strip().replace(" ", "-") for title in titles} | set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+
+
 def links(page: Path) -> list[str]:
     """Relative links of a page, without code."""
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
@@ -26,6 +33,14 @@ def test_every_page_is_in_the_index():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page):
     missing = [link for link in links(page) if not (page.parent / link).exists()]
+    assert not missing, f"{page.name} links to {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_finds_it(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    named = [(target, name) for target, name in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", text) if "://" not in target]
+    missing = [f"{t}#{n}" for t, n in named if n not in anchors(page.parent / t if t else page)]
     assert not missing, f"{page.name} links to {', '.join(missing)}"
 
 

@@ -114,6 +114,22 @@ MISTAKES = {
         HEAD + 'reference = { name = "ddim", steps = [9, 8] }\n' + DDIM,
         "one sampler with one setting",
     ),
+    "verdict is no table": (HEAD + "verdict = 3\n" + DDIM, "[verdict]: expected a table, got 3"),
+    "verdict key": (HEAD + "[verdict]\nqualty = 0.1\n" + DDIM, "did you mean 'quality'?"),
+    "margin out of range": (
+        HEAD + "[verdict]\nquality = -0.1\n" + DDIM,
+        "'quality' must be a share in [0, 1], got -0.1",
+    ),
+    "margin above 1": (HEAD + "[verdict]\nlatency = 2\n" + DDIM, "'latency' must be a share in [0, 1], got 2"),
+    "margin is a boolean": (HEAD + "[verdict]\nbound = true\n" + DDIM, "'bound' must be a share in [0, 1], got True"),
+    "margin is not a number": (HEAD + "[verdict]\nbound = nan\n" + DDIM, "'bound' must be a share in [0, 1], got nan"),
+    "verdict axis": (HEAD + '[verdict]\naxis = "fd_won"\n' + DDIM, "did you mean 'fd_own'?"),
+    "fewer than two samples of a class": (
+        HEAD
+        + '[protocol]\nsamples = 64\nquality = { features = "adm" }\n'
+        + DDIM.replace("dit-mnist", "dit-imagenet32"),
+        "'samples' must hold each of the 50 classes of dit-imagenet32 twice, got 64; the nearest that does is 100",
+    ),
     "too many cells": (HEAD + DDIM.replace("10", str(list(range(1, 200)) * 60)), None),
 }
 
@@ -228,3 +244,16 @@ def test_only_selects(expression):
 def test_only_refuses(expression, expected):
     with pytest.raises(InputError, match=expected):
         select(suite.load("small"), expression.replace("a=1", "steps=50"))
+
+
+def test_margins_are_read_and_the_bound_is_the_quality_margin_unless_stated(tmp_path):
+    assert load(tmp_path, HEAD + DDIM).judging.as_dict() == {
+        "axis": "fd", "quality": 0.05, "latency": 0.02, "bound": 0.05
+    }  # fmt: skip
+    found = load(tmp_path, HEAD + '[verdict]\naxis = "fd_own"\nquality = 0.1\n' + DDIM).judging
+    assert (found.axis, found.quality, found.bound) == ("fd_own", 0.1, 0.1)
+
+
+@pytest.mark.parametrize("rules", ["samples = 0", 'samples = 64\nquality = { features = "none" }', "samples = 100"])
+def test_samples_that_are_not_judged_or_hold_every_class_twice_are_taken(tmp_path, rules):
+    assert load(tmp_path, HEAD + f"[protocol]\n{rules}\n" + DDIM.replace("dit-mnist", "dit-imagenet32")).cells

@@ -168,11 +168,24 @@ def purpose(tree: Path, room: str) -> str:
 
 
 def drawing(tree: Path) -> str:
-    """The floors from the top down, each room with its purpose, as a block of text."""
+    """The floors from the top down, each room with its purpose and the rooms that it imports, as a block of text."""
     levels = floors(tree)
-    width = max(len(room) for floor in levels for room in floor)
-    drawn = ["\n".join(f"{room:<{width}}  {purpose(tree, room)}" for room in floor) for floor in levels]
+    order = [room for floor in levels for room in floor]
+    pairs = arrows(imports(tree), order)
+    below = {room: [short(other) for other in order if (room, other) in pairs] for room in order}
+    width = max(map(len, order))
+    drawn = ["\n".join(lines(tree, room, below[room], width) for room in floor) for floor in levels]
     return "```text\n" + "\n    ↓\n".join(drawn) + "\n```\n"
+
+
+def short(room: str) -> str:
+    return room.removeprefix("bench.")
+
+
+def lines(tree: Path, room: str, imported: list[str], width: int) -> str:
+    """A room's purpose, and under it, behind an arrow, what it imports."""
+    said = f"{room:<{width}}  {purpose(tree, room)}"
+    return f"{said}\n{'':<{width}}  → {', '.join(imported)}" if imported else said
 
 
 def drawn_in(text: str) -> str:

@@ -20,9 +20,8 @@ from bench.judge.verdict import Headline as Best
 from bench.statistics.interval import Interval
 from bench.statistics.simultaneous import Axis
 from bench.store.stored_cell import StoredCell
-from bench.suite.judging import Judging
+from bench.suite.judging import DEFAULT, Judging
 
-DEFAULT = Judging()
 SPEEDS = (1.5, 2.0, 3.0, 5.0, 8.0)  # times the reference's: where one line of the short list ends and the next begins
 
 

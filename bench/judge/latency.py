@@ -1,9 +1,10 @@
-"""Latencies that can be compared between cells: ratios taken within rounds, chained to the suite's reference.
+"""Latencies that can be compared between cells: ratios taken within rounds, never the machine's pace from cell to cell.
 
-A machine's pace changes from cell to cell by more than many differences that matter. Ratios within rounds do not feel
-it, and they form a chain: a cached cell was timed beside the same sampler uncached, and that one, in a cell of its own,
-beside the suite's reference. So log L = log L_reference + log(uncached / reference) + log(cell / uncached), where
-L_reference, the median over all its cells, is common to all and no error of any difference between them.
+Settings of one session ran in the same rounds, so any two have a paired ratio (bench/judge/latency_axis.py). Without a
+session's rounds, as in results of protocol 3, ratios form a chain: a cached cell was timed beside the same sampler
+uncached, and that one, in a cell of its own, beside the suite's reference. So
+log L = log L_reference + log(uncached / reference) + log(cell / uncached), where L_reference, the median over all its
+cells, is common to all and no error of any difference between them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.judge.chain import chained
 from bench.judge.latency_axis import paired_axis
@@ -23,22 +25,80 @@ from bench.statistics.simultaneous import Axis
 from bench.store.parts import MedianInterval
 from bench.store.stored_cell import StoredCell
 
+LEVEL = 0.95  # of every interval
 REFERENCE = ("the suite's reference",)
 Sampler = tuple[Any, ...]  # a sampler with all of its parameters and its steps
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one batch: the logarithm of its milliseconds, and its standard error in a comparison with another cell."""
+    """Of one batch: the logarithm of its milliseconds, and its standard error in a comparison with the reference.
+
+    A comparison of two knows what they share (`error_of`): `parts` [K] of the errors of one session's settings, whose
+    differences are those of their parts; on a chain `root_error`, of all that were timed beside the sampler `root`.
+    """
 
     log: float
     error: float
-    paired: bool  # chained to the reference; else a cell's own median, and its error includes the drift
+    paired: bool  # with the reference; else a cell's own median, and its error includes the drift
+    root: Sampler | None = None
+    root_error: float = 0.0
+    parts: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def own(self) -> float:
+        """What the error is apart from the root's."""
+        return math.sqrt(max(self.error**2 - self.root_error**2, 0.0))
 
     def interval(self) -> tuple[float, float, float]:
         """Low end, value and high end in ms."""
         half = Z95 * self.error
         return math.exp(self.log - half), math.exp(self.log), math.exp(self.log + half)
+
+
+def error_of(latency: Latency, terms: Sequence[tuple[float, Latency]]) -> float:
+    """Standard error of a log latency minus the weighted sum of others': what they share cancels, and counts once."""
+    weighted = [(1.0, latency), *((-w, other) for w, other in terms)]
+    parts = [w * t.parts for w, t in weighted if t.parts is not None]
+    if len(parts) == len(weighted):
+        return float(np.linalg.norm(np.sum(parts, axis=0)))
+    shared: dict[Sampler | None, float] = defaultdict(float)
+    for w, t in weighted:
+        shared[t.root] += w * t.root_error
+    return math.hypot(*(w * t.own for w, t in weighted), *shared.values())
+
+
+def pair_errors(latency: Latency, others: Sequence[Latency]) -> NDArray[np.float64]:
+    """`error_of` the difference to each of the others, at once."""
+    if latency.parts is not None and all(other.parts is not None for other in others):
+        return np.linalg.norm(np.array([other.parts for other in others]) - latency.parts, axis=1)
+    same = [latency.root is not None and other.root == latency.root for other in others]
+    apart = np.hypot(latency.error, [other.error for other in others])
+    return np.where(same, np.hypot(latency.own, [other.own for other in others]), apart)
+
+
+def latencies(cells: Sequence[StoredCell]) -> list[Latency]:
+    """One for each of the cells, which are all timed and of one pool (bench.judge.pareto.pools)."""
+    axis = paired_axis(cells)
+    if axis is not None:
+        return _of_axis(cells, axis)
+    spread, roots = drift(cells), _roots(cells)
+    return [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
+
+
+def _of_axis(cells: Sequence[StoredCell], axis: Axis) -> list[Latency]:
+    """At the level in ms that fits most cells' own medians; errors as wide as Student's t makes their intervals."""
+    level = float(np.median([_own(cell) - value for cell, value in zip(cells, axis.values, strict=True)]))
+    parts = axis.deviations.T * axis.pointwise(LEVEL) / Z95
+    return [
+        Latency(level + float(value), float(np.linalg.norm(own)), True, parts=own)
+        for value, own in zip(axis.values, parts, strict=True)
+    ]
+
+
+def _own(cell: StoredCell) -> float:
+    assert cell.timing.latency_ms is not None, "only timed cells come here"
+    return math.log(cell.timing.latency_ms.median)
 
 
 def latency_axis(cells: Sequence[StoredCell]) -> Axis:
@@ -47,29 +107,18 @@ def latency_axis(cells: Sequence[StoredCell]) -> Axis:
 
 
 def chain_axis(cells: Sequence[StoredCell]) -> Axis:
-    """Log latencies in ms [S] from stored ratios: what two cells chained to one uncached sampler share cancels."""
-    roots, spread = _roots(cells), drift(cells)
-    known = list(roots)
-    root, own, root_logs, root_errors = [], [], [r.log for r in roots.values()], [r.error for r in roots.values()]
-    for cell in cells:
-        ratio = cell.timing.speedup if cell.is_cached else None
-        if sampler(cell) in roots and (ratio is not None or not cell.is_cached):
-            root.append(known.index(sampler(cell)))
-            own.append((-math.log(ratio.median), ratio_error(cell, ratio)) if ratio else (0.0, 0.0))
-        else:  # on no chain: a root of its own
-            alone = _alone(cell, spread)
-            root.append(len(root_logs))
-            root_logs.append(alone.log)
-            root_errors.append(alone.error)
-            own.append((0.0, 0.0))
-    logs, errors = np.array(own).reshape(-1, 2).T
-    return chained(np.array(root, dtype=int), np.array(root_logs), np.array(root_errors), logs, errors)
-
-
-def latencies(cells: Sequence[StoredCell]) -> list[Latency]:
-    """One for each of the cells, which are all timed and of one pool (bench.judge.pareto.pools)."""
+    """Log latencies in ms [S] from stored ratios; those on no chain have errors of their own."""
     spread, roots = drift(cells), _roots(cells)
-    return [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
+    found = [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
+    keys = list(dict.fromkeys(latency.root for latency in found))
+    errors = {latency.root: latency.root_error for latency in found}
+    return chained(
+        np.array([keys.index(latency.root) for latency in found], dtype=int),
+        np.zeros(len(keys)),
+        np.array([errors[key] for key in keys]),
+        np.array([latency.log for latency in found]),
+        np.array([latency.own for latency in found]),
+    )
 
 
 def _roots(cells: Sequence[StoredCell]) -> dict[Sampler, Latency]:
@@ -82,10 +131,11 @@ def _roots(cells: Sequence[StoredCell]) -> dict[Sampler, Latency]:
     if len(references) > 1 or not seen:
         return {}
     level = float(np.median(seen))
-    roots = {sampler(cell): Latency(level, 0.0, True) for cell in references}
+    roots = {key: Latency(level, 0.0, True, key) for key in map(sampler, references)}
     for cell in uncached:
         if (ratio := cell.timing.speedup_reference) is not None:
-            roots[sampler(cell)] = Latency(level - math.log(ratio.median), ratio_error(cell, ratio), True)
+            error, key = ratio_error(cell, ratio), sampler(cell)
+            roots[key] = Latency(level - math.log(ratio.median), error, True, key, error)
     return roots
 
 
@@ -95,7 +145,8 @@ def _chained(cell: StoredCell, roots: dict[Sampler, Latency]) -> Latency | None:
         return root
     if ratio is None:
         return None
-    return Latency(root.log - math.log(ratio.median), math.hypot(root.error, ratio_error(cell, ratio)), True)
+    error = math.hypot(root.error, ratio_error(cell, ratio))
+    return Latency(root.log - math.log(ratio.median), error, True, root.root, root.error)
 
 
 def _alone(cell: StoredCell, spread: float) -> Latency:

@@ -8,13 +8,14 @@ what the samples have in common cancels. Latency is compared on the log scale, p
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bench.judge.conditions import pool_of
-from bench.judge.latency import Latency, latencies, sampler_family
+from bench.judge.curve import curve_at, slope_at
+from bench.judge.latency import Latency, error_of, latencies, pair_errors, sampler_family
 from bench.statistics.interval import Z95, Interval
 from bench.statistics.jackknife import paired_difference
 from bench.statistics.jackknife import quantile as student
@@ -35,6 +36,11 @@ class Point:
     log_latency_se: float
     fd: np.ndarray
     fd_se: float
+    known: Latency | None = None  # with what it shares with others; None: nothing
+
+    @property
+    def latency(self) -> Latency:
+        return self.known or Latency(self.log_latency, self.log_latency_se, False)
 
 
 def analyse(cells: Iterable[StoredCell]) -> dict[Name, dict[str, Any]]:
@@ -94,6 +100,7 @@ def _point(cell: StoredCell, latency: Latency) -> Point:
         log_latency_se=latency.error,
         fd=np.array([quality.value("fd"), *quality.without_groups("fd")], dtype=float),
         fd_se=float(quality.value("fd_se") or 0.0),
+        known=latency,
     )
 
 
@@ -128,28 +135,43 @@ def fd_difference(a: Point, terms: Sequence[tuple[float, Point]], extra: float =
 def gap_to_curve(point: Point, points: Sequence[Point]) -> Interval | None:
     """fd of a cached `point` minus that of fewer steps of the same sampler at equal measured latency; None off its end.
 
-    The curve is linear in log latency between uncached cells. Slower than its slowest cell, that cell is what one
-    would use instead; faster than its fastest cell there is nothing to compare with. Errors of all three latencies
-    enter through the slope.
+    The curve is the monotone one through the uncached cells on log latency (bench/judge/curve.py). Slower than its
+    slowest cell, that cell is what one would use instead; faster than its fastest cell there is nothing to compare
+    with. Errors of all latencies enter through the slope.
     """
-    curve = fewer_steps(points, point.family)
+    curve = distinct(fewer_steps(points, point.family))
     if not curve or point.log_latency < curve[0].log_latency:
         return None
     if point.log_latency >= curve[-1].log_latency:
         return fd_difference(point, [(1.0, curve[-1])])
-    right = next(i for i, knot in enumerate(curve) if knot.log_latency > point.log_latency)
+    logs = np.array([knot.log_latency for knot in curve])
+    right = int(np.searchsorted(logs, point.log_latency, side="right"))
     a, b = curve[right - 1], curve[right]
-    width = b.log_latency - a.log_latency
-    w = (point.log_latency - a.log_latency) / width
-    slope = (float(b.fd[0]) - float(a.fd[0])) / width
-    shift = math.hypot(point.log_latency_se, (1 - w) * a.log_latency_se, w * b.log_latency_se)
-    return fd_difference(point, [(1 - w, a), (w, b)], extra=abs(slope) * shift)
+    w = (point.log_latency - a.log_latency) / (b.log_latency - a.log_latency)
+    slope = slope_at(logs, np.array([float(knot.fd[0]) for knot in curve]), point.log_latency)
+    shift = error_of(point.latency, [(1 - w, a.latency), (w, b.latency)])
+    if any(len(knot.fd) != len(point.fd) for knot in curve):  # replicates do not pair: along the chord
+        return fd_difference(point, [(1 - w, a), (w, b)], extra=abs(slope) * shift)
+    there = curve_at(logs, np.stack([knot.fd for knot in curve]), point.log_latency)
+    assert there is not None, "the point is within the curve"
+    error = math.hypot((1 - w) * a.fd_se, w * b.fd_se)
+    return fd_difference(point, [(1.0, replace(a, fd=there, fd_se=error))], extra=abs(slope) * shift)
+
+
+def distinct(curve: Sequence[Point]) -> list[Point]:
+    """A curve's knots, of those at one latency the best."""
+    best: dict[float, Point] = {}
+    for knot in curve:
+        known = best.get(knot.log_latency)
+        if known is None or float(knot.fd[0]) < float(known.fd[0]):
+            best[knot.log_latency] = knot
+    return list(best.values())
 
 
 def latency_difference(a: Point, b: Point) -> Interval:
     """log latency of `a` minus that of `b`, with its 95 % interval."""
     value = a.log_latency - b.log_latency
-    half = Z95 * math.hypot(a.log_latency_se, b.log_latency_se)
+    half = Z95 * error_of(a.latency, [(1.0, b.latency)])
     return Interval(value, value - half, value + half)
 
 
@@ -171,7 +193,7 @@ def distance_signs(point: Point, others: Sequence[Point]) -> list[int]:
 def latency_signs(point: Point, others: Sequence[Point]) -> list[int]:
     """The sign of `latency_difference` from `point` to each of the others."""
     gaps = point.log_latency - np.array([p.log_latency for p in others])
-    clear = np.abs(gaps) > Z95 * np.hypot(point.log_latency_se, [p.log_latency_se for p in others])
+    clear = np.abs(gaps) > Z95 * pair_errors(point.latency, [p.latency for p in others])
     return [int(sign) for sign in np.sign(gaps) * clear]
 
 

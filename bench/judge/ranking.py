@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.judge.latency import error_of
 from bench.judge.pareto import Point, analyse, fd_difference, fewer_steps, place, pools
 from bench.statistics.interval import Z95, Interval
 from bench.statistics.jackknife import paired_difference
@@ -61,7 +62,7 @@ def speedup_at_equal_quality(point: Point, points: Sequence[Point]) -> Interval 
     difference = fd_difference(point, [(1 - w, a), (w, b)])
     half = (difference.high - difference.low) / 2
     ends = [crossing(spots, quality + sign * half) if math.isfinite(half) else None for sign in (1, -1)]
-    noise = Z95 * math.hypot(point.log_latency_se, (1 - w) * a.log_latency_se, w * b.log_latency_se)
+    noise = Z95 * error_of(point.latency, [(1 - w, a.latency), (w, b.latency)])
     value = log_latency - point.log_latency
     low, high = (math.hypot(log_latency - end[0], noise) if end else math.inf for end in ends)
     return Interval(math.exp(value), math.exp(value - low) if low < math.inf else -low,

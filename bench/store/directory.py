@@ -121,6 +121,7 @@ def describe(suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> d
         "description": suite.description,
         "sha256": suite.sha256,
         "protocol": {"version": VERSION, **suite.protocol.as_dict()},
+        "verdict": suite.judging.as_dict(),
         "settings": settings.recorded(),
         "plugins": [
             {"file": Path(file).name, "sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest()} for file in plugins

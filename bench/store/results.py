@@ -10,10 +10,12 @@ from bench.schema.cell import read_json
 from bench.schema.clipping import clipped
 from bench.store.sessions import FOLDER, Session, read_session
 from bench.store.stored_cell import Name, StoredCell, read_stored
+from bench.suite.judging import Judging
+from bench.suite.judging import read as read_judging
 from models.errors import InputError
 
 _SUITE = {"suite": str, "title": str, "description": str, "sha256": str, "protocol": dict, "settings": dict,
-          "reference": dict, "cells": list}  # fmt: skip
+          "verdict": dict, "reference": dict, "cells": list}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Results:
     def where(self) -> str:
         """What messages call it."""
         return str(self.directory)
+
+    @property
+    def judging(self) -> Judging:
+        """By what, and with which margins, the suite has its settings judged."""
+        return read_judging(self.suite.get("verdict") or {}, f"{self.where}: verdict")
 
     @property
     def models(self) -> list[str]:
@@ -113,6 +120,7 @@ def _listed(path: Path, suite: dict[str, Any]) -> list[Name]:
     listed = suite.get("cells") or []
     if not all(isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in listed):
         raise InputError(f"{path}: cells must be a list of [model, method]")
+    read_judging(suite.get("verdict") or {}, f"{path}: verdict")
     return [(model, slug) for model, slug in listed]
 
 

@@ -13,9 +13,12 @@ import methods
 import models
 from bench.suite import SHIPPED, protocol
 from bench.suite.cells import Cell, Part
+from bench.suite.class_shares import require_every_class
+from bench.suite.judging import DEFAULT, Judging
+from bench.suite.judging import read as read_judging
 from models.errors import InputError, expect_name, expect_one_of
 
-TOP_KEYS = ("name", "title", "description", "protocol", "reference", "cells")
+TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "reference", "cells")
 CELL_KEYS = ("models", "sampler", "cache")
 MAX_CELLS = 10_000
 
@@ -31,6 +34,7 @@ class Suite:
     cells: tuple[Cell, ...]
     references: dict[str, Cell]
     sha256: str
+    judging: Judging = DEFAULT
 
     @property
     def where(self) -> str:
@@ -99,6 +103,7 @@ class Reader:
         expect_name(f"{self.file}: 'name'", name)
         rules = protocol.read(self.table(content, "protocol"), f"{self.file}: [protocol]")
         cells = self.cells(content, rules)
+        require_every_class(cells, f"{self.file}: [protocol]")
         return Suite(
             name=name,
             title=self.text(content, "title", name),
@@ -107,6 +112,7 @@ class Reader:
             cells=cells,
             references=self.references(content, cells, rules),
             sha256=sha256,
+            judging=read_judging(content.get("verdict", {}), f"{self.file}: [verdict]"),
         )
 
     def text(self, table: dict[str, Any], key: str, default: str | None = None) -> str:

@@ -32,6 +32,9 @@ class Judging:
         return asdict(self)
 
 
+DEFAULT = Judging()
+
+
 def read(table: Any, where: str) -> Judging:
     """Of a [verdict] table; `bound` is `quality` unless stated. Raises InputError that starts with `where`."""
     if not isinstance(table, Mapping):

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from bench.judge import pareto
-from bench.judge.decision import DEFAULT, Decision, decide
+from bench.judge.decision import Decision, decide
 from bench.judge.latency import Latency, drift, latencies
 from bench.show.report.format import distance_heading, distance_name
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
 from bench.store.results import Results
 from bench.store.stored_cell import Name, StoredCell
-from bench.suite.judging import Judging
+from bench.suite.judging import DEFAULT, Judging
 from bench.suite.judging import read as read_judging
 
 Analysis = dict[Name, dict[str, Any]]
