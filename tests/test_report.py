@@ -84,7 +84,7 @@ def test_every_cell_stands_in_the_table_and_every_link_has_a_target(full):
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     for cell in read_results(directory).cells:
-        assert text.count(f'data-key="{cell.method}"') == 2  # once for each model
+        assert text.count(f'class="sticky" data-key="{cell.method}"') == 2  # once for each model
     links = {attributes["href"][1:] for tag, attributes in page.tags if (attributes.get("href") or "").startswith("#")}
     rows = {attributes["data-row"] for _, attributes in page.tags if "data-row" in attributes}
     assert links | rows <= set(ids)

@@ -97,8 +97,8 @@ def test_warnings_are_counted_at_the_top_and_listed_below(tmp_path):
     assert warned(group_of(tmp_path, cells).timed) == [("DDIM-20", ["1 other process on the GPU", HOSTILE])]
     page = Page(page_of(tmp_path, cells))
     shown = "".join(page.text)
-    assert "1 of 2 cells carries a timing warning: in 1 another process was on the GPU, in 1 there was" in shown
-    assert f"DDIM-20: 1 other process on the GPU; {HOSTILE}" in shown
+    assert "1 of 2 cells carries a timing warning. In 1 another process was on the GPU. In 1 there was" in shown
+    assert f"DDIM-20: 1 other process on the GPU. {HOSTILE}" in shown
     assert [tag for tag, _ in page.tags].count("script") == 2
 
 
@@ -115,8 +115,8 @@ def test_wherever_times_are_published_the_warnings_are_counted(tmp_path):
     cells = [timed(warnings=[gemm, warmup]), timed(steps=20, warnings=[gemm]), timed(steps=10)]
     said = warning_sentence(factory.typed(cells))
     assert said == (
-        "2 of 3 cells carry a timing warning: in 2 the machine's GEMM rate moved by more than 5 %, "
-        "in 1 the times had not settled when the warm-up ended."
+        "2 of 3 cells carry a timing warning. In 2 the machine's GEMM rate moved by more than 5 %. "
+        "In 1 the times had not settled when the warm-up ended."
     )
     run = tmp_path / "run"
     assert said.replace("'", "&#39;") in page_of(run, cells)

@@ -58,7 +58,7 @@ def test_sorting_says_so_and_going_back_undoes_it(page):
 def test_axes_are_chosen_and_stand_in_the_address(page):
     axis = "document.querySelector('.js-plotly-plot').layout.yaxis.title.text"
     before = js(page, axis)
-    across, up = (Select(e) for e in page.find_elements("css selector", "article select, section select")[:2])
+    across, up = (Select(e) for e in page.find_elements("css selector", "select[data-axis]")[:2])
     up.select_by_index(1)
     assert js(page, axis) != before
     across.select_by_index(1)

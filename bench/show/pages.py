@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
-from bench.judge.pareto import VERDICTS
+from bench.judge.verdict import VERDICTS
 from bench.show.glossary import TEMPLATES, anchor, glossary, terms
 
 

@@ -18,10 +18,10 @@ LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0
 
 # What a plot's bars are. Around the plain distance they miss the true value by its bias (docs/uncertainty.md).
 BARS = (
-    "Bars along latency are 95 % intervals. Bars along quality are its spread over seeds (95 %, jackknife) around the "
-    "value at this sample count: where other seeds would put it, not where the true value lies. The bias of a Fréchet "
-    "distance or an Inception score of few samples is in every setting's value and outside every bar. Two settings can "
-    "differ although their bars overlap: verdicts are on paired differences without bias."
+    "Bars along latency are 95 % intervals. Bars along quality are its spread over seeds (95 %, jackknife). "
+    "They show where other seeds would put the value, not where the true value lies. "
+    "The bias of few samples is in every setting's value and outside every bar. "
+    "Two settings can differ although their bars overlap: verdicts are on paired differences without bias."
 )
 BARS_IN_SHORT = "bars: 95 % over seeds (rounds), bias not in them"
 

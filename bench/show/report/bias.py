@@ -40,6 +40,6 @@ def bias_sentence(group: Group) -> str:
     if features is None or samples is None or not too_few(features, samples):
         return ""
     return (
-        f"Too few samples for an {group.distance} without bias: {reason(features, samples)}. Differences and verdicts "
-        "rest on it all the same and say whether something moved, not which setting is better."
+        f"Too few samples for an {group.distance} without bias: {reason(features, samples)}. Verdicts rest on it all "
+        "the same. They say whether something moved, not which setting is better."
     )

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from bench.judge import pareto
-from bench.judge.decision import Decision, decide
+from bench.judge.decision import Decision, Ruling, decide
 from bench.judge.latency import Latency, drift, latencies
+from bench.judge.verdict import ALONE, REPLACEABLE
 from bench.show.report.format import distance_heading, distance_name
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
@@ -102,6 +103,17 @@ class Group:
         slowest = max(uncached, key=own_latency, default=None)
         return stated[0] if stated else slowest
 
+    def ruling(self, cell: StoredCell) -> Ruling:
+        """What the decision says of a cell; no word where it is not ok. The only one is alone, reference or not."""
+        if list(self.points) == [cell.slug]:
+            return Ruling(ALONE)
+        return self.decision().rulings.get(cell.slug, Ruling(""))
+
+    def instead(self, cell: StoredCell) -> str:
+        """The name of the setting that replaces a replaceable one; empty for others."""
+        ruling = self.ruling(cell)
+        return self.by_slug[ruling.by[0]].method if ruling.word == REPLACEABLE and ruling.by else ""
+
     def verdict(self, cell: StoredCell) -> dict[str, Any]:
         """`pareto`, `fd_gap`… of a cell; empty where it has no place on the plot."""
         return self.analysis.get(cell.name, {})
@@ -117,9 +129,16 @@ class Group:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row for every cell, those without numbers last; `claimed` says whether a speed-up may be claimed."""
+        """A row for every cell, those without numbers last.
+
+        `claimed` says whether a speed-up may be claimed; `verdict` and `instead` are the decision's.
+        """
         cells = [*self.cells, *self.without_numbers]
-        return frame(cells, self.analysis).assign(claimed=[self.claimed(cell) for cell in cells])
+        return frame(cells, self.analysis).assign(
+            claimed=[self.claimed(cell) for cell in cells],
+            verdict=[self.ruling(cell).word for cell in cells],
+            instead=[self.instead(cell) for cell in cells],
+        )
 
     @property
     def is_paired(self) -> bool:

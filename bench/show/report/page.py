@@ -22,6 +22,7 @@ from bench.show.report.first_screen import first_screen
 from bench.show.report.format import MISSING, duration
 from bench.show.report.group import Group, groups_of
 from bench.show.report.legend import legend
+from bench.show.report.rulings import ruling_lines
 from bench.show.table import csv_bytes, frame
 from bench.store.results import Results, read_results
 from bench.store.stored_cell import Name, StoredCell
@@ -97,6 +98,7 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "group": group,
         "first": first_screen(group, directory),
         "answer": answer(group),
+        "rulings": ruling_lines(group),
         "plots": plots(group),
         "legend": legend(group),
         "columns": columns,
@@ -139,6 +141,6 @@ def tip(group: Group, cell: StoredCell) -> dict[str, Any]:
     lines = [[c.heading, c.text(row)] for c in tables.columns(group) if c.heading in wanted]
     return {
         "name": cell.method,
-        "verdict": group.verdict(cell).get("pareto", ""),
+        "verdict": group.ruling(cell).word,
         "lines": [line for line in lines if line[1] != MISSING],
     }

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from bench.show.report.axes import BARS_IN_SHORT, Measure
 from bench.show.report.group import Group
 from bench.show.report.markers import Style, styles
-from bench.show.report.plots import label_of
+from bench.show.report.plots import RINGED, label_of
 from bench.store.results import one_line
 from bench.store.stored_cell import StoredCell
 
@@ -37,7 +37,7 @@ def pareto_figure(group: Group, measure: Measure, size: tuple[float, float]) -> 
             ordered = sorted(cells, key=lambda cell: group.latency(cell)[1])
             _family(axes, group, measure, ordered, looks[name])
             _steps(axes, group, measure, cells, below=bool(i % 2))
-    _ring_front(axes, group, measure, placed)
+    _ring(axes, group, measure, placed)
     _scales(axes, [measure.value(cell) or 0.0 for cell in placed])
     _texts(axes, group, measure, placed, size)
     _legend(figure, axes)
@@ -45,7 +45,7 @@ def pareto_figure(group: Group, measure: Measure, size: tuple[float, float]) -> 
 
 
 def _ring_label(group: Group) -> str:
-    return f"on the {group.distance} front"  # the verdict, whatever measure is drawn
+    return f"to use, or worth its time, by {group.judging.axis}"  # the verdict, whatever measure is drawn
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
@@ -99,8 +99,8 @@ def _spread(values: list[float], ends: Iterable[tuple[float, float] | None]) -> 
     ]
 
 
-def _ring_front(axes: Axes, group: Group, measure: Measure, placed: list[StoredCell]) -> None:
-    front = [cell for cell in placed if group.verdict(cell).get("pareto") == "front"]
+def _ring(axes: Axes, group: Group, measure: Measure, placed: list[StoredCell]) -> None:
+    front = [cell for cell in placed if group.ruling(cell).word in RINGED]
     ring: dict[str, Any] = {"s": 55, "facecolors": "none", "edgecolors": "black", "linewidths": 0.8, "zorder": 4}
     places = [group.latency(cell)[1] for cell in front], [measure.value(cell) or 0.0 for cell in front]
     axes.scatter(*places, label=_ring_label(group), **ring)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from markupsafe import Markup
 
 from bench.judge.latency import sampler_family
-from bench.judge.pareto import VERDICTS
+from bench.judge.verdict import USE, VERDICTS, WORTH
 from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Measure, measures, scale
 from bench.show.report.format import figure
 from bench.show.report.group import Group
@@ -16,6 +16,7 @@ from bench.show.report.svg import element, path
 from bench.store.stored_cell import StoredCell
 
 MAX_LABEL = 24  # characters
+RINGED = (USE, WORTH)
 
 
 def measures_of(group: Group) -> list[Measure]:
@@ -56,7 +57,7 @@ class ParetoPlot:
     def svg(self) -> Markup:
         """The plot as an SVG element."""
         title = f"{self.group.title}: {label_of(self.measure, self.group)}, against measured latency"
-        marks = sorted(self.cells, key=lambda c: self.group.verdict(c).get("pareto") == "front")
+        marks = sorted(self.cells, key=lambda c: self.group.ruling(c).word in RINGED)
         return element(
             "svg",
             element("title", title),
@@ -134,11 +135,11 @@ class ParetoPlot:
 
     def _mark(self, cell: StoredCell) -> Markup:
         x, y = self.place(cell)
-        style, verdict = self.styles[cell.family], self.group.verdict(cell).get("pareto", "")
+        style, verdict = self.styles[cell.family], self.group.ruling(cell).word
         kind = "cached" if cell.is_cached else "uncached"
         reference = self.group.reference
         same_base = reference is None or cell.sampler == reference.sampler or not cell.is_cached
-        halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict == "front" else []
+        halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict in RINGED else []
         text = f"{cell.method}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(self._latency(cell))} ms"
         return element(
             "g",
@@ -159,11 +160,11 @@ class ParetoPlot:
         return [element("path", d=path(bar), class_="bar") for bar in bars]
 
     def _labels(self) -> list[Markup]:
-        """Settings on the front first, then step counts of the curves, then others, as far as there is room."""
+        """Settings to use first, then step counts of the curves, then others, as far as there is room."""
         rank = {verdict: place for place, verdict in enumerate(VERDICTS)}
 
         def order(cell: StoredCell) -> float:
-            return 0.5 if not cell.is_cached else rank.get(self.group.verdict(cell).get("pareto", ""), len(rank))
+            return 0.5 if not cell.is_cached else rank.get(self.group.ruling(cell).word, len(rank))
 
         wanted = [Label(short_setting(cell), *self.place(cell), cell.family) for cell in sorted(self.cells, key=order)]
         box = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)

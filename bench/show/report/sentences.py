@@ -2,11 +2,12 @@
 
 from collections import Counter
 
-from bench.judge.pareto import VERDICTS
+from bench.judge.verdict import REPLACEABLE, UNDECIDED, USE, WORTH
 from bench.show.report.format import percent
 from bench.show.report.group import Group
-from bench.show.report.phrases import band, be, count, distance, gap, joined, ms
-from bench.store.stored_cell import StoredCell
+from bench.show.report.phrases import band, be, count, gap, joined
+
+SAID = {USE: "to be used", WORTH: "worth the time", REPLACEABLE: "replaceable by another", UNDECIDED: "undecided"}
 
 
 def headline(group: Group) -> str:
@@ -15,66 +16,37 @@ def headline(group: Group) -> str:
     if not compared:
         return "No cache setting could be compared with fewer steps of the same sampler."
     better, worse = compared.count("better"), compared.count("worse")
-    settings = f"Of {count(len(compared), 'cache setting')} that can be compared at equal measured latency"
+    settings = f"Of {count(len(compared), 'cache setting')}"
     if not better and not worse:
-        return f"{settings}, none can be told from simply taking fewer steps of the same sampler."
+        return f"{settings}, none can be told from simply taking fewer steps."
     rest = len(compared) - better - worse
-    parts = [f"{better or 'none'} {be(better)} better than simply taking fewer steps of the same sampler"]
+    parts = [f"{better or 'none'} {be(better)} better than simply taking fewer steps"]
     parts += [f"{worse} {be(worse)} worse"] if worse else []
     parts += [f"{rest} {be(rest)} undecided"] if rest else []
     return f"{settings}, {joined(parts)}."
 
 
 def sentences(group: Group) -> list[str]:
-    front, unmatched, undecided, dominated, _ = (_with_verdict(group, v) for v in VERDICTS)
-    lines = []
-    if front:
-        shown = [f"{c.method} ({distance(group, c)} at {ms(group, c)})" for c in front]
-        lines.append(f"On the Pareto front, clear of every interval: {joined(shown)}.")
-    else:
-        lines.append("No setting is on the Pareto front beyond doubt.")
+    words = Counter(group.ruling(cell).word for cell in group.cells)
+    said = [f"{words[word]} {be(words[word])} {text}" for word, text in SAID.items() if words[word]]
+    lines = [f"Of {count(len(group.cells), 'setting')}, {joined(said)}."] if said else []
+    unmatched = [c.method for c in group.cells if group.verdict(c).get("pareto") == "unmatched"]
     if unmatched:
-        shown = [f"{c.method} ({distance(group, c)} at {ms(group, c)})" for c in unmatched]
-        lines.append(f"Unmatched, because no uncached setting was measured as fast: {joined(shown)}.")
-    if dominated:
-        total = len(group.points)
-        lines.append(f"Dominated: {len(dominated)} of {count(total, 'setting')}. {_worst(group, dominated)}")
-    if undecided:
-        lines.append(f"Undecided, because intervals overlap: {joined([c.method for c in undecided])}.")
-    return lines
+        lines.append(f"No uncached setting was measured as fast as {joined(unmatched)}.")
+    return [*lines, *filter(None, [_losses(group)])]
 
 
-def _with_verdict(group: Group, verdict: str) -> list[StoredCell]:
-    cells = [c for c in group.cells if group.verdict(c).get("pareto") == verdict]
-    return sorted(cells, key=lambda c: group.latency(c)[1])
-
-
-def _worst(group: Group, dominated: list[StoredCell]) -> str:
-    """What dominates them, and by how much they lose to fewer steps: the range, with the intervals at its ends."""
-    return " ".join(filter(None, (_dominators(group, dominated), _losses(group, dominated))))
-
-
-def _dominators(group: Group, dominated: list[StoredCell]) -> str:
-    """How many lose to a single setting that is both better and faster, and to which one most often."""
-    lists = [by for cell in dominated if (by := group.verdict(cell)["by"])]
-    if not lists:
-        return ""
-    slug, times = Counter(slug for by in lists for slug in by).most_common(1)[0]
-    often = f", {group.by_slug[slug].method} for {times} of them" if len(lists) > 1 else ""
-    verb = "has" if len(lists) == 1 else "have"
-    return f"{len(lists)} {verb} a single other setting that is both better and faster{often}."
-
-
-def _losses(group: Group, dominated: list[StoredCell]) -> str:
-    worse = [c for c in dominated if group.verdict(c).get("vs_fewer_steps") == "worse"]
+def _losses(group: Group) -> str:
+    """By how much cache settings lose to fewer steps: the range, with the intervals at its ends."""
+    worse = [c for c in group.cells if group.verdict(c).get("vs_fewer_steps") == "worse"]
     if not worse:
         return ""
     least, *_, most = [*(ordered := sorted(worse, key=lambda c: group.verdict(c)["fd_gap"])), ordered[-1]]
     if len(worse) == 1:
         return f"{least.method} lies {gap(group, least)} from its fewer-steps curve."
     return (
-        f"{len(worse)} lose to fewer steps of the same sampler at equal measured latency, by {gap(group, least)} "
-        f"({least.method}) to {gap(group, most)} ({most.method})."
+        f"{len(worse)} lose to fewer steps of the same sampler. {least.method} loses least, {gap(group, least)}. "
+        f"{most.method} loses most, {gap(group, most)}."
     )
 
 
@@ -83,22 +55,21 @@ def caveats(group: Group) -> list[str]:
     if group.resolutions:
         inside = [c.method for c in group.cells if c.timing.speedup and not group.claimed(c)]
         median, worst = group.resolutions[len(group.resolutions) // 2], group.resolutions[-1]
-        text = (
-            f"Resolution of the clock: timed against itself (A/A), the same method differs by {band(median)} in the "
-            f"median cell and by {band(worst)} in the worst (95 % intervals). A speed-up inside its own cell's "
-            "interval is not claimed"
+        lines.append(
+            f"Timed against itself (A/A), a setting differs by {band(median)} in the median cell. "
+            f"In the worst cell it differs by {band(worst)}. These are 95 % intervals."
         )
+        text = "A speed-up inside its own cell's interval is not claimed"
         lines.append(f"{text}: {joined(inside)}." if inside else f"{text}; there is none such.")
     if group.drift > 0.005:
-        moved = f"The same baseline, timed again with other cells, changed by {percent(group.drift)} between cells"
         then = (
-            "latencies, plots and verdicts stand on ratios to the reference within rounds, in which that cancels"
+            "Latencies, plots and verdicts stand on ratios within rounds, in which that cancels."
             if group.is_paired
-            else "verdicts count that as uncertainty of every latency"
+            else "Verdicts count that as uncertainty of every latency."
         )
-        lines.append(f"{moved} (standard deviation); {then}.")
+        lines.append(f"The same baseline, timed again with other cells, changed by {percent(group.drift)}. {then}")
     lines.append(
-        f"Intervals are 95 % for each comparison, not for all of them together. {group.distance} differences are "
+        f"Intervals are 95 % for each comparison, not for all together. {group.distance} differences are "
         "paired: every method has the same seeds and labels."
     )
     return lines

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.judge.pareto import VERDICTS
+from bench.judge.verdict import VERDICTS
 from bench.show.report.column import WORK, Column, Row, records
 from bench.show.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.show.report.group import Group
@@ -24,9 +24,10 @@ def columns(group: Group) -> list[Column]:
     """The columns of a group's table; those that no cell fills are left out by `used_columns`."""
     d = group.distance
     return [
-        Column("Verdict", "front, dominated or undecided within the 95 % intervals; unmatched: no uncached "
-               "setting was measured as fast, so there is nothing to compare with; alone: no other is there",
-               _verdict, "pareto", True),
+        Column("Verdict", "use: the fastest that is surely good enough; worth: every other is surely worse or slower; "
+               "replaceable: another is surely better on one axis and no worse on the other; else undecided",
+               _verdict, "verdict", True),
+        Column("Instead", "the setting that replaces it", lambda r: r["instead"] or MISSING, "instead"),
         Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
                lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
         PAIRED if group.is_paired else LATENCY,
@@ -57,7 +58,11 @@ def columns(group: Group) -> list[Column]:
 
 def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
     """The columns in which at least one cell has something."""
-    return [c for c in columns(group) if c.key == "pareto" or table[c.key].notna().any()]
+    return [c for c in columns(group) if c.key == "verdict" or _filled(table[c.key])]
+
+
+def _filled(column: pd.Series) -> bool:
+    return bool((column.notna() & (column.astype(str) != "")).any())
 
 
 def table_of(group: Group, cells: Sequence[StoredCell] | None = None) -> pd.DataFrame:
@@ -89,15 +94,15 @@ def page_rows(group: Group) -> tuple[list[Column], list[tuple[StoredCell, str, l
 def _shown(column: Column, row: Row) -> Shown:
     value = row[column.key]
     key = "" if value is None or pd.isna(value) else str(value)
-    if column.key == "pareto":
-        order = str(VERDICTS.index(row["pareto"]) if row["pareto"] in VERDICTS else len(VERDICTS))
-        status = row["status"] if row["status"] != "ok" else row["pareto"]
+    if column.key == "verdict":
+        order = str(VERDICTS.index(row["verdict"]) if row["verdict"] in VERDICTS else len(VERDICTS))
+        status = row["status"] if row["status"] != "ok" else row["verdict"]
         return Shown(column.text(row), order, f"verdict {status}")
     return Shown(column.text(row), key, f"versus {row['vs_fewer_steps']}" if column.key == "fd_gap" else column.view)
 
 
 def _verdict(row: Row) -> str:
-    return (row["pareto"] or MISSING) if row["status"] == "ok" else row["status"]
+    return (row["verdict"] or MISSING) if row["status"] == "ok" else row["status"]
 
 
 def _versus(row: Row) -> str:
@@ -128,5 +133,5 @@ def short_table(group: Group, cells: Sequence[StoredCell] | None = None) -> tupl
     published = short_columns(cells)
     for row, *stated in zip(records(table), *published.values(), strict=True):
         note = f" ({row['reason']})" if row["status"] != "ok" and row["reason"] else ""
-        rows.append([row["method"], *(c.text(row) + (note if c.key == "pareto" else "") for c in used), *stated])
+        rows.append([row["method"], *(c.text(row) + (note if c.key == "verdict" else "") for c in used), *stated])
     return ["Method", *(c.heading for c in used), *published], rows

@@ -14,16 +14,16 @@ def warned(cells: Sequence[StoredCell]) -> list[tuple[str, list[str]]]:
 
 
 def warning_sentence(cells: Sequence[StoredCell]) -> str:
-    """`59 of 80 cells carry a timing warning: in 55 the machine's GEMM rate …, in 9 …`; empty where none does."""
+    """`59 of 80 cells carry a timing warning. In 55 the machine's GEMM rate …. In 9 ….`; empty where none does."""
     timed = [cell for cell in cells if cell.timing.latency_ms]
     codes = [{warning.code for warning in cell.timing.warnings} for cell in timed if cell.timing.warnings]
     if not codes:
         return ""
     counts = Counter(code for own in codes for code in own)
     order = sorted(counts, key=lambda code: (code == OTHER, -counts[code], SAYINGS[code].many))
-    kinds = ", ".join(f"in {counts[code]} {SAYINGS[code].many}" for code in order)
+    kinds = " ".join(f"In {counts[code]} {SAYINGS[code].many}." for code in order)
     cells_carry = f"{len(timed)} cell{'' if len(timed) == 1 else 's'} carr{'ies' if len(codes) == 1 else 'y'}"
-    return f"{len(codes)} of {cells_carry} a timing warning: {kinds}."
+    return f"{len(codes)} of {cells_carry} a timing warning. {kinds}"
 
 
 def rounds_sentence(cells: Sequence[StoredCell]) -> str:
@@ -35,5 +35,5 @@ def rounds_sentence(cells: Sequence[StoredCell]) -> str:
     processes = {len({r.process for r in cell.timing.rounds}) for cell in cells if cell.timing.rounds}
     if min(processes) > 1:  # a session: the difference between processes is in the interval (docs/protocol.md)
         return f"Intervals of times stand on {span} rounds a cell in {max(processes)} processes."
-    few = "; with fewer than 20 they hold the true median in 88 to 96 % of simulated cases" if counts[0] < 20 else ""
-    return f"Intervals of times are bootstrapped from {span} rounds a cell{few}."
+    few = " With fewer than 20 they hold the true median in 88 to 96 % of simulated cases." if counts[0] < 20 else ""
+    return f"Intervals of times are bootstrapped from {span} rounds a cell.{few}"

@@ -60,6 +60,6 @@ def _point(group: Group, cell: StoredCell) -> dict[str, Any]:
         "family": group.families.index(cell.family),
         "curve": "/".join(map(str, sampler_family(cell))) if uncached else None,
         "steps": cell.sampler.steps if uncached else None,
-        "verdict": group.verdict(cell).get("pareto", ""),
+        "verdict": group.ruling(cell).word,
         "row": group.row_id(cell),
     }

@@ -18,6 +18,7 @@ from bench.show.report.figures import STAMPS
 from bench.show.report.first_screen import FirstScreen, first_screen
 from bench.show.report.group import Group
 from bench.show.report.plots import ParetoPlot, measures_of
+from bench.show.report.rulings import RulingLine, ruling_lines
 from bench.show.site import routers, versus
 from bench.show.site.chart import chart
 from bench.show.site.names import plain
@@ -104,6 +105,11 @@ class Part:
     def first(self) -> FirstScreen:
         """One sentence, one plot, one short table."""
         return self.whole.first if self.whole else first_screen(self.group, self.run.results.directory)
+
+    @property
+    def rulings(self) -> list[RulingLine]:
+        """What the decision says of every setting."""
+        return ruling_lines(self.group)
 
     @property
     def warnings(self) -> list[str]:

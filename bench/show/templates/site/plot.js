@@ -90,8 +90,8 @@
         groups.set(key, [...(groups.get(key) ?? []), i]);
       });
       const made = [...groups.values()].map((members) => this.trace(members, xs, ys, x, y, look));
-      const front = shown.filter((i) => this.data.points[i].verdict === "front");
-      made.push({ type: "scatter", mode: "markers", name: "on the front", hoverinfo: "skip", x: front.map((i) => xs[i][0]),
+      const front = shown.filter((i) => ["use", "worth"].includes(this.data.points[i].verdict));
+      made.push({ type: "scatter", mode: "markers", name: "to use, or worth its time", hoverinfo: "skip", x: front.map((i) => xs[i][0]),
         y: front.map((i) => ys[i][0]), marker: { symbol: "circle-open", size: 20, color: look.text, line: { width: 1.5 } } });
       return made.filter((trace) => trace.x.length);
     }
@@ -105,7 +105,7 @@
         text: members.map((i) => this.hover(i, x, y)), hoverinfo: "text", line: { color, width: 2.5 },
         error_x: this.bars(members, xs, color), error_y: this.bars(members, ys, color),
         marker: { symbol: family.symbol, size: 10, color, line: { color: look.text, width: 0.8 },
-          opacity: members.map((i) => (!curve && point(i).verdict === "dominated" ? 0.5 : 1)) },
+          opacity: members.map((i) => (!curve && point(i).verdict === "replaceable" ? 0.5 : 1)) },
       };
     }
     bars(members, values, color) {

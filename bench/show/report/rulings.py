@@ -1,0 +1,26 @@
+"""What the decision says of all settings of a group: a line for every verdict, and for every setting that replaces."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from bench.judge.verdict import VERDICTS
+from bench.show.report.group import Group
+
+
+@dataclass(frozen=True)
+class RulingLine:
+    """Settings of one verdict; of the replaceable ones, those with one and the same replacement."""
+
+    verdict: str
+    settings: list[str]
+
+
+def ruling_lines(group: Group) -> list[RulingLine]:
+    """In the order of VERDICTS, the most settings first among equals."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell in group.cells:
+        found[group.ruling(cell).word, group.instead(cell)].append(cell.method)
+    order = sorted(found, key=lambda key: (VERDICTS.index(key[0]), -len(found[key]), key[1]))
+    return [RulingLine(word + (f" by {by}" if by else ""), found[word, by]) for word, by in order]
