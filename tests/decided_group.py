@@ -67,5 +67,7 @@ def write_group(directory, made=None):
     made = documents() if made is None else made
     write(directory, made)
     (directory / "sessions").mkdir()
-    (directory / "sessions" / "dit-mnist-0.json").write_text(json.dumps(session(made)))
+    (directory / "sessions" / "dit-mnist-0.json").write_text(
+        json.dumps(session([one for one in made if one["status"] == "ok"]))
+    )
     return directory
