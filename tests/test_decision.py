@@ -13,6 +13,8 @@ from decided_group import REFERENCE, TRUTH, WORDS, documents, session, stored_gr
 
 from bench.judge.decided import decisions, judged, told
 from bench.judge.decision import Ruling, at_each_speed, decide
+from bench.judge.gate.checks import Finding
+from bench.show import gate_text
 from bench.show.readme_answer import answer_section
 from bench.show.report.decision_text import sentence
 from bench.show.report.group import groups_of
@@ -193,3 +195,18 @@ def test_lists_that_verdicts_pair_hold_numbers_only(tmp_path, name):
     made[1]["quality"][name] = [1.0, "2"]
     results = read_results(write_group(tmp_path, made))
     assert results.unreadable == [f"cells/dit-mnist/ddim-25.json: quality.{name} must hold numbers only"]
+
+
+def test_a_gate_says_what_to_use_and_which_verdicts_changed(tmp_path):
+    base = read_results(write_group(tmp_path / "base"))
+    new = read_results(write_group(tmp_path / "new", truth={**TRUTH, (40, None): (-0.9, 2.05)}))
+    assert gate_text.verdict_lines(base, base) == []
+    lines = gate_text.verdict_lines(base, new)
+    assert lines == [
+        "dit-mnist: use ddim-40, before ddim-25",
+        "dit-mnist/ddim-25: use before, worth now",
+        "dit-mnist/ddim-40: replaceable before, use now",
+    ]
+    finding = Finding("dit-mnist", "ddim-25", "plan", "pass", "")
+    assert gate_text.as_text([finding], False, lines).splitlines() == [*lines, "gate open: 1 pass"]
+    assert gate_text.as_json([finding], False, lines)["verdicts"] == lines

@@ -31,6 +31,15 @@ def decisions(results: Results) -> list[tuple[str, Decision]]:
     return found
 
 
+def largest(results: Results) -> dict[str, Decision]:
+    """The decision on every model's largest pool."""
+    found: dict[str, Decision] = {}
+    for model, decision in decisions(results):
+        if model not in found or len(decision.rulings) > len(found[model].rulings):
+            found[model] = decision
+    return found
+
+
 def told(ruling: Ruling) -> str:
     """The setting that replaces it, or all rivals; by slug."""
     return ruling.by[0] if ruling.word == REPLACEABLE else "; ".join(ruling.by)
