@@ -62,10 +62,12 @@ def stored_group(made=None, content=None):
     return with_sessions(typed(made), [Session(Path("session.json"), content)])
 
 
-def write_group(directory, made=None):
+def write_group(directory, made=None, truth=None):
     """A result directory of the group; returns it."""
     made = documents() if made is None else made
     write(directory, made)
     (directory / "sessions").mkdir()
-    (directory / "sessions" / "dit-mnist-0.json").write_text(json.dumps(session(made)))
+    (directory / "sessions" / "dit-mnist-0.json").write_text(
+        json.dumps(session([one for one in made if one["status"] == "ok"], truth))
+    )
     return directory

@@ -1,14 +1,27 @@
 """What is said of a group of stored cells, against a group whose truth is known."""
 
+import csv
+import html
+import json
 import math
+import re
 
 import numpy as np
 import pytest
-from cell_factory import typed
-from decided_group import REFERENCE, TRUTH, WORDS, documents, session, stored_group
+from cell_factory import not_ok, typed
+from decided_group import REFERENCE, TRUTH, WORDS, documents, session, stored_group, write_group
 
+from bench.judge.decided import decisions, judged, told
 from bench.judge.decision import Ruling, at_each_speed, decide
+from bench.judge.gate.checks import Finding
+from bench.show import gate_text
+from bench.show.readme_answer import answer_section
+from bench.show.report.decision_text import sentence
+from bench.show.report.group import groups_of
+from bench.show.report.markup import markdown_text
+from bench.show.report.page import write_report
 from bench.statistics.interval import Interval
+from bench.store.results import read_results
 from bench.suite.judging import Judging
 
 
@@ -128,3 +141,72 @@ def test_at_most_one_report_in_twenty_says_something_false():
                 false += not ((lb < la and qb - qa <= margin.quality) or (qb < qa and lb - la <= margin.latency))
     assert spoken > 100
     assert false <= 0.05 * spoken
+
+
+def test_every_table_and_page_reads_the_same_decision(tmp_path):
+    made = [*documents(), not_ok("oom", "killed", cache="fora", interval=7)]
+    results = read_results(write_group(tmp_path, made))
+    (group,) = groups_of(results, judged(results))
+    found = decide(results.cells, REFERENCE)
+    assert group.decision() == found
+    write_report(tmp_path)
+    rows = {row["slug"]: row for row in csv.DictReader((tmp_path / "results.csv").open())}
+    assert {slug: row["verdict"] for slug, row in rows.items()} == WORDS | {"ddim-50+fora-interval-7": ""}
+    assert rows["ddim-40"]["verdict_by"] == "ddim-25"
+    assert {row["engine"] for row in rows.values()} == {"ours"}
+    said = markdown_text(sentence(group))
+    assert group.by_slug[found.headline.setting].method in said
+    assert said in answer_section([group], "plot.png")
+    page = (tmp_path / "report.html").read_text()
+    words = html.unescape(re.sub(r"<[^>]+>", "", page)).replace("\N{NO-BREAK SPACE}", " ")
+    assert sentence(group) in words
+
+
+def test_the_suite_s_margins_judge_its_results(tmp_path):
+    write_group(tmp_path)
+    suite = json.loads((tmp_path / "suite.json").read_text())
+    (tmp_path / "suite.json").write_text(json.dumps(suite | {"verdict": {"quality": 0.0, "bound": 0.0}}))
+    ((_, strict),) = decisions(read_results(tmp_path))
+    assert strict.headline.setting == REFERENCE  # nothing is certainly as good
+    assert strict.rulings["ddim-25"].word == "worth"
+    (tmp_path / "suite.json").write_text(json.dumps(suite | {"verdict": {"quality": 7}}))
+    results = read_results(tmp_path)
+    assert results.unreadable == ["suite.json: verdict: 'quality' must be a share in [0, 1], got 7"]
+    assert results.judging == Judging()
+
+
+def test_a_session_s_file_that_is_damaged_is_named_and_ratios_are_chained(tmp_path):
+    write_group(tmp_path)
+    (tmp_path / "sessions" / "dit-mnist-0.json").write_text("{")
+    results = read_results(tmp_path)
+    assert [cell.session for cell in results.cells] == [None] * 6
+    assert results.unreadable[0].startswith("sessions/dit-mnist-0.json: not a readable JSON file")
+    assert decisions(results)[0][1].headline is not None
+
+
+def test_undecided_names_its_rivals():
+    assert told(Ruling("undecided", ("a", "b"))) == "a; b"
+    assert told(Ruling("replaceable", ("a", "b"))) == "a"
+
+
+@pytest.mark.parametrize("name", ["ode_error_seeds", "fd_own_jackknife"])
+def test_lists_that_verdicts_pair_hold_numbers_only(tmp_path, name):
+    made = documents()
+    made[1]["quality"][name] = [1.0, "2"]
+    results = read_results(write_group(tmp_path, made))
+    assert results.unreadable == [f"cells/dit-mnist/ddim-25.json: quality.{name} must hold numbers only"]
+
+
+def test_a_gate_says_what_to_use_and_which_verdicts_changed(tmp_path):
+    base = read_results(write_group(tmp_path / "base"))
+    new = read_results(write_group(tmp_path / "new", truth={**TRUTH, (40, None): (-0.9, 2.05)}))
+    assert gate_text.verdict_lines(base, base) == []
+    lines = gate_text.verdict_lines(base, new)
+    assert lines == [
+        "dit-mnist: use ddim-40, before ddim-25",
+        "dit-mnist/ddim-25: use before, worth now",
+        "dit-mnist/ddim-40: replaceable before, use now",
+    ]
+    finding = Finding("dit-mnist", "ddim-25", "plan", "pass", "")
+    assert gate_text.as_text([finding], False, lines).splitlines() == [*lines, "gate open: 1 pass"]
+    assert gate_text.as_json([finding], False, lines)["verdicts"] == lines

@@ -38,7 +38,7 @@ def test_numbers_arrive_and_missing_ones_are_empty_never_zero(tmp_path):
     assert float(cached["macs_g"]) == made[1]["work"]["macs"] / 1e9
     assert (broken["status"], broken["reason"], broken["steps"]) == ("oom", "killed", "50")
     kept = {"model", "method", "sampler", "steps", "cache", "params", "status", "reason", "protocol", "device", "dtype",
-            "sampler_params", "slug"}  # fmt: skip
+            "sampler_params", "slug", "engine"}  # fmt: skip
     assert {name for name, value in broken.items() if value} == kept
 
 

@@ -20,6 +20,7 @@ class Metric:
 
     `beside`: what is stored beside the value as KEY_NAME: `se` its standard error, `low` and `high` its 95 % interval.
     `replicates`: the values without each of the jackknife's groups are stored too, so that differences are paired.
+    `raw`: further lists that are stored as KEY_NAME, which verdicts pair.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Metric:
     against: str = ""  # UNCACHED or REFERENCE where pairs of samples are compared; else the set as a whole is judged
     beside: tuple[str, ...] = ()
     replicates: bool = False
+    raw: tuple[str, ...] = ()
     headline: bool = False  # has a place of its own at the front of the results table
     held_by: str = ""  # RATIO or SHARE; empty: no gate holds it, because it may lie around 0 or follows from others
     compared_as: str = ""  # its name in `ditbench compare`, which compares it where it has one
@@ -72,10 +74,10 @@ METRICS: tuple[Metric, ...] = (
            "cosine similarity of the latents", digits=4, against=UNCACHED),
     Metric("ode_error", "Error to the exact solution", "Error to the exact solution of the sampling ODE", LOWER,
            "mean relative L2 distance of the final latents to the exact solution: fidelity, not quality",
-           beside=("low", "high", "resolution"), held_by=RATIO),
+           beside=("low", "high", "resolution"), raw=("seeds",), held_by=RATIO),
     Metric("fd_own", "{distance} to own samples", "Fréchet distance to the samples of {reference}", LOWER,
            "Fréchet distance to the reference setting's samples of the same seeds: fidelity, not quality",
-           beside=("low", "high"), held_by=RATIO),
+           beside=("low", "high"), raw=("jackknife",), held_by=RATIO),
 )  # fmt: skip
 
 
@@ -114,7 +116,8 @@ def numbers() -> tuple[str, ...]:
 
 def lists() -> tuple[str, ...]:
     """Names in `quality` of lists of numbers, one a group of samples."""
-    return *(f"{metric.key}_jackknife" for metric in with_replicates()), "accuracy_groups"
+    raw = (f"{metric.key}_{name}" for metric in METRICS for name in metric.raw)
+    return *(f"{metric.key}_jackknife" for metric in with_replicates()), "accuracy_groups", *raw
 
 
 def with_replicates() -> tuple[Metric, ...]:

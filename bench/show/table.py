@@ -35,17 +35,18 @@ _EXTRA = (
     "largest_batch", "largest_throughput", "weights_mb", "cache_measured_mb", "interfered_rounds",
     "throttled_rounds", "warnings",
 )  # fmt: skip
+_SINCE_4 = ("engine", "verdict", "verdict_by")  # columns that came with protocol 4
 _INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
              "largest_batch", "interfered_rounds", "throttled_rounds")  # fmt: skip
 _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
          "protocol", "device", "dtype", "vs_fewer_steps", "sampler_params", "slug", "warnings",
-         *PUBLISHED_COLUMNS)  # fmt: skip
+         *_SINCE_4, *PUBLISHED_COLUMNS)  # fmt: skip
 Columns = dict[str, Any]
 
 
 def columns() -> tuple[str, ...]:
     """All columns: once a column has a place, it keeps it; metrics that have none yet follow."""
-    return tuple(dict.fromkeys((*CONTRACT_COLUMNS, *_EXTRA, *metrics.numbers(), *PUBLISHED_COLUMNS)))
+    return tuple(dict.fromkeys((*CONTRACT_COLUMNS, *_EXTRA, *metrics.numbers(), *PUBLISHED_COLUMNS, *_SINCE_4)))
 
 
 COLUMNS = columns()
@@ -77,7 +78,7 @@ def setting_columns(cell: StoredCell) -> Columns:
         "model": cell.model, "slug": cell.slug, "method": cell.method, "status": cell.status, "reason": cell.reason,
         "sampler": cell.sampler.name, "steps": cell.sampler.steps, "sampler_params": as_json(cell.sampler.params),
         "cache": cell.cache.name if cell.cache else "none", "params": as_json(cell.cache.params if cell.cache else {}),
-        "protocol": cell.protocol, "device": cell.settings.device, "dtype": cell.settings.dtype,
+        "protocol": cell.protocol, "device": cell.settings.device, "dtype": cell.settings.dtype, "engine": cell.engine,
     }  # fmt: skip
 
 

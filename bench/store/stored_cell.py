@@ -34,6 +34,7 @@ from bench.store.parts import (
 )
 from bench.store.sessions import Session
 
+OURS = "ours"
 Name = tuple[str, str]  # model, slug: what a cell is called within a run
 
 
@@ -56,6 +57,7 @@ class StoredCell:
     protocol: str
     sampler: Sampler
     cache: CacheMethod | None
+    engine: str = OURS  # whose code sampled it: a library's name, or ours
     reason: str | None = None
     suite: str | None = None
     seconds: float | None = None

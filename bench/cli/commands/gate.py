@@ -47,10 +47,12 @@ def run(args: argparse.Namespace) -> int:
     base = read_results(args.base)
     with contextlib.ExitStack() as stack:
         findings = gate(base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref else None)
+    verdicts = gate_text.verdict_lines(base, new)
     if args.json:
-        text = json.dumps(gate_text.as_json(findings, args.allow_unresolved), indent=1)
+        text = json.dumps(gate_text.as_json(findings, args.allow_unresolved, verdicts), indent=1)
     else:
-        text = (gate_text.as_markdown if args.markdown else gate_text.as_text)(findings, args.allow_unresolved)
+        shown = gate_text.as_markdown if args.markdown else gate_text.as_text
+        text = shown(findings, args.allow_unresolved, verdicts)
     print(text)
     if args.out:
         write_bytes(args.out, f"{text}\n".encode())

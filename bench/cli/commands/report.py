@@ -64,14 +64,14 @@ def draw_figures(args: argparse.Namespace) -> None:
 def show_table(args: argparse.Namespace) -> None:
     """The table on standard output, or in the file --out, whose path is then printed; unreadable cells on stderr."""
     from bench.host.files import write_bytes
-    from bench.judge.ranking import ranked
+    from bench.judge.decided import judged
     from bench.show.report.exports import exported
     from bench.show.report.group import groups_of
     from bench.store.results import one_line, read_results
     from bench.suite.selection import select
 
     results = read_results(args.directory)
-    analysis = ranked(results.cells)
+    analysis = judged(results)
     cells = select(results, args.only)
     for line in results.unreadable:
         print(f"ditbench: left out: {one_line(line)}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.host.files import write_bytes
-from bench.judge import ranking
+from bench.judge.decided import judged
 from bench.show.batch_table import write_batches
 from bench.show.pages import TEMPLATES, templates
 from bench.show.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
@@ -50,7 +50,7 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     """
     directory = Path(directory)
     results = read_results(directory)
-    analysis = ranking.ranked(results.cells)
+    analysis = judged(results)
     groups = groups_of(results, analysis)
     target = directory / "report.html" if out is None else Path(out)
     for form, suffix in FORMATS.items():

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.judge.ranking import ranked
+from bench.judge.decided import judged
 from bench.show.report.group import Analysis, Group, groups_of
 from bench.show.report.timing_notes import warning_sentence
 from bench.show.site.names import Names
@@ -59,7 +59,7 @@ def read_runs(directories: Sequence[Path | str]) -> list[Run]:
         results = read_results(directory)
         name = Path(directory).resolve().name or "run"
         page = names.of(name if all(name != run.name for run in runs) else f"{name} {i + 1}")
-        runs.append(Run(results, ranked(results.cells), name, page))
+        runs.append(Run(results, judged(results), name, page))
     _refuse_double_claims(runs)
     return runs
 

@@ -1,0 +1,45 @@
+"""The decisions on a whole result directory, and what they say of each cell in columns of results.csv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.judge.decision import Decision, Ruling, decide
+from bench.judge.pareto import pools
+from bench.judge.ranking import ranked
+from bench.judge.verdict import REPLACEABLE
+from bench.store.results import Results
+from bench.store.stored_cell import Name
+
+
+def judged(results: Results) -> dict[Name, dict[str, Any]]:
+    """`bench.judge.ranking.ranked`, and `verdict` and `verdict_by` of every cell that is ok."""
+    analysis = ranked(results.cells)
+    for model, decision in decisions(results):
+        for slug, ruling in decision.rulings.items():
+            analysis.setdefault((model, slug), {}).update(verdict=ruling.word, verdict_by=told(ruling))
+    return analysis
+
+
+def decisions(results: Results) -> list[tuple[str, Decision]]:
+    """Of every pool of cells that were measured alike, with its model."""
+    reference = results.suite.get("reference") or {}
+    found = []
+    for members in pools(results.cells).values():
+        model = members[0].model
+        found.append((model, decide(members, reference.get(model), results.judging)))
+    return found
+
+
+def largest(results: Results) -> dict[str, Decision]:
+    """The decision on every model's largest pool."""
+    found: dict[str, Decision] = {}
+    for model, decision in decisions(results):
+        if model not in found or len(decision.rulings) > len(found[model].rulings):
+            found[model] = decision
+    return found
+
+
+def told(ruling: Ruling) -> str:
+    """The setting that replaces it, or all rivals; by slug."""
+    return ruling.by[0] if ruling.word == REPLACEABLE else "; ".join(ruling.by)
