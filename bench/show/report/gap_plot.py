@@ -24,7 +24,7 @@ from bench.store.stored_cell import StoredCell
 
 WIDTH, HEIGHT = 640.0, 400.0
 LEFT, RIGHT, TOP, BOTTOM = 14.0, 14.0, 30.0, 46.0
-CHARACTER, MAX_LABEL = 9.5, 22  # width of a label's character on a phone, where letters are larger; characters
+CHARACTER, MAX_LABEL = 11.0, 22  # width of a label's character on a phone, where letters are larger; characters
 MIN_STEP = 26.0  # between ticks, in the picture's units
 
 
@@ -139,7 +139,13 @@ class GapPlot:
         labels = [Label(short(cell.method), *self.place(cell), cell.family) for cell in wanted]
         box = (LEFT + 46, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
         placed = place_labels(labels, [self.place(cell) for cell in wanted], box, CHARACTER)
-        return [element("text", label.text, x=x, y=y, class_="label", aria_hidden="true") for label, x, y in placed]
+        return [self._label(label, x, y) for label, x, y in placed]
+
+    def _label(self, label: Label, left: float, y: float) -> Markup:
+        """Beside its marker: its room is that of a phone's letters, so it is anchored at the side of the marker."""
+        right = left + CHARACTER * len(label.text)
+        x, anchor = (left, "") if left > label.x else (right, " end") if right < label.x else (label.x, " middle")
+        return element("text", label.text, x=x, y=y, class_=f"label{anchor}", aria_hidden="true")
 
 
 def short(text: str) -> str:

@@ -1,0 +1,155 @@
+"""What a page says first: one sentence, one plot, one short table, the same words in the terminal."""
+
+import re
+from pathlib import Path
+
+import cell_factory as factory
+import pytest
+from page_sentences import sentences, words
+
+from bench.cli.commands import run
+from bench.judge.ranking import ranked
+from bench.show.glossary import TEMPLATES, anchor, glossary, terms
+from bench.show.report.decision_text import against, closing, sentence, speed_lines
+from bench.show.report.gaps import gaps_of
+from bench.show.report.group import groups_of
+from bench.show.report.page import write_report
+from bench.show.site import write_site
+from bench.statistics.interval import Interval
+from bench.store.results import read_results
+
+ROOT = Path(__file__).parents[1]
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def groups(folder, cells):
+    results = read_results(factory.write(folder, cells))
+    return groups_of(results, ranked(results.cells))
+
+
+def ladder():
+    """A reference, something a little worse and twice as fast, and something bad that is four times as fast."""
+    return [
+        factory.cell(ms=400.0, fd=4.0),
+        factory.cell(steps=25, ms=200.0, fd=4.02),
+        factory.cell(steps=12, ms=100.0, fd=9.0),
+    ]
+
+
+def fidelity(cell, error):
+    """The cell with errors of 16 seeds to the exact solution around `error`."""
+    seeds = [error * (1 + 0.01 * (i % 4)) for i in range(16)]
+    mean = sum(seeds) / len(seeds)
+    cell["quality"] |= {"ode_error": mean, "ode_error_low": 0.9 * mean, "ode_error_high": 1.1 * mean,
+                        "ode_error_resolution": 1e-4, "ode_error_seeds": seeds}  # fmt: skip
+    return cell
+
+
+def test_the_sentence_says_what_to_use_and_what_it_gains(tmp_path):
+    (group,) = groups(tmp_path, ladder())
+    assert sentence(group) == "Use DDIM-25: 2× as fast as DDIM-50, FD no more than 5 % worse."
+
+
+def test_where_nothing_faster_is_good_enough_the_reference_is_to_be_used(tmp_path):
+    cells = [factory.cell(ms=400.0, fd=4.0), factory.cell(steps=12, ms=100.0, fd=9.0)]
+    (group,) = groups(tmp_path, cells)
+    assert sentence(group) == "Use DDIM-50: no faster setting is sure to have an FD at most 5 % worse."
+
+
+def test_without_quality_or_a_rival_nothing_is_recommended(tmp_path):
+    (alone,) = groups(tmp_path / "alone", [factory.cell()])
+    assert sentence(alone) == "DDIM-50 is alone: there is no other setting to compare it with."
+    cells = [factory.cell(steps=n) for n in (50, 20)]
+    for cell in cells:
+        cell["quality"]["fd"] = None
+    (unjudged,) = groups(tmp_path / "unjudged", cells)
+    assert sentence(unjudged).startswith("No setting has both FD and a latency")
+
+
+def test_the_short_table_has_at_most_six_lines_from_slow_to_fast(tmp_path):
+    for group in groups(tmp_path, factory.suite_of("dit-mnist") + factory.suite_of("uvit-mnist")):
+        lines = speed_lines(group)
+        speeds = [float(line.speed.removesuffix("×")) for line in lines]
+        assert 1 <= len(lines) <= 6
+        assert speeds == sorted(speeds)
+
+
+def test_a_difference_is_said_in_per_cent_with_its_interval():
+    assert against(Interval(2.4, -0.2, 11.6)) == "+2 % (0 to +12)"
+    assert against(Interval(-3.0, float("-inf"), float("inf"))) == "−3 % (… to …)"
+
+
+def test_the_plot_shows_paired_differences_on_quality_and_fidelity(tmp_path):
+    cells = [fidelity(cell, error) for cell, error in zip(ladder(), (0.01, 0.02, 0.3), strict=True)]
+    (group,) = groups(tmp_path, cells)
+    quality, exact = gaps_of(group)
+    assert (quality.key, exact.key) == ("fd", "ode_error")
+    assert quality.of["ddim-50"].value == exact.of["ddim-50"].value == 0
+    gap = quality.of["ddim-25"]
+    assert gap.low < gap.value < gap.high < 5 == pytest.approx(quality.bound)
+    assert exact.of["ddim-25"].value == pytest.approx(1.015, rel=1e-6)  # per cent: of errors of 0.02 less those of 0.01
+    assert exact.bound is None
+
+
+def test_a_run_ends_with_the_sentence_of_every_page(tmp_path, capsys):
+    cells = ladder() + [cell | {"model": "uvit-mnist"} for cell in ladder()]
+    found = groups(tmp_path / "run", cells)
+    run.report(tmp_path / "run")
+    said = capsys.readouterr().out.rstrip().splitlines()[-2:]
+    assert said == closing(found).splitlines() == [f"{group.title}: {sentence(group)}" for group in found]
+    site = write_site([tmp_path / "run"], tmp_path / "site").parent
+    paths = [tmp_path / "run/report.html", site / "index.html", site / "model/dit-mnist.html", site / "suite/run.html"]
+    for path in paths:
+        text = re.sub(r"<[^>]+>", "", path.read_text()).replace("\u00a0", " ")
+        assert sentence(found[0]) in text, path
+
+
+def test_nothing_stands_before_the_answer_but_headings_and_links(tmp_path):
+    cells = factory.suite_of("dit-mnist")
+    cells[1]["timing"]["warnings"] = ["1 other process on the GPU"]
+    page = write_report(factory.write(tmp_path, cells)).read_text()
+    before = page[page.index("<main>") : page.index('<p class="headline">')]
+    assert "<p" not in before
+    assert "<table" not in before
+    assert page.index('<p class="headline">') < page.index("timing warning")
+
+
+def test_names_are_text_on_the_first_screen(tmp_path):
+    cells = [cell | {"method": f"{cell['method']} {HOSTILE}"} for cell in ladder()]
+    page = write_report(factory.write(tmp_path, cells)).read_text()
+    assert HOSTILE not in page
+    assert f"Use DDIM-25 {HOSTILE.replace('<', '&lt;').replace('>', '&gt;')}: " in page
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    cells = factory.suite_of("dit-mnist") + factory.suite_of("uvit-mnist")[::3]
+    run = factory.write(folder / "run", cells, samples=True)
+    return [write_report(run), *write_site([run], folder / "site").parent.rglob("*.html")]
+
+
+def test_no_sentence_of_a_page_is_longer_than_twenty_words(built):
+    long = {said for page in built for said in sentences(page.read_text()) if words(said) > 20}
+    assert not {said for said in long if "DDIM" not in said}, "names of settings may be many, other words not"
+
+
+def test_every_page_carries_the_glossary_and_every_term_leads_there(built):
+    for page in built:
+        text = page.read_text()
+        assert all(f'id="{anchor(word)}"' in text for word in glossary()), page
+        links = re.findall(r'href="#(word-[^"]*)"', text)
+        assert set(links) <= set(map(anchor, glossary()))
+    assert len(set(map(anchor, glossary()))) == len(glossary())
+
+
+def test_terms_are_linked_once_and_text_stays_text():
+    said = terms("FD and FD, <b>is</b> 5 % of an interval")
+    assert said == (
+        '<a href="#word-fd" class="term">FD</a> and FD, &lt;b&gt;is&lt;/b&gt; 5\u00a0% of an '
+        '<a href="#word-interval" class="term">interval</a>'
+    )
+
+
+def test_the_package_holds_the_glossary_of_the_docs():
+    assert (TEMPLATES / "glossary.md").read_bytes() == (ROOT / "docs/glossary.md").read_bytes()
