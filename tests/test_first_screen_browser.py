@@ -1,4 +1,4 @@
-"""The first screen in a real browser: it holds the answer, nothing scrolls sideways, the switch and the glossary work."""
+"""The first screen in a real browser: it holds the answer, nothing scrolls sideways, switch and glossary work."""
 
 import cell_factory as factory
 import pytest
@@ -19,14 +19,16 @@ return [...document.querySelectorAll('.views > input')].concat([null]).flatMap((
 });
 """
 BOTTOMS = """
-return ['.headline', '.picture svg', '.speeds'].map((part) => document.querySelector(part).getBoundingClientRect().bottom)
+return ['.headline', '.picture svg', '.speeds']
+  .map((part) => document.querySelector(part).getBoundingClientRect().bottom)
 """
 SHOWN = """
 return [...document.querySelectorAll('.first')[0].querySelectorAll('.picture')].filter((e) => e.checkVisibility())
   .map((e) => e.dataset.picture)
 """
 COLOURS = """
-const rgb = (text) => '#' + text.match(/\\d+/g).slice(0, 3).map((n) => Number(n).toString(16).padStart(2, '0')).join('');
+const hex = (n) => Number(n).toString(16).padStart(2, '0');
+const rgb = (text) => '#' + text.match(/\\d+/g).slice(0, 3).map(hex).join('');
 const paper = rgb(getComputedStyle(document.body).backgroundColor);
 return [...document.querySelectorAll('.headline, .speeds td, .first .note, .term')].map((e) =>
   [e.className || e.tagName, rgb(getComputedStyle(e).color), paper]).concat(

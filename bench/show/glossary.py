@@ -19,7 +19,7 @@ def glossary() -> dict[str, str]:
     """Meanings by word, in the order of docs/glossary.md, of which the package holds a copy."""
     text = (TEMPLATES / "glossary.md").read_text("utf-8")
     rows = re.findall(r"^\| ([^|]+?) \| (.+?) \|$", text, re.MULTILINE)
-    return {word: meaning for word, meaning in rows[1:] if set(word) != {"-"}}
+    return {word: meaning.replace("`", "") for word, meaning in rows[1:] if set(word) != {"-"}}
 
 
 def anchor(word: str) -> str:

@@ -142,10 +142,10 @@ def commands(results: Results) -> Facts:
     name = str(results.suite.get("suite") or "")
     shipped = name in {path.stem for path in SHIPPED.glob("*.toml")}
     suite = name if shipped else "SUITE.toml"
-    source = "" if shipped else f", SUITE.toml being the file of the suite {name}".rstrip()
+    source = "" if shipped else f", SUITE.toml is the file of the suite {name}".rstrip()
     directory = shlex.quote(str(results.directory))
     return [
-        (f"Go on with this run and write this page (finished cells are kept, a missing directory is begun{source})",
+        (f"Go on with this run: finished cells are kept{source}",
          f"ditbench run {shlex.quote(suite)} --out {directory}{_options(results)}{_plugins(results)}"),
         ("Measure one cell alone, elsewhere; --only takes any MODEL/SLUG, the name of its file in cells/",
          f"ditbench run {shlex.quote(suite)} --out elsewhere{_options(results)}{_plugins(results)}{_one(results)}"),
