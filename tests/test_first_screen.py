@@ -145,6 +145,7 @@ def test_every_page_carries_the_glossary_and_every_term_leads_there(built):
 
 def test_terms_are_linked_once_and_text_stays_text():
     said = terms("FD and FD, <b>is</b> 5 % of an interval")
+    assert terms("FORA (interval=3)") == "FORA (interval=3)"  # a parameter is no term
     assert said == (
         '<a href="#word-fd" class="term">FD</a> and FD, &lt;b&gt;is&lt;/b&gt; 5\u00a0% of an '
         '<a href="#word-interval" class="term">interval</a>'

@@ -32,7 +32,7 @@ def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
     """What finds any word that is linked, and the entry of each."""
     entries = {part.lower(): word for word in glossary() for part in word.split(", ") if part not in ORDINARY}
     longest = sorted(entries, key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, longest))})(s?)(?![\w-])", re.IGNORECASE), entries
+    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, longest))})(s?)(?![\w=-])", re.IGNORECASE), entries
 
 
 def terms(text: object) -> Markup:
