@@ -2,7 +2,8 @@
 
 A calibrated method names a `Calibrator`: a policy that looks on while uncached trajectories run and then says what it
 has found. The file is JSON: the method, what it was made for (model, sampler and its parameters, number of
-evaluations, guidance), what it cost, and the method's own `data`.
+evaluations, guidance), what it cost, and the method's own `data`. Those of the small models come with the package,
+under names such as `dit-mnist-ddim-50`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from methods.method import Sampler
 from methods.policy import Policy
-from models.errors import InputError
+from models.errors import InputError, expect_one_of
 from models.json_object import read_object
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
+
+SHIPPED = Path(__file__).parent / "calibrations"
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,23 @@ class Calibrator(Policy):
         """What was found, as JSON, the mean over the trajectories so far."""
 
 
+def calibration_file(method: str, value: str | Path) -> Path:
+    """The file that a path or the name of a shipped calibration stands for. Raises InputError for an unknown name."""
+    path = Path(value)
+    if path.suffix == ".json" or path.name != str(value):
+        return path
+    expect_one_of(f"calibration of {method}", value, [file.stem for file in (SHIPPED / method).glob("*.json")])
+    return SHIPPED / method / f"{value}.json"
+
+
 def read_calibration(method: str, value: Any) -> dict[str, Any]:
-    """A calibration, from a file or as it stands. Raises InputError unless it is one of the method's."""
+    """A calibration: a file, a shipped one's name, or as it stands. Raises InputError unless it is the method's."""
     source = f"{method}: 'calibration'"
     if isinstance(value, (str, Path)):
-        source = str(value)
-        if not Path(value).is_file():
+        path, source = calibration_file(method, value), str(value)
+        if not path.is_file():
             raise InputError(f"{value}: no such calibration file")
-        value = read_object(Path(value), "a calibration")
+        value = read_object(path, "a calibration")
     if not isinstance(value, Mapping) or not isinstance(value.get("data"), Mapping):
         raise InputError(f"{source}: expected a calibration, as `ditbench calibrate {method}` writes it")
     if value.get("method") != method:

@@ -9,6 +9,7 @@ import pytest
 import methods
 import models
 from bench.sampling import make_plan
+from methods import calibration
 from models.errors import InputError
 
 
@@ -84,3 +85,29 @@ def test_a_file_says_what_it_was_made_for(calibrated):
     made = ("smoothcache", "dit-mnist", "ddim", 6)
     assert tuple(content[key] for key in ("method", "model", "sampler", "evaluations")) == made
     assert [len(row) for row in content["data"]["attn"]] == [5, 4, 3]
+
+
+SHIPPED = [(file.parent.name, file.stem) for file in sorted(calibration.SHIPPED.glob("*/*.json"))]
+VALUE = {"smoothcache": "calibration", "magcache": "ratios", "teacache": "coefficients"}
+
+
+@pytest.mark.parametrize(("name", "stem"), SHIPPED)
+def test_a_shipped_calibration_is_what_its_name_says(name, stem):
+    model_name, steps = stem.removesuffix(f"-{stem.split('-')[-1]}").removesuffix("-ddim"), int(stem.split("-")[-1])
+    sampler = methods.build("ddim", steps=steps)
+    cache = methods.build(name, **{VALUE[name]: stem, "threshold": 0.5})
+    plan = make_plan(models.build(model_name), sampler, cache)
+    assert plan.policy is not None or plan.computed.mean() < 1
+    assert cache.training["images"] == 10
+    assert [file.stem for file in cache.files(model_name, sampler)] == [stem]
+    assert all(file.is_file() for file in cache.files(model_name, sampler))
+
+
+def test_an_unknown_shipped_calibration_gives_the_nearest():
+    with pytest.raises(InputError, match="calibration of smoothcache 'dit-mnst-ddim-50'; did you mean 'dit-mnist-"):
+        methods.build("smoothcache", calibration="dit-mnst-ddim-50", threshold=0.1)
+
+
+def test_every_calibrated_method_ships_one_for_both_small_models():
+    names = {name for name in methods.names("cache") if hasattr(methods.find(name), "calibrator")}
+    assert {(name, f"{model}-ddim-50") for name in names for model in ("dit-mnist", "uvit-mnist")} <= set(SHIPPED)
