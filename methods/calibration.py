@@ -75,10 +75,10 @@ def cost(calibration: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def numbers(calibration: Mapping[str, Any], key: str, length: int) -> list[float]:
     """A list of `length` finite numbers of the data. Raises InputError where it is something else."""
-    found = calibration["data"].get(key)
-    if not isinstance(found, list) or len(found) != length or not all(is_number(v) for v in found):
+    values = calibration["data"].get(key)
+    if not isinstance(values, list) or len(values) != length or not all(map(is_number, values)):
         raise InputError(f"{calibration['source']}: '{key}' must be a list of {length} numbers")
-    return [float(v) for v in found]
+    return [float(v) for v in values]
 
 
 def is_number(value: Any) -> bool:

@@ -65,12 +65,12 @@ class DDIM(Sampler):
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
         tables = self.tables(schedule)
         for k, i in enumerate(reversed(range(len(tables)))):
-            noise = self.noise(tables, i, denoise(k, x)[:, : x.shape[1]], x)
-            clean = tables.predict_clean(i, x, noise)
+            noise = self.noise(tables, i, denoise(k, x)[:, : x.shape[1]], x)  # ε [B,C,H,W], without variances
+            clean = tables.predict_clean(i, x, noise)  # eq. 9
             if self.clip_denoised:
                 clean = clean.clamp(-1, 1)
                 noise = tables.predict_noise(i, x, clean)
-            sigma = self.sigma(tables, i)
+            sigma = self.sigma(tables, i)  # eq. 16
             before = float(tables.alphas_cumprod_prev[i])
             x = math.sqrt(before) * clean + math.sqrt(1 - before - sigma**2) * noise  # eq. 12
             if sigma > 0:

@@ -48,21 +48,23 @@ class FlowEuler(Sampler):
         return [*shifted.tolist(), 0.0]
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
-        times, found = self.times(schedule), []
+        times, evaluations = self.times(schedule), []
         for k in range(self.steps):
-            found.append(Evaluation(schedule.network_time(times[k]), k))
+            evaluations.append(Evaluation(schedule.network_time(times[k]), k))
             if self.second and k < self.steps - 1:
-                found.append(Evaluation(schedule.network_time(times[k + 1]), k, 1))
-        return found
+                evaluations.append(Evaluation(schedule.network_time(times[k + 1]), k, 1))
+        return evaluations
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
         times, done, channels = self.times(schedule), 0, x.shape[1]
         for k in range(self.steps):
             step = times[k + 1] - times[k]
-            velocity = denoise(done, x)[:, :channels]
+            velocity = denoise(done, x)[:, :channels]  # dx/dt [B,C,H,W]
+            # Euler: x(t + h) = x + h v(x, t).
             ahead, done = x + step * velocity, done + 1
             if self.second and k < self.steps - 1:
                 straight = denoise(done, ahead)[:, :channels]
+                # Heun: the mean of the velocities at both ends of the step.
                 ahead, done = x + (0.5 * step) * (velocity + straight), done + 1
             x = ahead
         return x

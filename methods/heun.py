@@ -50,23 +50,25 @@ class Heun(Sampler):
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
         grid, first = self.grid(schedule), schedule.first_timestep
-        found = [Evaluation(grid.steps[0] + first, 0)]
+        evaluations = [Evaluation(grid.steps[0] + first, 0)]
         for k in range(1, self.steps):
-            found += [Evaluation(grid.steps[k] + first, k - 1, 1), Evaluation(grid.steps[k] + first, k)]
-        return found
+            evaluations += [Evaluation(grid.steps[k] + first, k - 1, 1), Evaluation(grid.steps[k] + first, k)]
+        return evaluations
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
         grid, done = self.grid(schedule), 0
         if self.spacing != LEADING:
             x = grid.sigma(0) * x  # diffusers starts from x / α = σ x there
         for k in range(self.steps):
-            step = grid.sigmas[k + 1] - grid.sigmas[k]
+            step = grid.sigmas[k + 1] - grid.sigmas[k]  # h = σ_{k+1} - σ_k, below zero
+            # In x = α X: x_{k+1} = (α_{k+1} / α_k) x_k + α_{k+1} h dX/dσ.
             start, ahead = grid.alpha(k + 1) / grid.alpha(k), grid.alpha(k + 1) * step
-            slope = self.slope(denoise, done, k, grid, x)
-            euler = start * x + ahead * slope
-            if k == self.steps - 1:
+            slope = self.slope(denoise, done, k, grid, x)  # [B,C,H,W]; algorithm 1, line 4
+            euler = start * x + ahead * slope  # line 5
+            if k == self.steps - 1:  # line 6: no slope at σ = 0
                 return euler
-            straight = self.slope(denoise, done + 1, k + 1, grid, euler)
+            straight = self.slope(denoise, done + 1, k + 1, grid, euler)  # line 7
+            # Line 8: the mean of both slopes, from the same start.
             x, done = start * x + (0.5 * ahead) * (slope + straight), done + 2
         return x
 

@@ -49,11 +49,11 @@ class MagCache(CacheMethod):
 
     def validate(self) -> None:
         if isinstance(self.ratios, (list, tuple)):
-            self.found: dict[str, Any] = {"source": "magcache: 'ratios'", "data": {"ratios": list(self.ratios)}}
-            numbers(self.found, "ratios", max(1, len(self.ratios)))
+            self.stored: dict[str, Any] = {"source": "magcache: 'ratios'", "data": {"ratios": list(self.ratios)}}
+            numbers(self.stored, "ratios", max(1, len(self.ratios)))
         else:
-            self.found = read_calibration(self.name, self.ratios)
-            self.training = cost(self.found)
+            self.stored = read_calibration(self.name, self.ratios)
+            self.training = cost(self.stored)
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The calibration's file, on which a result depends."""
@@ -62,11 +62,11 @@ class MagCache(CacheMethod):
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the calibration is for another model or sampler."""
         count = len(sampler.evaluations(model.noise_schedule))
-        expect_fits(self.found, model, sampler)
-        stored = self.found["data"].get("ratios")
+        expect_fits(self.stored, model, sampler)
+        stored = self.stored["data"].get("ratios")
         if not isinstance(stored, list) or not stored:
-            raise InputError(f"{self.found['source']}: 'ratios' must be a list of numbers")
-        ratios = nearest(numbers(self.found, "ratios", len(stored)), count)
+            raise InputError(f"{self.stored['source']}: 'ratios' must be a list of numbers")
+        ratios = nearest(numbers(self.stored, "ratios", len(stored)), count)
         whole = (Span(0, model.num_branches, OFFSET),)
         rows = (whole if skip else () for skip in self.skips(ratios))
         return Plan(model.num_branches, tuple(rows), {"training": self.training})
@@ -101,18 +101,18 @@ class Magnitudes(Calibrator):
     """Mean over tokens and images of |R_k| / |R_{k-1}|, R the residual of all blocks; 1 at the first evaluation."""
 
     branches: int
-    found: list[list[float]] = field(default_factory=list, compare=False)
+    measured: list[list[float]] = field(default_factory=list, compare=False)
 
     @property
     def points(self) -> tuple[int, ...]:
         return 0, self.branches
 
     def begin(self, evaluations: int) -> Decisions:
-        self.found.append([])
-        return Residuals(self.found[-1])
+        self.measured.append([])
+        return Residuals(self.measured[-1])
 
     def result(self) -> dict[str, Any]:
-        return {"ratios": np.mean(self.found, axis=0).tolist()}
+        return {"ratios": np.mean(self.measured, axis=0).tolist()}
 
 
 class Residuals(Decisions):

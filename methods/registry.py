@@ -23,14 +23,14 @@ def methods_in(module: ModuleType) -> dict[str, type[Method]]:
 @cache
 def _shipped() -> dict[str, type[Method]]:
     package = importlib.import_module("methods")
-    found: dict[str, type[Method]] = {}
+    classes: dict[str, type[Method]] = {}
     for info in pkgutil.iter_modules(package.__path__):
         added = methods_in(importlib.import_module(f"methods.{info.name}"))
-        for name in added.keys() & found.keys():
-            first = found[name].__module__.removeprefix("methods.")
+        for name in added.keys() & classes.keys():
+            first = classes[name].__module__.removeprefix("methods.")
             raise InputError(f"methods/{first}.py and methods/{info.name}.py both define the method '{name}'")
-        found |= added
-    return found
+        classes |= added
+    return classes
 
 
 def register(module: ModuleType) -> list[str]:

@@ -62,8 +62,8 @@ class SmoothCache(CacheMethod):
         if (self.calibration is None) != (self.threshold is None):
             raise InputError("smoothcache: 'threshold' belongs to 'calibration'")
         if self.calibration is not None:
-            self.found = read_calibration(self.name, self.calibration)
-            self.training = cost(self.found)
+            self.stored = read_calibration(self.name, self.calibration)
+            self.training = cost(self.stored)
         elif isinstance(self.schedule, Mapping):
             self.content, self.source = dict(self.schedule), "smoothcache: 'schedule'"
         else:
@@ -77,21 +77,21 @@ class SmoothCache(CacheMethod):
         """Raises InputError where the schedule or the calibration does not fit the denoiser and the sampler."""
         count = len(sampler.evaluations(model.noise_schedule))
         if self.calibration is not None:
-            expect_fits(self.found, model, sampler)
-            self.source = self.found["source"]
+            expect_fits(self.stored, model, sampler)
+            self.source = self.stored["source"]
             self.content = {kind: skip_runs(self.errors(kind, count), self.threshold or 0.0, count) for kind in KINDS}
         notes = {"schedule": self.source, "training": self.training}
         return Plan(model.num_branches, from_mask(mask(self.content, model.num_blocks, count, self.source)).rows, notes)
 
     def errors(self, kind: str, count: int) -> list[list[float]]:
         """Mean errors of a kind of branch: row j, entry i is of evaluation i + j + 1 against i."""
-        rows = self.found["data"].get(kind)
+        rows = self.stored["data"].get(kind)
         fits = isinstance(rows, list) and all(
             isinstance(row, list) and len(row) == count - 1 - j and all(map(is_number, row))
             for j, row in enumerate(rows)
         )
         if not fits or not rows:
-            raise InputError(f"{self.found['source']}: '{kind}' must be lists of {count - 1}, {count - 2}, … numbers")
+            raise InputError(f"{self.stored['source']}: '{kind}' must be lists of {count - 1}, {count - 2}, … numbers")
         return rows[: self.lookahead]
 
     @staticmethod
@@ -118,7 +118,7 @@ class Errors(Calibrator):
     branches: int
     evaluations: int
     lookahead: int = 3
-    found: list[np.ndarray] = field(default_factory=list, compare=False)  # float64 [branches, lookahead, E - 1] each
+    measured: list[np.ndarray] = field(default_factory=list, compare=False)  # float64 [branches, lookahead, E - 1] each
 
     @property
     def points(self) -> tuple[int, ...]:
@@ -129,7 +129,7 @@ class Errors(Calibrator):
 
     def mean(self) -> np.ndarray:
         """float64 [branches, lookahead, E - 1], NaN where an evaluation lies beyond the end."""
-        return np.mean(self.found, axis=0)
+        return np.mean(self.measured, axis=0)
 
     def result(self) -> dict[str, Any]:
         rows = self.mean().reshape(-1, 2, self.lookahead, self.evaluations - 1).mean(axis=0)
@@ -144,7 +144,7 @@ class Differences(Decisions):
         shape = errors.branches, errors.lookahead, errors.evaluations - 1
         self.table = np.full(shape, np.nan)
         self.recent: dict[int, list[Tensor]] = {}
-        errors.found.append(self.table)
+        errors.measured.append(self.table)
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Any]:
         now, before = look.output_of(point), self.recent.get(point, [])

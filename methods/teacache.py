@@ -45,13 +45,13 @@ class TeaCache(CacheMethod):
     training: dict[str, Any] | None = None
 
     def validate(self) -> None:
-        self.found: dict[str, Any] | None = None
+        self.stored: dict[str, Any] | None = None
         value = [1.0, 0.0] if self.coefficients is None else self.coefficients
         if isinstance(value, (str, Path, dict)):
-            self.found = read_calibration(self.name, value)
-            self.training = cost(self.found)
-            value = self.found["data"].get("coefficients")
-        source = self.found["source"] if self.found else "teacache"
+            self.stored = read_calibration(self.name, value)
+            self.training = cost(self.stored)
+            value = self.stored["data"].get("coefficients")
+        source = self.stored["source"] if self.stored else "teacache"
         if not isinstance(value, (list, tuple)) or not value:
             raise InputError(f"{source}: 'coefficients' must be a list of numbers")
         checked = {"source": source, "data": {"coefficients": list(value)}}
@@ -63,8 +63,8 @@ class TeaCache(CacheMethod):
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the calibration is for another model or sampler."""
-        if self.found is not None:
-            expect_fits(self.found, model, sampler)
+        if self.stored is not None:
+            expect_fits(self.stored, model, sampler)
         count = len(sampler.evaluations(model.noise_schedule))
         policy = InputChange(model.num_branches, self.threshold, self.polynomial)
         return Plan(model.num_branches, ((),) * count, {"training": self.training}, policy=policy)
@@ -119,31 +119,31 @@ def change(now: Tensor, before: Tensor) -> float:
 class Changes(Calibrator):
     """Pairs of the relative changes of the first block's modulated input and of the network's output."""
 
-    found: list[tuple[float, float]] = field(default_factory=list, compare=False)
+    measured: list[tuple[float, float]] = field(default_factory=list, compare=False)
 
     @property
     def points(self) -> tuple[int, ...]:
         return (0,)
 
     def begin(self, evaluations: int) -> Decisions:
-        return ChangePairs(self.found)
+        return ChangePairs(self.measured)
 
     def result(self) -> dict[str, Any]:
-        pairs = np.array(self.found)
+        pairs = np.array(self.measured)
         degree = min(DEGREE, max(1, len(pairs) - 1))
         return {"coefficients": np.polyfit(pairs[:, 0], pairs[:, 1], degree).tolist()}
 
 
 class ChangePairs(Decisions):
-    def __init__(self, found: list[tuple[float, float]]) -> None:
-        self.found = found
+    def __init__(self, measured: list[tuple[float, float]]) -> None:
+        self.measured = measured
         self.inputs: list[Tensor] = []
         self.output: Tensor | None = None
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
         output = None if look.output is None else look.output[:, : look.x.shape[1]].clone()
         if output is not None and self.output is not None and len(self.inputs) == 2:
-            self.found.append((change(self.inputs[1], self.inputs[0]), change(output, self.output)))
+            self.measured.append((change(self.inputs[1], self.inputs[0]), change(output, self.output)))
         self.inputs = [*self.inputs, look.branch_input(0)][-2:]
         self.output = output
         return ()

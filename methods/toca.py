@@ -72,13 +72,13 @@ class ToCa(CacheMethod):
 
     def types(self, count: int) -> list[tuple[str, str]]:
         """(first block, other blocks) of every evaluation, in execution order."""
-        interval, found = self.interval, []
+        interval, types = self.interval, []
         for i in reversed(range(count)):
             first = self.type(i, count, interval)
             if first == FULL:
                 interval = self.next_interval(i, count)
-            found.append((first, FULL if i == count - 1 else self.type(i, count, interval)))
-        return found
+            types.append((first, FULL if i == count - 1 else self.type(i, count, interval)))
+        return types
 
     def type(self, i: int, count: int, interval: int) -> str:
         if i == count - 1 or i % interval == 0:
@@ -117,8 +117,8 @@ def spans(picked: Sequence[int], types: tuple[str, str], branches: int, tokens: 
 def schedule(name: str, step: float, layer: float) -> float:
     """Factor of the ratio at `step`, from 1 down to 0, and `layer`, from 0 up to 1 in DiT-XL/2."""
 
-    def slope(weight: float, at: float) -> float:
-        return 1 + weight - 2 * weight * at
+    def slope(weight: float, place: float) -> float:
+        return 1 + weight - 2 * weight * place
 
     mlp = 1 + 0.6 * 2.5  # what attention gives up
     return {

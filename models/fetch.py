@@ -72,9 +72,9 @@ def _is_whole(target: Path, sha256: str | None) -> bool:
     """Whether the file is here. Raises InputError where it is another one than the pinned."""
     if not target.is_file():
         return False
-    found = recorded_sha256(target)
-    if sha256 not in (None, found):
-        raise InputError(f"{target}: SHA-256 is {found}, expected {sha256}; remove the file to fetch it again")
+    recorded = recorded_sha256(target)
+    if sha256 not in (None, recorded):
+        raise InputError(f"{target}: SHA-256 is {recorded}, expected {sha256}; remove the file to fetch it again")
     return True
 
 
@@ -98,13 +98,19 @@ def _download(url: str, target: Path, sha256: str | None) -> None:
             time.sleep(PAUSE * 2**fruitless / 2 if fruitless else 0)
         except OSError as error:
             raise InputError(f"{target}: {error.strerror or error}{_kept(partial)}") from error
-    found = recorded_sha256(partial)
-    if sha256 not in (None, found):
+    recorded = recorded_sha256(partial)
+    if sha256 not in (None, recorded):
         partial.unlink()
         started.unlink(missing_ok=True)
-        raise InputError(f"{url}: SHA-256 is {found}, expected {sha256}; the download was removed")
+        raise InputError(f"{url}: SHA-256 is {recorded}, expected {sha256}; the download was removed")
     state = partial.stat()
-    record = {"url": url, "sha256": found, "size": state.st_size, "mtime_ns": state.st_mtime_ns, "pinned": bool(sha256)}
+    record = {
+        "url": url,
+        "sha256": recorded,
+        "size": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        "pinned": bool(sha256),
+    }
     _write(_record_file(target), record)
     os.replace(partial, target)
     started.unlink(missing_ok=True)

@@ -55,24 +55,24 @@ def from_diffusers(tensors: dict[str, Tensor], source: str | Path) -> dict[str, 
 
     Raises InputError where blocks have embedders of their own, which DiT cannot express, or one of q, k, v is missing.
     """
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         if key == "pos_embed.pos_embed":
-            found["pos_embed"] = tensor
+            renamed["pos_embed"] = tensor
             continue
         name, kind = _renamed(key)
         new = f"{name}.{kind}"
-        if new not in found:
-            found[new] = tensor
-        elif not torch.equal(found[new], tensor):
+        if new not in renamed:
+            renamed[new] = tensor
+        elif not torch.equal(renamed[new], tensor):
             raise InputError(f"{source}: '{key}' differs from the other blocks'; a DiT has one embedder for all blocks")
-    for joined in sorted({key.replace(".to_q.", ".qkv.") for key in found if ".to_q." in key}):
+    for joined in sorted({key.replace(".to_q.", ".qkv.") for key in renamed if ".to_q." in key}):
         parts = [joined.replace(".qkv.", f".to_{part}.") for part in "qkv"]
-        missing = next((part for part in parts if part not in found), None)
+        missing = next((part for part in parts if part not in renamed), None)
         if missing:
             raise InputError(f"{source}: '{_diffusers_attention(missing)}' is missing")
-        found[joined] = torch.cat([found.pop(part) for part in parts])
-    return found
+        renamed[joined] = torch.cat([renamed.pop(part) for part in parts])
+    return renamed
 
 
 def _renamed(key: str) -> tuple[str, str]:

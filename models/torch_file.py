@@ -65,8 +65,8 @@ def advice(name: str) -> str:
 
 def _reason(error: Exception) -> str:
     """Which class was in the way, out of torch's paragraphs; else the kind of damage."""
-    found = re.search(r"GLOBAL ([\w.]+)|``(torch\.distributed\.tensor)`` must be imported", str(error))
-    if found is None:
+    match = re.search(r"GLOBAL ([\w.]+)|``(torch\.distributed\.tensor)`` must be imported", str(error))
+    if match is None:
         return f", or damaged ({type(error).__name__})"
-    name = found[1] or f"{found[2]}.DTensor"
+    name = match[1] or f"{match[2]}.DTensor"
     return f": it holds a {name}, which is not unpickled ({advice(name)})"

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.quality.distribution import accuracy_with_error, evaluate
+from bench.quality.distribution import accuracy_with_error, distribution_metrics
 from bench.quality.extractors import Extractor
-from bench.quality.features import reference
+from bench.quality.features import reference_set
 from bench.quality.features.feature_set import FeatureSet
-from bench.quality.features.reference_images import reference_of
+from bench.quality.features.reference_set_images import reference_set_of
 from bench.quality.metrics.frechet import Moments, Target, frechet_distance, moments
 from bench.quality.metrics.frechet_uncertainty import extrapolate, spread
 from bench.quality.metrics.inception_score import (
@@ -34,7 +34,9 @@ def feature_set(pool, logits=None, fingerprint="tiny:1"):
 
 
 def evaluated(n, m, d=4):
-    return evaluate(feature_set(rows(n)), reference.from_features(feature_set(rows(m, d)), "real"), None)
+    return distribution_metrics(
+        feature_set(rows(n)), reference_set.from_features(feature_set(rows(m, d)), "real"), None
+    )
 
 
 def holed(value):
@@ -56,8 +58,10 @@ CASES = {
     "IS splits": (lambda: inception_score(rows(3), splits=4), "at least one sample a split: 3 for 4 splits"),
     "dimensions": (lambda: evaluated(40, 40, d=5), "4 dimensions, the reference has 5"),
     "extractors": (
-        lambda: evaluate(
-            feature_set(rows(40)), reference.from_features(feature_set(rows(40), fingerprint="tiny:2"), "real"), None
+        lambda: distribution_metrics(
+            feature_set(rows(40)),
+            reference_set.from_features(feature_set(rows(40), fingerprint="tiny:2"), "real"),
+            None,
         ),
         "not comparable: samples from 'tiny:1', reference from 'tiny:2'",
     ),
@@ -134,7 +138,7 @@ def test_a_reference_of_images_names_the_batch_whose_features_are_not_finite():
             yield from torch.zeros(12, 3, 4, 4, dtype=torch.uint8).split(size)
 
     with pytest.raises(InputError, match=r"'pool' of the 4 images from 8 on: NaN or infinity in 1 of 4 .*index 1"):
-        reference_of(Source(), Holed(), "r", batch=4)
+        reference_set_of(Source(), Holed(), "r", batch=4)
 
 
 def test_a_small_reference_makes_a_small_subset_and_says_so():

@@ -11,9 +11,9 @@ from PIL import Image
 
 from bench.cli import main
 from bench.quality import extractors
-from bench.quality.distribution import evaluate
-from bench.quality.evaluation import compare_pairs
-from bench.quality.features import reference, references
+from bench.quality.assessment import compare_pairs
+from bench.quality.distribution import distribution_metrics
+from bench.quality.features import reference_set, reference_sets
 from bench.quality.features.feature_set import extract_features
 from models.errors import InputError
 
@@ -65,7 +65,7 @@ def test_the_whole_table_of_two_sets_of_images(tmp_path, capsys):
     code, out, err = run(capsys, "evaluate", folder, npz, *DIGITS, "--labels", str(tmp_path / "labels.txt"), "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    expected = evaluate(features_of(samples), reference.from_features(features_of(real), npz), [1] * 40)
+    expected = distribution_metrics(features_of(samples), reference_set.from_features(features_of(real), npz), [1] * 40)
     assert found.keys() >= expected.keys()
     for key in ("fd", "fd_se", "fd_corrected", "is", "precision", "recall", "kid", "accuracy"):
         assert found[key] == pytest.approx(expected[key], rel=1e-4), key  # of images in batches of another size
@@ -82,7 +82,7 @@ def test_a_stored_reference_gives_the_same_numbers_as_its_images(tmp_path, capsy
     samples, real = write_npz(tmp_path / "s.npz", grey(40)), write_folder(tmp_path / "real", grey(48, seed=1))
     stored = str(tmp_path / "real.safetensors")
     assert run(capsys, "reference", real, "--out", stored, *DIGITS, "--batch", "7")[0] == 0
-    made = references.load(stored)
+    made = reference_sets.load(stored)
     assert (made.name, made.samples, len(made.features)) == ("real", 48, 48)
     _, from_images, _ = run(capsys, "evaluate", samples, real, *DIGITS, "--json")
     _, from_file, _ = run(capsys, "evaluate", samples, stored, *DIGITS, "--json")

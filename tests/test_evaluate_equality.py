@@ -9,7 +9,7 @@ import torch
 from inception_weights import write_random_inception
 from PIL import Image
 
-from bench.quality.evaluation import Evaluation
+from bench.quality.assessment import Assessment
 from bench.quality.extractors.fidelity_library import library
 from bench.quality.metrics.frechet import frechet_distance
 
@@ -38,7 +38,7 @@ def files(tmp_path_factory):
 def adm(files):
     """Our evaluation of the two folders."""
     samples, real, weights = files
-    return Evaluation("adm", weights, kept=False).against(samples, real)
+    return Assessment("adm", weights, kept=False).against(samples, real)
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +105,15 @@ def frechet_by_sqrtm(x, y):
 
 def test_clean_features_and_distance_equal_clean_fid(files):
     _, real, weights = files
-    evaluation = Evaluation("clean", weights, kept=False)
+    assessment = Assessment("clean", weights, kept=False)
     folder_features = library("cleanfid.fid", "get_folder_features")
-    network = evaluation.extractor
+    network = assessment.extractor
 
     def pool(batch):
         return network.forward(batch)["pool"]
 
     theirs = folder_features(real, model=pool, num_workers=0, device=torch.device("cpu"), mode="clean", verbose=False)
-    ours = evaluation._features(evaluation._images(real)).pool.numpy()
+    ours = assessment._features(assessment._images(real)).pool.numpy()
     assert np.allclose(ours, theirs, rtol=1e-5, atol=0)
     few, half = ours[:, :6].astype(np.float64), ours[:, 6:12].astype(np.float64)  # sqrtm takes a minute at 2048
     assert frechet_distance(few, half) == pytest.approx(frechet_by_sqrtm(few, half), rel=1e-6)

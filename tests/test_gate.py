@@ -20,7 +20,7 @@ from bench.judge.gate.checks import LEFT_OUT, Finding
 from bench.judge.gate.decision import FAIL, PASS, UNRESOLVED, Unable, confirmed, gate, outcome
 from bench.judge.gate.duel import MIN_ROUNDS, Duel, checkout
 from bench.judge.gate.fight import duels
-from bench.measure.samples.fingerprint import fingerprint
+from bench.measure.samples.probe import probe
 from bench.show import gate_text
 from bench.store.results import read_results
 from bench.store.stored_cell import stored
@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def cells() -> list[dict]:
-    """A small run with fingerprints."""
+    """A small run with probes."""
     made = [cell_factory.cell(steps=s) for s in (20, 10)]
     made += [cell_factory.cell(steps=20, cache="fora", interval=3)]
     made[2]["plan"]["branches_computed"] = 64 / 195  # more digits than a baseline keeps
@@ -140,7 +140,7 @@ def test_a_slow_down_closes_the_gate_and_a_small_one_does_not(tmp_path, slug, ve
 
 
 def unasked() -> list[dict]:
-    """A run of a suite that asks neither for fingerprints nor for ceilings, and timed too coarsely for the limit."""
+    """A run of a suite that asks neither for probes nor for ceilings, and timed too coarsely for the limit."""
     made = cells()
     for cell in made:
         del cell["fingerprint"], cell["timing"]["gemm_fraction"]
@@ -158,7 +158,7 @@ def test_a_run_is_open_against_itself_and_what_neither_asked_for_is_counted_as_l
     assert last.startswith("gate open: ")
     assert " left out" in last
     assert "unresolved" not in last
-    assert [line for line in lines if "latents: in 3 cells: no fingerprint in either run" in line]
+    assert [line for line in lines if "latents: in 3 cells: no probe in either run" in line]
     assert main(["gate", run, run, "--json"]) == 0
     verdicts = [f["verdict"] for f in json.loads(capsys.readouterr().out)["findings"]]
     assert set(verdicts) == {PASS, LEFT_OUT}
@@ -277,16 +277,16 @@ def tiny_cell(cache: str | None = None, **params) -> Cell:
     return Cell("dit-mnist", Part("ddim", {"steps": 4}), part, protocol.Protocol(fingerprint=2))
 
 
-def test_a_fingerprint_is_repeated_exactly_and_sees_one_wrong_reuse():
+def test_a_probe_is_repeated_exactly_and_sees_one_wrong_reuse():
     cell, settings, model = tiny_cell("fora", interval=2), Settings(), models.build("dit-mnist")
     sampler = cell.sampler.method
     plan = methods.build("fora", interval=2).plan(model, sampler)
-    first = fingerprint(cell, settings, model, plan)
-    assert fingerprint(cell, settings, model, plan) == first
+    first = probe(cell, settings, model, plan)
+    assert probe(cell, settings, model, plan) == first
     assert len(first["tokens"]) == 4
     assert torch.tensor(first["latents"]).shape == (2, 8)
     late = Plan(plan.branches, (plan.rows[0], (Span(5, 6),), *plan.rows[2:]))
-    changed = fingerprint(cell, settings, model, late)
+    changed = probe(cell, settings, model, late)
     before, after = (torch.tensor(f["tokens"]) for f in (first, changed))
     moved = ((after - before).abs() / before > 1e-3).nonzero()
     assert moved[0].tolist() == [1, 5], "the first that moved is the branch that was reused"

@@ -12,7 +12,7 @@ from bench.schema import metrics
 from bench.schema.cell import read_cell
 from bench.schema.json_schema import cell_schema
 from bench.schema.metrics import HIGHER, METRICS, Metric
-from bench.show.evaluation_table import table
+from bench.show.assessment_table import table
 from bench.show.report.page import write_report
 from bench.show.site import write_site
 from models.errors import InputError

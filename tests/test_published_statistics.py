@@ -7,7 +7,7 @@ import torch
 from bench.cli import main
 from bench.quality import extractors
 from bench.quality.extractors import inception
-from bench.quality.features import published_statistics, references
+from bench.quality.features import published_statistics, reference_sets
 from bench.quality.features.feature_set import FeatureSet
 from models.errors import InputError
 
@@ -38,16 +38,16 @@ def statistics(spatial=True, seed=0):
 def test_published_statistics_are_read_as_they_are(tmp_path, few_dimensions):
     arrays = statistics()
     np.savez(tmp_path / "VIRTUAL.npz", **arrays, arr_0=np.zeros((2, 4, 4, 3), np.uint8))
-    adm = references.load(tmp_path / "VIRTUAL.npz")
+    adm = reference_sets.load(tmp_path / "VIRTUAL.npz")
     assert adm.fingerprint == inception.Adm.fingerprint_of(inception.INCEPTION_SHA256)
     assert np.array_equal(adm.spatial.mean, arrays["mu_s"].astype(np.float64))
     assert np.allclose(adm.pool.covariance, arrays["sigma"])
     assert (adm.samples, adm.features) == (None, None)
     with pytest.raises(InputError, match="is a reference in 'adm' features, samples are in 'clean'"):
-        references.load(tmp_path / "VIRTUAL.npz", features="clean")
+        reference_sets.load(tmp_path / "VIRTUAL.npz", features="clean")
     np.savez(tmp_path / "c.npz", **{key: arrays[key] for key in ("mu", "sigma")})
     for features, expected in ((None, inception.Clean), ("clean", inception.Clean), ("adm", inception.Adm)):
-        found = references.load(tmp_path / "c.npz", features=features)
+        found = reference_sets.load(tmp_path / "c.npz", features=features)
         assert (found.fingerprint, found.spatial) == (expected.fingerprint_of(), None)
 
 
@@ -73,14 +73,14 @@ class Original:
 def test_features_of_an_adm_files_own_images_are_extracted_when_asked_for(tmp_path, few_dimensions, cache):
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
     np.savez(tmp_path / "VIRTUAL.npz", **statistics(), arr_0=images)
-    assert references.load(tmp_path / "VIRTUAL.npz").features is None
+    assert reference_sets.load(tmp_path / "VIRTUAL.npz").features is None
     for _ in range(2):  # the second time they are kept ones
-        found = references.load(tmp_path / "VIRTUAL.npz", features="adm", extractor=Original())
+        found = reference_sets.load(tmp_path / "VIRTUAL.npz", features="adm", extractor=Original())
         assert torch.equal(found.features, torch.from_numpy(images).permute(0, 3, 1, 2).flatten(1)[:, :24].float())
     assert len(list(cache.iterdir())) == 1
     other = Original()
     other.fingerprint = "adm:inception-0123456789abcdef:torch-fidelity-0.4.0"
-    assert references.load(tmp_path / "VIRTUAL.npz", extractor=other).features is None
+    assert reference_sets.load(tmp_path / "VIRTUAL.npz", extractor=other).features is None
 
 
 def test_features_of_other_inception_weights_are_refused(tmp_path, few_dimensions, capsys):
@@ -97,9 +97,9 @@ def test_features_of_other_inception_weights_are_refused(tmp_path, few_dimension
 def test_published_references_are_fetched_by_name_or_address(tmp_path, few_dimensions, monkeypatch):
     np.savez(tmp_path / "VIRTUAL.npz", **statistics())
     asked = []
-    monkeypatch.setattr(references, "fetch", lambda url: asked.append(url) or tmp_path / "VIRTUAL.npz")
-    assert references.load("imagenet256").name == "imagenet256"
-    references.load("https://example.org/stats.npz")
+    monkeypatch.setattr(reference_sets, "fetch", lambda url: asked.append(url) or tmp_path / "VIRTUAL.npz")
+    assert reference_sets.load("imagenet256").name == "imagenet256"
+    reference_sets.load("https://example.org/stats.npz")
     assert asked[0].endswith("/imagenet/256/VIRTUAL_imagenet256_labeled.npz")
     assert asked[1] == "https://example.org/stats.npz"
 
@@ -127,5 +127,5 @@ def test_published_statistics_are_valid_or_refused(tmp_path, few_dimensions, cha
     change(arrays)
     np.savez(tmp_path / "r.npz", **arrays)
     with pytest.raises(InputError, match=rf"r.npz: .*{says}") as caught:
-        references.load(tmp_path / "r.npz")
+        reference_sets.load(tmp_path / "r.npz")
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.quality import distribution as metrics
-from bench.quality.features import reference
+from bench.quality.features import reference_set
 from bench.quality.features.feature_set import FeatureSet
 from bench.quality.metrics import inception_score as inception_scores
 from bench.quality.metrics.frechet import frechet_distance
@@ -24,7 +24,7 @@ CENTRES = 3 * torch.eye(CLASSES, 6)
 
 def evaluate(samples, real, labels, **options):
     """Against features of real images."""
-    return metrics.evaluate(samples, reference.from_features(real, "real"), labels, **options)
+    return metrics.distribution_metrics(samples, reference_set.from_features(real, "real"), labels, **options)
 
 
 def labels_of(n):
@@ -183,8 +183,8 @@ def test_statistics_alone_give_the_frechet_distances_and_say_what_is_missing():
     """As the published files: no features of single images, and not always spatial ones."""
     samples, real = with_spatial(feature_set(200, 1)), with_spatial(feature_set(300, 2))
     whole = evaluate(samples, real, labels_of(200))
-    statistics = replace(reference.from_features(real, "published"), features=None, spatial=None, samples=None)
-    found = metrics.evaluate(samples, statistics, labels_of(200))
+    statistics = replace(reference_set.from_features(real, "published"), features=None, spatial=None, samples=None)
+    found = metrics.distribution_metrics(samples, statistics, labels_of(200))
     assert found["fd"] == pytest.approx(whole["fd"])
     assert [found[name] for name in ("sfd", "precision", "recall", "kid", "reference_samples")] == [None] * 5
     assert found["omitted"]["kid"] == "the reference 'published' holds statistics, no features"
@@ -194,8 +194,8 @@ def test_statistics_alone_give_the_frechet_distances_and_say_what_is_missing():
 def test_features_of_a_part_of_the_reference_leave_its_moments_alone():
     """ADM's files hold moments of the whole data set, and 10,000 of its images for precision, recall and KID."""
     samples, real = feature_set(200, 1), feature_set(300, 2)
-    part = replace(reference.from_features(real, "part"), features=real.pool[:5])  # fewer than dimensions
-    found, whole = metrics.evaluate(samples, part, None), evaluate(samples, real, None)
+    part = replace(reference_set.from_features(real, "part"), features=real.pool[:5])  # fewer than dimensions
+    found, whole = metrics.distribution_metrics(samples, part, None), evaluate(samples, real, None)
     assert found["fd"] == pytest.approx(whole["fd"])
     assert found["precision"] != whole["precision"]
     assert found["precision_recall_reference"] == 5

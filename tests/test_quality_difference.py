@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from bench.judge.difference import differences, over_seeds, paired_names
-from bench.quality.distribution import evaluate
-from bench.quality.features import reference
+from bench.quality.distribution import distribution_metrics
+from bench.quality.features import reference_set
 from bench.quality.features.feature_set import FeatureSet
 from models.errors import InputError
 
@@ -22,11 +22,11 @@ def feature_set(seed, spread, n=128, damage=0.0):
     return FeatureSet(pool, -torch.cdist(pool, CENTRES).square(), pool @ torch.ones(6, 3), "tiny:1", f"{seed}")
 
 
-REAL = reference.from_features(feature_set(9, 1.0, n=400), "real")
+REAL = reference_set.from_features(feature_set(9, 1.0, n=400), "real")
 
 
 def quality(seed, spread, damage=0.0):
-    return {"seed": seed, **evaluate(feature_set(seed, spread, damage=damage), REAL, LABELS)}
+    return {"seed": seed, **distribution_metrics(feature_set(seed, spread, damage=damage), REAL, LABELS)}
 
 
 def test_every_metric_has_a_difference_surer_than_two_independent_ones():

@@ -92,13 +92,13 @@ def sampled(model: str = "dit-mnist", samples: int = 2048, sets: tuple[tuple[str
     import methods
     import models
     from bench.quality import extractors
-    from bench.quality.features import references
+    from bench.quality.features import reference_sets
     from bench.sampling import balanced_labels, sample, seeded_noise
 
     spec, denoiser = models.spec(model), models.build(model)
     samples -= samples % spec.num_classes
     extractor = extractors.build(str(spec.features))
-    reference = references.load(str(spec.reference), features=extractor.name)
+    reference = reference_sets.load(str(spec.reference), features=extractor.name)
     found: dict[str, list[Array]] = {}
     for start in range(0, samples, BATCH):
         indices = range(start, min(start + BATCH, samples))
@@ -119,13 +119,13 @@ def stored(folder: Path, suite: str = "small") -> tuple[Population, Array]:
     """Kept features FOLDER/<setting>/*.npz (`pool`) of a suite's settings, and log latencies as their MACs are."""
     import models
     from bench.cost.plan_cost import plan_macs
-    from bench.quality.features import references
+    from bench.quality.features import reference_sets
     from bench.sampling import make_plan
     from bench.suite import file
 
     cells = file.load(suite).cells
     spec, denoiser = models.spec(cells[0].model), models.build(cells[0].model)
-    reference = references.load(str(spec.reference), features=str(spec.features))
+    reference = reference_sets.load(str(spec.reference), features=str(spec.features))
     pools = {c.slug: [np.load(path)["pool"] for path in sorted((folder / c.slug).glob("*.npz"))] for c in cells}
     count = min(len(parts) for parts in pools.values())
     whole = {slug: np.concatenate(parts[:count]).astype(np.float64) for slug, parts in pools.items()}

@@ -21,7 +21,7 @@ Quality = Mapping[str, Any]
 def differences(a: Quality, b: Quality) -> dict[str, Estimate]:
     """a - b of every metric that both have, with its paired error; `low` and `high` hold it without its bias.
 
-    `a` and `b` are what `quality.evaluate` gives, or a result's `quality`. What their seeds have in common cancels.
+    `a` and `b` are what `distribution_metrics` gives, or a result's `quality`. What their seeds have in common cancels.
     Raises InputError when they share no seeds, samples or reference.
     """
     require_shared(a, b)

@@ -14,7 +14,7 @@ from bench.measure.memory import is_guided, value_bytes
 from bench.measure.outcome import Unsupported
 from bench.measure.samples import cell_quality
 from bench.measure.samples.cell_samples import open_stream
-from bench.measure.samples.fingerprint import fingerprint
+from bench.measure.samples.probe import probe
 from bench.measure.timing.contenders import Contender, build_model, inputs, prepared
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
@@ -51,7 +51,7 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     sampled = cell.protocol.samples and has_quality(settings)
     result["quality"] = sample_and_compare(task, model, reporter) if sampled else None
     if cell.protocol.fingerprint:
-        result["fingerprint"] = fingerprint(cell, settings, model, plans["method"])
+        result["fingerprint"] = probe(cell, settings, model, plans["method"])
     return finite(result | {"environment": environment(settings.device)})
 
 

@@ -36,13 +36,13 @@ def measure_memory(task: Task, model: Denoiser, contender: Contender) -> tuple[d
 
     peak = peak_mb(measured, device)
     predicted = Executor(model, contender.plan).cache_bytes(batch, is_guided(task), value_bytes(model))
-    found = {
+    sizes = {
         "peak_mb": peak,
         "weights_mb": sum(p.numel() * p.element_size() for p in model.parameters()) / MB,
         "cache_mb": predicted / MB,
         "cache_measured_mb": cache_bytes(task, model, contender) * batch / MB,
     }
-    return found, max(0.0, (preparing - (later or preparing)) / 1e9)
+    return sizes, max(0.0, (preparing - (later or preparing)) / 1e9)
 
 
 def cache_bytes(task: Task, model: Denoiser, contender: Contender) -> int:

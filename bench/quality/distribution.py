@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.quality.features.feature_set import FeatureSet
-from bench.quality.features.reference import Reference
+from bench.quality.features.reference_set import ReferenceSet
 from bench.quality.images.checks import require_finite
 from bench.quality.metrics.frechet import Target
 from bench.quality.metrics.frechet_uncertainty import extrapolate, frechet_with_error, spread
@@ -24,8 +24,8 @@ Labels = Tensor | NDArray[np.integer] | list[int]
 Metrics = dict[str, Any]
 
 
-def evaluate(
-    samples: FeatureSet, reference: Reference, labels: Labels | None, *, recognises_labels: bool = True
+def distribution_metrics(
+    samples: FeatureSet, reference: ReferenceSet, labels: Labels | None, *, recognises_labels: bool = True
 ) -> Metrics:
     """Every distribution metric of `samples` against `reference`, as plain numbers ready for JSON.
 
@@ -41,7 +41,7 @@ def evaluate(
     classes = None if labels is None else checked_labels(labels, samples, recognises_labels)
     groups = jackknife_groups(len(samples), classes)
     missing = absent(samples, reference, classes, recognises_labels)
-    found: Metrics = dict.fromkeys(missing) | {
+    metrics: Metrics = dict.fromkeys(missing) | {
         "samples": len(samples),
         "fingerprint": samples.fingerprint,
         "images_sha256": samples.images_sha256,
@@ -52,25 +52,25 @@ def evaluate(
         **score_metrics(samples, None if "accuracy" in missing else classes, groups),
         **neighbour_metrics(samples, reference, groups, classes),
     }
-    return found | {"omitted": missing}
+    return metrics | {"omitted": missing}
 
 
 def absent(
-    samples: FeatureSet, reference: Reference, labels: NDArray[np.int64] | None, recognises_labels: bool
+    samples: FeatureSet, reference: ReferenceSet, labels: NDArray[np.int64] | None, recognises_labels: bool
 ) -> dict[str, str]:
     """Why each metric that cannot be computed cannot, in a phrase."""
-    found = {}
+    reasons = {}
     if samples.spatial is None or reference.spatial is None:
         lacks = "the extractor" if samples.spatial is None else f"the reference '{reference.name}'"
-        found["sfd"] = f"{lacks} has no spatial features"
+        reasons["sfd"] = f"{lacks} has no spatial features"
     if samples.logits is None:
-        found |= {"is": "the extractor has no logits", "accuracy": "the extractor has no logits"}
+        reasons |= {"is": "the extractor has no logits", "accuracy": "the extractor has no logits"}
     elif labels is None or not recognises_labels:
-        found["accuracy"] = no_accuracy(labels)
+        reasons["accuracy"] = no_accuracy(labels)
     if reference.features is None:
         reason = f"the reference '{reference.name}' holds statistics, no features"
-        found |= dict.fromkeys(("precision", "recall", "kid"), reason)
-    return found
+        reasons |= dict.fromkeys(("precision", "recall", "kid"), reason)
+    return reasons
 
 
 def no_accuracy(labels: NDArray[np.int64] | None) -> str:
@@ -79,31 +79,31 @@ def no_accuracy(labels: NDArray[np.int64] | None) -> str:
 
 
 def frechet_metrics(
-    samples: FeatureSet, reference: Reference, classes: NDArray[np.int64] | None, groups: Groups
+    samples: FeatureSet, reference: ReferenceSet, classes: NDArray[np.int64] | None, groups: Groups
 ) -> Metrics:
     """`fd` with error, interval, extrapolation and spread; `sfd` with error where there are spatial features."""
     pool, features = samples.pool.numpy(), reference.features
     whole = features is not None and len(features) == reference.samples
     target = Target(reference.pool, features.numpy() if features is not None and whole else None)
-    found = frechet_with_error("fd", pool, target, groups, classes)
+    metrics = frechet_with_error("fd", pool, target, groups, classes)
     line = extrapolate(pool, target, classes)
-    found |= {"fd_infinity": line.value, "fd_infinity_se": float(np.hypot(line.residual, found["fd_se"]))}
-    found |= spread(pool, target)
+    metrics |= {"fd_infinity": line.value, "fd_infinity_se": float(np.hypot(line.residual, metrics["fd_se"]))}
+    metrics |= spread(pool, target)
     if samples.spatial is not None and reference.spatial is not None:
-        found |= frechet_with_error("sfd", samples.spatial.numpy(), Target(reference.spatial), groups, classes)
-    return found
+        metrics |= frechet_with_error("sfd", samples.spatial.numpy(), Target(reference.spatial), groups, classes)
+    return metrics
 
 
 def score_metrics(samples: FeatureSet, classes: NDArray[np.int64] | None, groups: Groups) -> Metrics:
     """`is` and `accuracy`, where there are logits, and labels."""
     if samples.logits is None:
         return {}
-    found = inception_score_with_error(samples.logits, groups)
-    return found if classes is None else found | accuracy_with_error(samples.logits, classes, groups)
+    scores = inception_score_with_error(samples.logits, groups)
+    return scores if classes is None else scores | accuracy_with_error(samples.logits, classes, groups)
 
 
 def neighbour_metrics(
-    samples: FeatureSet, reference: Reference, groups: Groups, classes: NDArray[np.int64] | None
+    samples: FeatureSet, reference: ReferenceSet, groups: Groups, classes: NDArray[np.int64] | None
 ) -> Metrics:
     """`precision`, `recall` and `kid`, where the reference has features."""
     if reference.features is None:

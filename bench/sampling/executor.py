@@ -24,7 +24,7 @@ from models.denoiser import Denoiser
 class Kept:
     """A kept tensor and its finite differences in evaluation index, for spans that extrapolate."""
 
-    at: int
+    evaluation: int  # that computed the newest tensor
     tensors: list[Any]
     skips: dict[int, Tensor] = field(default_factory=dict)
 
@@ -34,13 +34,13 @@ class Kept:
         tensors = [new]
         if before is not None:
             for old in before.tensors[:order]:
-                tensors.append((tensors[-1] - old) / (k - before.at))
+                tensors.append((tensors[-1] - old) / (k - before.evaluation))
         return cls(k, tensors, skips)
 
     def value(self, k: int, sigma: float = 0.0) -> Any:
         """The forecast at evaluation k: Σ weight_n * difference_n (methods/forecast.py)."""
         total = self.tensors[0]
-        factors = weights(len(self.tensors), k - self.at, sigma)
+        factors = weights(len(self.tensors), k - self.evaluation, sigma)
         for weight, difference in zip(factors[1:], self.tensors[1:], strict=True):
             total = total + weight * difference
         return total

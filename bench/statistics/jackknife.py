@@ -77,9 +77,9 @@ def jackknife(value: float, replicates: Sequence[float] | Array, groups: Groups)
     sizes = np.bincount(groups)
     if len(sizes) != len(left_out):
         raise InputError(f"{len(left_out)} jackknife replicates for {len(sizes)} groups")
-    h = len(groups) / sizes
+    h = len(groups) / sizes  # [G]
     corrected = len(h) * value - float(((1 - 1 / h) * left_out).sum())
-    pseudo = h * value - (h - 1) * left_out
+    pseudo = h * value - (h - 1) * left_out  # θ̃_g, [G]
     variance = float(((pseudo - corrected) ** 2 / (h - 1)).mean())
     return Estimate(value, variance**0.5, corrected, len(h))
 
@@ -97,7 +97,8 @@ def paired_difference(
     a, b = np.asarray(jackknife_a, dtype=np.float64), np.asarray(jackknife_b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
         raise InputError(f"paired replicates need equal lengths of at least 2, got {list(a.shape)}, {list(b.shape)}")
-    gaps, value, count = a - b, values[0] - values[1], len(a)
+    gaps, value, count = a - b, values[0] - values[1], len(a)  # gaps θ_g [G]
+    # Equal groups: h_g = G, so the bias is (G - 1) (mean θ_g - θ), the variance (G - 1)/G Σ (θ_g - mean θ_g)².
     corrected = count * value - (count - 1) * float(gaps.mean())
     variance = (count - 1) / count * float(((gaps - gaps.mean()) ** 2).sum())
     return Estimate(value, variance**0.5, corrected, count)

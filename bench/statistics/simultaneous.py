@@ -96,6 +96,7 @@ def from_jackknife(values: Array, replicates: Array) -> Axis:
     groups, means = len(replicates), replicates.mean(axis=0)
     if groups < 2 or replicates.shape[1:] != values.shape:
         raise InputError(f"replicates [G,S] of {list(values.shape)} settings needed, got {list(replicates.shape)}")
+    # [G,S]; their squares add up to the jackknife variance (G - 1)/G Σ (θ_g - mean θ_g)².
     deviations = ((groups - 1) / groups) ** 0.5 * (replicates - means)
     return Axis(groups * values - (groups - 1) * means, deviations, groups - 1)
 
@@ -111,5 +112,6 @@ def from_repetitions(rows: Array, slack: float = 0.0) -> Axis:
 
 def from_covariance(values: Array, covariance: Array) -> Axis:
     """Values [S] with a known covariance [S,S], as of latencies that share a reference."""
-    found, vectors = np.linalg.eigh(covariance)
-    return Axis(values, np.sqrt(found.clip(min=0))[:, None] * vectors.T)
+    # Σ = V diag(e) Vᵀ, so the rows of diag(e)^½ Vᵀ [S,S] are independent parts of the error; e < 0 is rounding.
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    return Axis(values, np.sqrt(eigenvalues.clip(min=0))[:, None] * vectors.T)

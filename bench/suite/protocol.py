@@ -43,7 +43,7 @@ class Protocol:
     samples: int = 256  # 0: speed, work and memory alone
     seed: int = 0  # sample i has noise from its own generator seeded seed + i
     sampling_batch: int = 64
-    fingerprint: int = 0  # samples whose latents and token sizes are kept, for `ditbench gate`
+    fingerprint: int = 0  # the probe: samples whose latents and token sizes are kept, for `ditbench gate`
     timeout: float = 1800.0  # seconds that one cell may take, waiting for a quiet machine not counted
     timing: Timing = Timing()
     quality: Quality = Quality()

@@ -19,7 +19,7 @@ WIDEST = 1600  # pixels of the sample grid
 
 
 def write_card(
-    name: str, folder: Path, model: nn.Module, trainer: Trainer, data: str, evaluate: Callable[[nn.Module], dict]
+    name: str, folder: Path, model: nn.Module, trainer: Trainer, data: str, card_metrics: Callable[[nn.Module], dict]
 ) -> dict[str, Any]:
     """Write card.json, README.md, loss.png and, for denoisers whose latents can be decoded, samples.png."""
     from bench.host.files import write_bytes, write_json
@@ -39,7 +39,7 @@ def write_card(
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "weights_sha256": sha256(weights),
-        "evaluation": evaluate(model),
+        "evaluation": card_metrics(model),
         "losses": [[step, round(loss, 5)] for step, loss in progress.losses],
     }
     draw_losses(card, folder / "loss.png")

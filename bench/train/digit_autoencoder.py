@@ -27,7 +27,7 @@ def loss(model: nn.Module, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: DigitAutoencoder) -> dict[str, float]:
+def card_metrics(model: DigitAutoencoder) -> dict[str, float]:
     """Reconstruction error and latent moments over all digits; written to the model card."""
     images, _ = digits.load()
     latents = model.encode(to_pixels(images))

@@ -40,7 +40,7 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return grid_sample(pixels + 1, grid, align_corners=False) - 1
 
 
-def evaluate(model: DigitClassifier) -> dict[str, float]:
+def card_metrics(model: DigitClassifier) -> dict[str, float]:
     """Accuracy on the 1,000 held-out digits; written to the model card."""
     images, labels = digits.load()
     _, held_out = digits.split()

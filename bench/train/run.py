@@ -51,7 +51,7 @@ class Subject:
     model: nn.Module
     loss: Callable[[nn.Module, torch.Generator], torch.Tensor]
     recipe: Recipe
-    evaluate: Callable[[Any], dict[str, float]]
+    card_metrics: Callable[[Any], dict[str, float]]
     data: str
     replica: nn.Module | None = None
 
@@ -73,7 +73,7 @@ def train(
     without `force`.
     """
     from bench.train.card import write_card
-    from bench.train.reference import write_references
+    from bench.train.reference_set import write_reference_sets
 
     setting = setting or Setting()
     expect_one_of("trainable model", name, trainable())
@@ -89,9 +89,9 @@ def train(
     trained = trainer.run(setting.save_every_s)
     if setting.world.leads:
         save_weights(trained, folder / "weights.safetensors")
-        write_card(name, folder, trained, trainer, subject.data, subject.evaluate)
+        write_card(name, folder, trained, trainer, subject.data, subject.card_metrics)
     if out is None and name in PARTS:
-        write_references(name)
+        write_reference_sets(name)
     return folder
 
 
@@ -109,7 +109,7 @@ def _part(name: str, setting: Setting, overrides: dict[str, Any]) -> Subject:
     recipe = Recipe(**vars(module.recipe) | overrides)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return Subject(module.build(), module.loss, recipe, module.evaluate, digits.DESCRIPTION)
+        return Subject(module.build(), module.loss, recipe, module.card_metrics, digits.DESCRIPTION)
 
 
 def _denoiser(spec: ModelSpec, setting: Setting, overrides: dict[str, Any]) -> Subject:
@@ -125,9 +125,9 @@ def _denoiser(spec: ModelSpec, setting: Setting, overrides: dict[str, Any]) -> S
     part = recipe.batch // recipe.parts
     loss = DenoisingLoss(model, data, part, recipe.label_dropout, recipe.discretised)
     of_digits = setting.data is None
-    evaluate = (lambda m: label_accuracy(spec, m)) if of_digits else (lambda m: mean_loss(loss, m, recipe.dtype))
+    card_metrics = (lambda m: label_accuracy(spec, m)) if of_digits else (lambda m: mean_loss(loss, m, recipe.dtype))
     replica = world.replicate(Checkpointed(model) if setting.checkpointing else model)
-    return Subject(model, loss, recipe, evaluate, data.name, None if replica is model else replica)
+    return Subject(model, loss, recipe, card_metrics, data.name, None if replica is model else replica)
 
 
 def training_data(spec: ModelSpec, setting: Setting) -> Data:

@@ -62,8 +62,8 @@ def shipped(model: str) -> dict[Path, dict[str, Any]]:
 
 def strengths(model: str, sampler: Sampler) -> dict[float, Path]:
     """λ -> file, ascending, of the routers shipped for a model and sampler."""
-    found = {float(card["l1"]): path for path, card in shipped(model).items() if fits(card, sampler)}
-    return dict(sorted(found.items()))
+    by_l1 = {float(card["l1"]): path for path, card in shipped(model).items() if fits(card, sampler)}
+    return dict(sorted(by_l1.items()))
 
 
 def find(model: str, sampler: Sampler, l1: float) -> Path:

@@ -31,16 +31,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench.quality import evaluation
+    from bench.quality import assessment
     from bench.quality.images.labels import read_labels
-    from bench.show.evaluation_table import table
+    from bench.show.assessment_table import table
 
     prepare_extraction(args)
     require_used(args)
     labels = None if args.labels is None else read_labels(args.labels)
     found = pairs(args) if args.paired else {}
     if args.features != "none":
-        asked = evaluation.Evaluation(args.features, args.weights, args.device, args.batch, not args.no_cache)
+        asked = assessment.Assessment(args.features, args.weights, args.device, args.batch, not args.no_cache)
         judged = asked.against(args.samples, args.reference, labels)
         found = judged | found | {"omitted": judged["omitted"] | found.get("omitted", {})}
     print(json.dumps(found, indent=1, allow_nan=False) if args.json else table(found))
@@ -62,8 +62,8 @@ def require_used(args: argparse.Namespace) -> None:
 
 def pairs(args: argparse.Namespace) -> dict[str, Any]:
     """The paired metrics."""
-    from bench.quality import evaluation
+    from bench.quality import assessment
     from bench.quality.metrics.lpips_distance import Lpips
 
     perceptual = Lpips(args.lpips, device=args.device) if args.lpips else None
-    return evaluation.compare_pairs(args.samples, args.reference, args.batch, perceptual)
+    return assessment.compare_pairs(args.samples, args.reference, args.batch, perceptual)

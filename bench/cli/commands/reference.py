@@ -29,9 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from bench.quality import evaluation, extractors
-    from bench.quality.features import references
-    from bench.quality.features.reference_images import reference_of
+    from bench.quality import assessment, extractors
+    from bench.quality.features import reference_sets
+    from bench.quality.features.reference_set_images import reference_set_of
     from bench.quality.images.source import open_images
 
     prepare_extraction(args)
@@ -40,15 +40,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"reference: --out must end in .safetensors, got '{args.out}'")
     if args.keep < 4:
         raise InputError(f"reference: --keep must be at least 4, for precision and recall, got {args.keep}")
-    if evaluation.holds_images(args.source):
+    if assessment.holds_images(args.source):
         extractor = extractors.build(args.features, weights=args.weights, device=args.device)
         images = open_images(args.source, extractor.channels)
-        made = reference_of(images, extractor, out.stem, args.batch, args.keep)
+        made = reference_set_of(images, extractor, out.stem, args.batch, args.keep)
     else:
-        made = references.load(args.source)
+        made = reference_sets.load(args.source)
         if made.features is None and made.fingerprint.startswith(f"{args.features}:"):
             extractor = extractors.build(args.features, weights=args.weights, device=args.device)
-            made = references.load(args.source, features=args.features, extractor=extractor)
+            made = reference_sets.load(args.source, features=args.features, extractor=extractor)
     made.save(out)
     features = 0 if made.features is None else len(made.features)
     images_of = "an unstated number of" if made.samples is None else f"{made.samples:,}"

@@ -116,13 +116,13 @@ def probes(part: str, base: StoredCell, new: StoredCell) -> tuple[np.ndarray, np
     """The two tables, absent entries as NaN; or the outcome where they cannot be compared."""
     before, after = (getattr(cell.probe, part) for cell in (base, new))
     if before is None and after is None:
-        return LEFT_OUT, "no fingerprint in either run: [protocol] fingerprint asks for one"
+        return LEFT_OUT, "no probe in either run: [protocol] fingerprint asks for one"
     if before is None or after is None:
         lacking = "BASE" if before is None else "NEW"
-        return UNRESOLVED, f"no fingerprint in {lacking}: [protocol] fingerprint asks for one"
+        return UNRESOLVED, f"no probe in {lacking}: [protocol] fingerprint asks for one"
     tables = [np.array([[np.nan if v is None else v for v in row] for row in t], float) for t in (before, after)]
     if tables[0].shape != tables[1].shape:
-        return UNRESOLVED, f"fingerprints of different shapes, {tables[0].shape} and {tables[1].shape}"
+        return UNRESOLVED, f"probes of different shapes, {tables[0].shape} and {tables[1].shape}"
     return tables[0], tables[1]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from bench.judge.validation.foreign_text import text_problems
 from bench.judge.validation.numbers import number_problems
-from bench.judge.validation.text import text_problems
 from bench.store.results import Results, one_line, read_whole
 from bench.store.stored_cell import StoredCell
 

@@ -68,7 +68,7 @@ def distribution(cell: Cell, features: FeatureSet, instruments: Instruments) -> 
         "features": extractor.name,
         "weights_sha256": extractor.weights_sha256,
         "reference": reference.name,
-        **quality.evaluate(features, reference, labels, recognises_labels=extractor.recognises_labels),
+        **quality.distribution_metrics(features, reference, labels, recognises_labels=extractor.recognises_labels),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a cell's samples are looked at with: an autoencoder, a feature extractor and a reference."""
+"""What a cell's samples are looked at with: an autoencoder, a feature extractor and a reference set."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 import models
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
-from bench.quality.features import references
+from bench.quality.features import reference_sets
 from bench.quality.features.feature_set import TENSORS
-from bench.quality.features.reference import Reference
+from bench.quality.features.reference_set import ReferenceSet
 from bench.suite.cells import Cell, Settings
 from bench.suite.protocol import NO_FEATURES
 from models.autoencoders import Autoencoder
@@ -32,7 +32,7 @@ class Instruments:
     device: str = "cpu"
     autoencoder: Autoencoder | None = None
     extractor: Extractor | None = None
-    reference: Reference | None = None
+    reference: ReferenceSet | None = None
     omitted: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -48,8 +48,8 @@ class Instruments:
         """Float32 features [B,d] of uint8 images [B,C,H,W] by name, on the CPU; none without an extractor."""
         if self.extractor is None:
             return {}
-        found = self.extractor.extract(images)
-        return {name: found[name].detach().float().cpu() for name in TENSORS if name in found}
+        features = self.extractor.extract(images)
+        return {name: features[name].detach().float().cpu() for name in TENSORS if name in features}
 
 
 def instruments(cell: Cell, settings: Settings, *, statistics_alone: bool = False) -> Instruments:
@@ -83,19 +83,19 @@ def instruments(cell: Cell, settings: Settings, *, statistics_alone: bool = Fals
     if extractor is not None:
         name = wanted.reference or (spec.reference if wanted.features in (None, spec.features) else None)
         stated = wanted.reference is not None
-        reference = have("fd", stated, lambda: fitting_reference(name, extractor, not statistics_alone))
+        reference = have("fd", stated, lambda: fitting_reference_set(name, extractor, not statistics_alone))
     return Instruments(device, autoencoder, extractor, reference, omitted)
 
 
-def fitting_reference(name: str | None, extractor: Extractor, images: bool) -> Reference:
-    """The reference of this name or file. Raises InputError unless it is of the extractor's features."""
+def fitting_reference_set(name: str | None, extractor: Extractor, images: bool) -> ReferenceSet:
+    """The reference set of this name or file. Raises InputError unless it is of the extractor's features."""
     if name is None:
         raise InputError(f"no reference is stated for the features '{extractor.name}'")
-    found = references.load(name, features=extractor.name, extractor=extractor if images else None)
-    if found.fingerprint != extractor.fingerprint:
-        made_by = f"it was made by '{found.fingerprint}', the samples' features by '{extractor.fingerprint}'"
+    reference_set = reference_sets.load(name, features=extractor.name, extractor=extractor if images else None)
+    if reference_set.fingerprint != extractor.fingerprint:
+        made_by = f"it was made by '{reference_set.fingerprint}', the samples' features by '{extractor.fingerprint}'"
         raise InputError(f"reference {name} cannot be compared with: {made_by}")
-    return found
+    return reference_set
 
 
 def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, str]:
@@ -106,9 +106,9 @@ def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, st
     reasons = {}
     for model, cell in {cell.model: cell for cell in cells if cell.broken is None}.items():
         try:
-            found = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
+            tools = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
         except InputError as error:
             raise InputError(f"{model}: {error}; --features none runs without distribution metrics") from error
-        if "fd" in found.omitted:
-            reasons[model] = found.omitted["fd"]
+        if "fd" in tools.omitted:
+            reasons[model] = tools.omitted["fd"]
     return reasons

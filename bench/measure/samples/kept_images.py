@@ -87,9 +87,9 @@ class NpzFile:
             archive.comment = self.key.encode()
             with archive.open(MEMBER, "w", force_zip64=True) as member:
                 for indices in ranges:
-                    found = self.parts.read(indices)
-                    assert found is not None, "every part is there before they are put together"
-                    images = found["images"].permute(0, 2, 3, 1).contiguous().numpy()
+                    part = self.parts.read(indices)
+                    assert part is not None, "every part is there before they are put together"
+                    images = part["images"].permute(0, 2, 3, 1).contiguous().numpy()
                     if indices.start == 0:
                         header = {"descr": "|u1", "fortran_order": False, "shape": (ranges[-1].stop, *images.shape[1:])}
                         np.lib.format.write_array_header_1_0(member, header)

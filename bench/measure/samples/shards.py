@@ -85,11 +85,11 @@ def _label(file: Any) -> tuple[str, str, str]:
 
 def digest(tensors: dict[str, Tensor]) -> str:
     """SHA-256 of names and bytes."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name in sorted(tensors):
-        found.update(name.encode())
-        found.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        sha256.update(name.encode())
+        sha256.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
+    return sha256.hexdigest()
 
 
 def key_of(*parts: Any) -> str:

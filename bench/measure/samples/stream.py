@@ -72,8 +72,8 @@ class Stream:
 
     def commits(self) -> list[str]:
         """Of the code that sampled, each once: executors differ in last digits. Empty where a shard does not say."""
-        found = {self.shards.commit(indices) for indices in self.ranges}
-        return [] if None in found else sorted(str(commit) for commit in found)
+        commits = {self.shards.commit(indices) for indices in self.ranges}
+        return [] if None in commits else sorted(str(commit) for commit in commits)
 
     def rows(self) -> Iterator[dict[str, Tensor]]:
         """The tensors of every shard in order, made where they are missing."""
@@ -114,10 +114,10 @@ class Stream:
             part = slice(batch.start, batch.stop)
             with torch.inference_mode():
                 images = self.instruments.images(latents[part])
-                found = self._look_at(images)
+                tensors_of_batch = self._look_at(images)
                 for prefix, other in others.items():
-                    found |= self._compare(prefix, latents[part], images, other[part])
-            for name, tensor in found.items():
+                    tensors_of_batch |= self._compare(prefix, latents[part], images, other[part])
+            for name, tensor in tensors_of_batch.items():
                 parts.setdefault(name, []).append(tensor)
             if images is not None and (self.kept or indices.start == 0):
                 seen.append(images)
@@ -129,8 +129,8 @@ class Stream:
         """Features [B,d] of images [B,C,H,W], and the SHA-256 [B,32] of each."""
         if images is None:
             return {}
-        found = {FEATURES + name: tensor for name, tensor in self.instruments.features(images).items()}
-        return found | {DIGEST: image_digests(images)}
+        features = {FEATURES + name: tensor for name, tensor in self.instruments.features(images).items()}
+        return features | {DIGEST: image_digests(images)}
 
     def _compare(self, prefix: str, latents: Tensor, images: Tensor | None, other: Tensor) -> dict[str, Tensor]:
         """What paired.compare says of each pair of latents, float64 [B]."""

@@ -21,15 +21,15 @@ def roles(slug: str, baseline: str | None, reference: str | None, repeated: froz
     A cached cell has a `baseline`, which runs twice; an uncached one is its own, and where it runs once, the
     reference's two runs are its A/A pair.
     """
-    found = {METHOD: slug}
+    parts = {METHOD: slug}
     if baseline is not None:
-        return found | {BASELINE: baseline, REPEAT: again(baseline)}
+        return parts | {BASELINE: baseline, REPEAT: again(baseline)}
     if slug in repeated:
-        found[REPEAT] = again(slug)
+        parts[REPEAT] = again(slug)
     if reference is not None and reference != slug:
-        found[REFERENCE] = reference
-        found |= {} if slug in repeated else {REFERENCE_REPEAT: again(reference)}
-    return found
+        parts[REFERENCE] = reference
+        parts |= {} if slug in repeated else {REFERENCE_REPEAT: again(reference)}
+    return parts
 
 
 def cell_rounds(rounds: Sequence[Round], parts: dict[str, str]) -> list[Round]:
@@ -39,10 +39,10 @@ def cell_rounds(rounds: Sequence[Round], parts: dict[str, str]) -> list[Round]:
 
 def _of_cell(record: Round, parts: dict[str, str]) -> Round:
     names = {name: part for part, name in parts.items()}
-    found: Round = {"order": [names[name] for name in record["order"] if name in names]}
-    found |= {part: record["wall_ns"][name] for part, name in parts.items()}
-    found |= {key: {part: record[key][name] for part, name in parts.items()} for key in TIMES if key in record}
-    return found | {key: record[key] for key in SHARED if key in record}
+    cell_round: Round = {"order": [names[name] for name in record["order"] if name in names]}
+    cell_round |= {part: record["wall_ns"][name] for part, name in parts.items()}
+    cell_round |= {key: {part: record[key][name] for part, name in parts.items()} for key in TIMES if key in record}
+    return cell_round | {key: record[key] for key in SHARED if key in record}
 
 
 def summary(rounds: list[Round], spread: Spread | None = None) -> dict[str, Any]:

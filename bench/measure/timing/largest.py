@@ -35,16 +35,16 @@ class LargestBatch:
         """Doubling, then bisection; a batch that does not fit is an answer. Raises what the method raises."""
         reporter.phase("searching the largest batch", 0.0)
         with pinned(self.task.settings.threads, self.task.settings.device):
-            found = largest_batch(self.run_once)
-            if not found.batch:
-                return {"batch": 0, "reason": f"not even one image fits: {found.limit}"}
-            reporter.phase(f"timing batch {found.batch}", 0.5)
+            largest = largest_batch(self.run_once)
+            if not largest.batch:
+                return {"batch": 0, "reason": f"not even one image fits: {largest.limit}"}
+            reporter.phase(f"timing batch {largest.batch}", 0.5)
             try:
-                return self.time(found.batch) | {"limit": found.limit}
+                return self.time(largest.batch) | {"limit": largest.limit}
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                return {"batch": found.batch, "reason": "out of memory", "limit": found.limit}
+                return {"batch": largest.batch, "reason": "out of memory", "limit": largest.limit}
 
     def run_once(self, batch: int) -> None:
         """Raises TooLarge, or an out-of-memory error, where a batch does not fit."""

@@ -36,11 +36,11 @@ def _seconds(task: Task) -> float:
 
 def all_rates(processes: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The fastest of several processes' rates; `gemm_before` is the first that was measured, `gemm_after` the last."""
-    found = [process["ceilings"] for process in processes if "ceilings" in process]
-    rates = max(found, key=lambda rate: rate["gemm_macs_per_s"])
-    copied = max(found, key=lambda rate: rate["copy_bytes_per_s"])
+    measured = [process["ceilings"] for process in processes if "ceilings" in process]
+    rates = max(measured, key=lambda rate: rate["gemm_macs_per_s"])
+    copied = max(measured, key=lambda rate: rate["copy_bytes_per_s"])
     both = {key: copied[key] for key in ("copy_bytes_per_s", "copy_bytes")}
-    return {**rates, **both, "gemm_before": found[0]["gemm_before"], "gemm_after": found[-1]["gemm_after"]}
+    return {**rates, **both, "gemm_before": measured[0]["gemm_before"], "gemm_after": measured[-1]["gemm_after"]}
 
 
 def decode_times(task: Task, model: Denoiser, watch: Stopwatch) -> list[float] | None:

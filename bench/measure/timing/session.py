@@ -94,10 +94,12 @@ class SessionProcess:
     def apart(self, calls: dict[str, Call]) -> dict[str, Any]:
         """What is measured beside the rounds: decoding, and in the last process the energy of every setting."""
         self.reporter.begins(None)
-        found: dict[str, Any] = {"decode_ms": decode_times(self.task, self.lineup.model, self.watch)}
+        measurements: dict[str, Any] = {"decode_ms": decode_times(self.task, self.lineup.model, self.watch)}
         if self.gpu is None or not self.is_last:
-            return found
-        return found | {"energy_j": {slug: self.energy(slug, calls[slug]) for slug in self.order.work if slug in calls}}
+            return measurements
+        return measurements | {
+            "energy_j": {slug: self.energy(slug, calls[slug]) for slug in self.order.work if slug in calls}
+        }
 
     def energy(self, slug: str, call: Call) -> float | None:
         """Joules for one image; None where the GPU does not count them."""

@@ -91,8 +91,8 @@ class Recorder:
 
     def summary(self, start_ns: int, end_ns: int) -> dict[str, Any] | None:
         """What the readings between two times say; None where there is none."""
-        found = [r for r in list(self.readings) if start_ns <= r.at_ns <= end_ns]
-        return summarise(found) if found else None
+        readings = [r for r in list(self.readings) if start_ns <= r.at_ns <= end_ns]
+        return summarise(readings) if readings else None
 
 
 def summarise(readings: list[Reading]) -> dict[str, Any]:

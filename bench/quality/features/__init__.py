@@ -1,1 +1,1 @@
-"""Features of images, the references they are compared with, and evaluation without a model."""
+"""Features of images, the reference sets they are compared with."""

@@ -35,12 +35,12 @@ def features_of(source: ImageSource, extractor: Extractor, batch: int = BATCH, k
     kept = load_kept(extractor.fingerprint, digest.hexdigest())
     if kept is not None:
         return kept
-    found = extract(source, extractor, batch)
+    features = extract(source, extractor, batch)
     try:
-        found.save(kept_file(found.fingerprint, found.images_sha256))
+        features.save(kept_file(features.fingerprint, features.images_sha256))
     except OutputError as error:
         print(f"ditbench: features are not kept: {error}", file=sys.stderr)
-    return found
+    return features
 
 
 def extract(source: ImageSource, extractor: Extractor, batch: int = BATCH) -> FeatureSet:
@@ -53,10 +53,10 @@ def extract(source: ImageSource, extractor: Extractor, batch: int = BATCH) -> Fe
 def load_kept(fingerprint: str, images_sha256: str) -> FeatureSet | None:
     """Kept features of exactly these images; None where there are none, or the file is damaged or of others."""
     try:
-        found = FeatureSet.load(kept_file(fingerprint, images_sha256))
+        features = FeatureSet.load(kept_file(fingerprint, images_sha256))
     except InputError:
         return None
-    return found if (found.fingerprint, found.images_sha256) == (fingerprint, images_sha256) else None
+    return features if (features.fingerprint, features.images_sha256) == (fingerprint, images_sha256) else None
 
 
 def kept_file(fingerprint: str, images_sha256: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
-from bench.quality.features.reference import Reference, stored_moments
+from bench.quality.features.reference_set import ReferenceSet, stored_moments
 from bench.quality.metrics.frechet import Moments
 from models.errors import InputError, first_line
 from models.fetch import recorded_sha256
@@ -25,8 +25,8 @@ KEYS = {"pool": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 KINDS = ("adm", "clean")
 
 
-def read_npz(path: Path, name: str, features: str | None = None, extractor: Extractor | None = None) -> Reference:
-    """A Reference in the original Inception's features, from an npz of statistics.
+def read_npz(path: Path, name: str, features: str | None = None, extractor: Extractor | None = None) -> ReferenceSet:
+    """A reference set in the original Inception's features, from an npz of statistics.
 
     With `mu_s` the features are `adm`; without, what `features` says, else `clean`. With an `extractor` of the same
     fingerprint the images in the file give features too. Raises InputError for missing keys, pickled objects, wrong
@@ -36,13 +36,13 @@ def read_npz(path: Path, name: str, features: str | None = None, extractor: Extr
     parts = {layer: moments_of(path, layer, arrays) for layer, keys in KEYS.items() if set(keys) <= arrays.keys()}
     kind = kind_of(path, features, "spatial" in parts)
     fingerprint = extractors.find(kind).fingerprint_of()  # type: ignore[attr-defined]
-    found = Reference(name, fingerprint, recorded_sha256(path), None, parts["pool"], parts.get("spatial"))
+    reference_set = ReferenceSet(name, fingerprint, recorded_sha256(path), None, parts["pool"], parts.get("spatial"))
     if extractor is None or extractor.fingerprint != fingerprint or "arr_0" not in members:
-        return found
+        return reference_set
     from bench.quality.features.extraction import features_of
     from bench.quality.images.array import ImageArray
 
-    return replace(found, features=features_of(ImageArray(path, extractor.channels), extractor).pool)
+    return replace(reference_set, features=features_of(ImageArray(path, extractor.channels), extractor).pool)
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:

@@ -60,9 +60,9 @@ def read_image(path: Path, channels: int | None = None) -> Tensor:
     """One image, uint8 [C,H,W]. Raises InputError where it is damaged or would have to be converted."""
     try:
         with Image.open(path) as image:
-            found = unsuitable(image, channels)
-            if found:
-                message = f"{found}, expected {EXPECTED[channels]}; convert it first, nothing is converted silently"
+            problem = unsuitable(image, channels)
+            if problem:
+                message = f"{problem}, expected {EXPECTED[channels]}; convert it first, nothing is converted silently"
                 raise InputError(f"{path}: {message}")
             array = np.array(image)
     except InputError:
@@ -74,8 +74,8 @@ def read_image(path: Path, channels: int | None = None) -> Tensor:
 
 def unsuitable(image: Image.Image, channels: int | None) -> str | None:
     """What an image is that is not an 8-bit grey or RGB one; None where it is one of the wanted channels."""
-    if found := beyond_8_bits(image):
-        return found
+    if problem := beyond_8_bits(image):
+        return problem
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         return "an alpha channel"
     if image.mode not in CHANNELS:

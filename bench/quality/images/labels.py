@@ -15,14 +15,14 @@ def read_labels(source: str | Path) -> np.ndarray:
     """Labels int64 [N]. Raises InputError with one line that names the file."""
     path = Path(source)
     try:
-        found = read_array(path) if path.suffix in (".npy", ".npz") else np.array(path.read_text().split(), dtype=int)
+        labels = read_array(path) if path.suffix in (".npy", ".npz") else np.array(path.read_text().split(), dtype=int)
     except InputError:
         raise
     except (OSError, ValueError, EOFError, OverflowError) as error:
         raise InputError(f"{path}: not a readable file of labels ({first_line(error)})") from error
-    if found.ndim != 1 or not len(found) or found.dtype.kind not in "iu":
-        raise InputError(f"{path}: labels must be integers [N], got {found.dtype} {list(found.shape)}")
-    return found.astype(np.int64)
+    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
+        raise InputError(f"{path}: labels must be integers [N], got {labels.dtype} {list(labels.shape)}")
+    return labels.astype(np.int64)
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -123,12 +123,12 @@ class Target:
         norms = np.concatenate([(part**2).sum(axis=1) for part in centred_parts(x, mean)])
         shifts = shifts_without(x, mean, replicates)
         roots = self._roots_of_few if len(x) <= self.factor.rank else self._roots_of_many
-        found = []
+        distances = []
         for g, root in enumerate(roots(x, mean, replicates, shifts)):
             weights = replicates.weights(g)
             trace = (weights @ norms - shifts[g] @ shifts[g]) / freedom(weights)
-            found.append(self._assemble(mean + shifts[g], float(trace), root))
-        return np.array(found)
+            distances.append(self._assemble(mean + shifts[g], float(trace), root))
+        return np.array(distances)
 
     def _roots_of_few(self, x: Features, mean: Array, replicates: Replicates, shifts: Array) -> Iterator[float]:
         """Tr (CCᵀ)^½ of every replicate: rows and columns of one Gram matrix, centred again and weighted."""
@@ -152,7 +152,8 @@ class Target:
             yield root_trace((total - part.T @ part - moved.T @ moved) / freedom(replicates.weights(g)))
 
     def _assemble(self, mean: Array, trace: float, root: float) -> float:
-        gap = mean - self.moments.mean
+        gap = mean - self.moments.mean  # [d]
+        # |μ₁ - μ₂|² + Tr Σ₁ + Tr Σ₂ - 2 Tr (Σ₁Σ₂)^½
         distance = float(gap @ gap) + trace + float(np.trace(self.moments.covariance)) - 2 * root
         return max(distance, 0.0)  # it is a square: anything below zero is rounding
 
@@ -180,12 +181,12 @@ def stratum_totals(
     """
     groups, count = replicates.kept.shape
     mix = replicates.kept.T if count > groups else np.eye(count)  # [K,B]
-    found: list[Array | float] = [0.0] * mix.shape[1]
+    totals: list[Array | float] = [0.0] * mix.shape[1]
     for k in range(count):
         mapped = inner(scatter(x[replicates.stratum == k] if count > 1 else x, mean))
         for b in np.flatnonzero(mix[k]):
-            found[b] = found[b] + mix[k, b] * mapped
-    return np.stack(found), np.eye(groups) if count > groups else replicates.kept
+            totals[b] = totals[b] + mix[k, b] * mapped
+    return np.stack(totals), np.eye(groups) if count > groups else replicates.kept
 
 
 def shifts_without(x: Features, mean: Array, replicates: Replicates) -> Array:
@@ -193,10 +194,10 @@ def shifts_without(x: Features, mean: Array, replicates: Replicates) -> Array:
     sums = np.zeros((replicates.kept.shape[1], x.shape[1]))
     for start in range(0, len(x), ROWS):
         np.add.at(sums, replicates.stratum[start : start + ROWS], x[start : start + ROWS] - mean)
-    found = replicates.kept @ sums
-    for g in range(len(found)):
-        found[g] -= replicates.dropped(g) @ (x[replicates.groups == g] - mean)
-    return found
+    shifts = replicates.kept @ sums
+    for g in range(len(shifts)):
+        shifts[g] -= replicates.dropped(g) @ (x[replicates.groups == g] - mean)
+    return shifts
 
 
 def freedom(weights: Array) -> float:

@@ -64,9 +64,10 @@ def extrapolate(samples: Features, target: Target, labels: Labels | None = None,
     count, dimensions = samples.shape
     smallest = max(count // MIN_SHARE, min(ENOUGH * dimensions, count // 2))
     sizes = np.linspace(smallest, count, SIZES).astype(int)
-    found = [target.distance(samples[np.sort(balanced_order(count, labels, rng)[:n])]) for n in sizes]
-    design = np.stack([np.ones(SIZES), 1 / sizes], axis=1)
-    line, squares, *_ = np.linalg.lstsq(design, np.array(found), rcond=None)
+    distances = [target.distance(samples[np.sort(balanced_order(count, labels, rng)[:n])]) for n in sizes]
+    design = np.stack([np.ones(SIZES), 1 / sizes], axis=1)  # [15,2]: value and slope in 1/N
+    line, squares, *_ = np.linalg.lstsq(design, np.array(distances), rcond=None)
+    # Of the intercept, by least squares: s² (AᵀA)⁻¹[0,0] with s² the residuals' over SIZES - 2.
     variance = float(squares.sum()) / (SIZES - 2) * np.linalg.inv(design.T @ design)[0, 0]
     return Extrapolation(float(line[0]), float(line[1]), float(np.sqrt(variance)))
 
@@ -89,5 +90,5 @@ def spread(samples: Features, target: Target, ranges: int = RANGES) -> dict[str,
     Read it at that smaller count: the mean of the ranges has that count's larger bias.
     """
     size = len(samples) // ranges
-    found = [target.distance(samples[i * size : (i + 1) * size]) for i in range(ranges)]
-    return {"fd_spread": float(np.std(found, ddof=1)), "fd_ranges": found, "fd_range_samples": size}
+    distances = [target.distance(samples[i * size : (i + 1) * size]) for i in range(ranges)]
+    return {"fd_spread": float(np.std(distances, ddof=1)), "fd_ranges": distances, "fd_range_samples": size}

@@ -67,8 +67,8 @@ def split_cost(logits: Tensor, splits: int) -> tuple[float, float]:
 
 def unbalanced(logits: Tensor, splits: int) -> bool:
     """Whether consecutive splits of logits [N,C] hold other classes than a random order would give them."""
-    found, chance = split_cost(logits, splits)
-    return found > 2 * chance + UNBALANCED
+    cost, chance = split_cost(logits, splits)
+    return cost > 2 * chance + UNBALANCED
 
 
 def order_details(logits: Tensor) -> dict[str, Any]:
@@ -113,8 +113,8 @@ def scores_without(logits: Tensor, groups: Groups) -> NDArray[np.float64]:
     """Inception scores [G] of one split's logits [n,classes] without each group: exp(mean Σ p log p - Σ q log q)."""
     p = bounded(logits).softmax(dim=1).numpy()
     members = np.arange(GROUPS)[:, None] == groups  # [G,n]
-    left = len(p) - members.sum(axis=1)
-    negentropy = (p * np.log(p)).sum(axis=1)
+    left = len(p) - members.sum(axis=1)  # samples kept [G]
+    negentropy = (p * np.log(p)).sum(axis=1)  # Σ_c p log p of each sample [n]
     kept = negentropy.sum() - members @ negentropy
     q = (p.sum(axis=0) - members @ p).clip(min=np.finfo(np.float64).tiny) / left[:, None]
     return np.exp(kept / left - (q * np.log(q)).sum(axis=1))

@@ -43,13 +43,13 @@ def kernel_distance(
     rng = np.random.RandomState(SEED)  # the library's draws: its KID is the papers'
     x, y = samples.numpy(), reference.numpy()
     strata = strata_of(len(x), size, classes)
-    found = np.zeros(1 + GROUPS)
+    distances = np.zeros(1 + GROUPS)
     for _ in range(SUBSETS):
         drawn = draw(strata, size, rng)
         real = rng.choice(len(y), size, replace=False)
         parts = x[drawn].astype(np.float64), y[real].astype(np.float64), groups[drawn]
-        found += distances_without(*parts, strata[drawn]) / SUBSETS
-    value, replicates = float(found[0]), found[1:]
+        distances += distances_without(*parts, strata[drawn]) / SUBSETS
+    value, replicates = float(distances[0]), distances[1:]
     known = bool(np.isfinite(replicates).all())
     return {
         "kid": value,
@@ -72,9 +72,9 @@ def strata_of(samples: int, size: int, classes: Classes | None) -> NDArray[np.in
 def allocation(counts: NDArray[np.integer], size: int) -> NDArray[np.int64]:
     """How many of each class a subset of `size` holds: its share, the largest remainders rounded up."""
     exact = counts * size / counts.sum()
-    found = np.floor(exact).astype(np.int64)
-    found[np.argsort(found - exact, kind="stable")[: size - found.sum()]] += 1
-    return found
+    sizes = np.floor(exact).astype(np.int64)
+    sizes[np.argsort(sizes - exact, kind="stable")[: size - sizes.sum()]] += 1
+    return sizes
 
 
 def draw(strata: NDArray[np.int64], size: int, rng: np.random.RandomState) -> NDArray[np.int64]:
@@ -96,12 +96,13 @@ def distances_without(x: Array, y: Array, groups: Groups, strata: NDArray[np.int
     strata = np.zeros(len(x), dtype=np.int64) if strata is None else strata
     members = strata[:, None] == np.arange(strata.max() + 1)  # [m,C]
     there = np.vstack([np.ones(len(x)), np.arange(GROUPS)[:, None] != groups])  # [1 + G,m]
-    left = there @ members
+    left = there @ members  # n_c [1 + G,C]
     left = np.where(left < 2, np.nan, left)
-    share = members.mean(axis=0)
+    share = members.mean(axis=0)  # w_c [C]
     across = there * (share / left)[:, strata]  # [1 + G,m]: weights that sum to 1
     within = across * np.sqrt(left / (left - 1))[:, strata]
-    kernel = off_diagonal(cubic(x, x))
+    # MMD² = E k(x, x') + E k(y, y') - 2 E k(x, y), no sample paired with itself (Gretton et al. 2012, eq. 3).
+    kernel = off_diagonal(cubic(x, x))  # [m,m]
     same = strata[:, None] == strata
     pairs = quadratic(within, np.where(same, kernel, 0)) + quadratic(across, np.where(same, 0, kernel))
     within_y = off_diagonal(cubic(y, y)).sum() / (len(y) * (len(y) - 1))

@@ -44,8 +44,8 @@ class Lpips:
         if images.shape != other.shape or images.shape[1] != 3:
             raise InputError(f"LPIPS needs pairs of colour images, got {list(images.shape)} and {list(other.shape)}")
         with torch.inference_mode():
-            found = self.network(*(batch.to(self.device).float() / 127.5 - 1 for batch in (images, other)))
-        return found.flatten().double().cpu().numpy()
+            distances = self.network(*(batch.to(self.device).float() / 127.5 - 1 for batch in (images, other)))
+        return distances.flatten().double().cpu().numpy()
 
 
 def load_trunk(network: torch.nn.Module, weights: str | Path) -> None:

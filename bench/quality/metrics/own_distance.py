@@ -43,11 +43,11 @@ def own_distance(
     value = Target(moments(y)).distance_of(moments(x))
     pairs = zip(moments_without(x, replicates), moments_without(y, replicates), strict=True)
     without = np.array([Target(b).distance_of(a) for a, b in pairs])
-    found = jackknife(value, without, groups)
+    estimate = jackknife(value, without, groups)
     return {
-        "fd_own": max(found.corrected, 0.0),
-        "fd_own_low": max(found.low, 0.0),
-        "fd_own_high": max(found.high, 0.0),
+        "fd_own": max(estimate.corrected, 0.0),
+        "fd_own_low": max(estimate.low, 0.0),
+        "fd_own_high": max(estimate.high, 0.0),
         "fd_own_plain": value,
         "fd_own_jackknife": without.tolist(),
     }
@@ -58,6 +58,7 @@ def moments_without(x: Features, replicates: Replicates) -> Iterator[Moments]:
     mean: Array = x.mean(axis=0, dtype=np.float64)
     totals, mix = stratum_totals(x, mean, replicates)
     for g, shift in enumerate(shifts_without(x, mean, replicates)):
+        # The strata's scatters as they weigh here, less the group's own part, about the replicate's own mean: [d,d].
         part = np.sqrt(replicates.dropped(g))[:, None] * (x[replicates.groups == g] - mean)
         scatter = np.tensordot(mix[g], totals, axes=1) - part.T @ part - np.outer(shift, shift)
         yield Moments(mean + shift, scatter / freedom(replicates.weights(g)))

@@ -26,7 +26,7 @@ def precision_recall(samples: Tensor, reference: Tensor) -> dict[str, Any]:
     """
     require_samples("precision and recall", NEIGHBOURS + 1, samples, reference)
     # The library's convention: generated first, real second. Exchanging them exchanges the two numbers silently.
-    found = features_to_metric("prc")(
+    metrics = features_to_metric("prc")(
         samples.double(),
         reference.double(),
         prc_neighborhood=NEIGHBOURS,
@@ -34,7 +34,11 @@ def precision_recall(samples: Tensor, reference: Tensor) -> dict[str, Any]:
         save_cpu_ram=True,
         verbose=False,
     )
-    return {"precision": found["precision"], "recall": found["recall"], "precision_recall_reference": len(reference)}
+    return {
+        "precision": metrics["precision"],
+        "recall": metrics["recall"],
+        "precision_recall_reference": len(reference),
+    }
 
 
 def require_samples(metric: str, least: int, samples: Tensor, reference: Tensor) -> None:

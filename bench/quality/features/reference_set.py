@@ -1,4 +1,4 @@
-"""References: what samples are compared with. Moments of real images' features, and features where they are stored."""
+"""Reference sets: what samples are compared with. Moments of real images' features, and features where stored."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LAYERS = ("pool", "spatial")
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Moments over all `samples` images of a reference, in the features of one extractor.
+class ReferenceSet:
+    """Moments over all `samples` images of a reference set, in the features of one extractor.
 
     `pool` are the moments behind FID, `spatial` those behind sFID. `features` [M,d] float32, for precision, recall
     and KID, may hold fewer images than `samples`. None is what the source does not have; so is `samples` where it
@@ -56,8 +56,8 @@ class Reference:
         write_bytes(Path(path), serialize(tensors, metadata))
 
 
-def read(path: Path) -> Reference:
-    """A file that `Reference.save` or `FeatureSet.save` wrote."""
+def read(path: Path) -> ReferenceSet:
+    """A file that `ReferenceSet.save` or `FeatureSet.save` wrote."""
     names = ["features", *(f"{layer}_{part}" for layer in LAYERS for part in ("mean", "covariance"))]
     if format_of(path) == feature_set.FORMAT:
         return from_features(FeatureSet.load(path), path.stem)
@@ -72,7 +72,7 @@ def read(path: Path) -> Reference:
         samples = int(metadata["samples"]) if metadata["samples"] else None
         name, fingerprint, sha256 = (metadata[key] for key in ("name", "fingerprint", "sha256"))
         pool, spatial = parts["pool"], parts.get("spatial")
-        return Reference(name, fingerprint, sha256, samples, pool, spatial, tensors.get("features"))
+        return ReferenceSet(name, fingerprint, sha256, samples, pool, spatial, tensors.get("features"))
     except KeyError as error:
         raise InputError(f"{path}: the reference lacks {error}") from error
     except InputError:
@@ -84,12 +84,12 @@ def read(path: Path) -> Reference:
 def stored_moments(path: Path, layer: str, mean: np.ndarray, covariance: np.ndarray) -> Moments:
     """Moments from a file. Raises InputError unless they are finite and symmetric, positive semidefinite and fit."""
     try:
-        found = Moments(mean, covariance)
+        checked = Moments(mean, covariance)
     except InputError as error:
         raise InputError(f"{path}: {layer} {error}") from error
-    if not is_positive_semidefinite(found.covariance):
+    if not is_positive_semidefinite(checked.covariance):
         raise InputError(f"{path}: {layer} moments: the covariance is not positive semidefinite")
-    return found
+    return checked
 
 
 def format_of(path: Path) -> str | None:
@@ -103,11 +103,11 @@ def format_of(path: Path) -> str | None:
         raise InputError(f"{path}: not a readable reference ({first_line(error)})") from error
 
 
-def from_features(found: FeatureSet, name: str) -> Reference:
+def from_features(features: FeatureSet, name: str) -> ReferenceSet:
     """The reference that a set of features is. Raises InputError below two images."""
-    spatial = None if found.spatial is None else moments(found.spatial.numpy())
-    pool = moments(found.pool.numpy())
-    return Reference(name, found.fingerprint, found.images_sha256, len(found), pool, spatial, found.pool)
+    spatial = None if features.spatial is None else moments(features.spatial.numpy())
+    pool = moments(features.pool.numpy())
+    return ReferenceSet(name, features.fingerprint, features.images_sha256, len(features), pool, spatial, features.pool)
 
 
 def is_positive_semidefinite(covariance: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Evaluation of samples from outside: images or stored features against a reference, without any model."""
+"""Assessment of samples from outside: images or stored features against a reference, without any model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch import Tensor
 from bench.quality import distribution as quality
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
-from bench.quality.features import reference, references
+from bench.quality.features import reference_set, reference_sets
 from bench.quality.features.extraction import BATCH, features_of, with_progress
 from bench.quality.features.feature_set import FeatureSet
-from bench.quality.features.reference import Reference
+from bench.quality.features.reference_set import ReferenceSet
 from bench.quality.images.folder import ImageFolder
 from bench.quality.images.source import ImageSource, open_images
 from bench.quality.metrics import paired
@@ -31,7 +31,7 @@ NEED_REFERENCE = ("fd", "sfd", "precision", "recall", "kid")
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Assessment:
     """`features` names the extractor of images, `weights` its file; features are `kept` between runs."""
 
     features: str = "adm"
@@ -56,28 +56,28 @@ class Evaluation:
         if labels is not None and len(labels) != count:
             raise InputError(f"labels must be {count} integers, got {labels.dtype} {list(labels.shape)}")
         target = None if reference is None else self.reference(reference, stored)
-        found = given if isinstance(given, FeatureSet) else self._features(given)
-        name, is_fid = extractors.describe(found.fingerprint)
+        features = given if isinstance(given, FeatureSet) else self._features(given)
+        name, is_fid = extractors.describe(features.fingerprint)
         origin = {"source": samples, "features": name, "is_fid": is_fid}
-        recognises = self._class_of(found).recognises_labels
+        recognises = self._class_of(features).recognises_labels
         if target is None:
-            return origin | {"reference": None} | alone(found, labels, recognises)
-        metrics = quality.evaluate(found, target, labels, recognises_labels=recognises)
-        details = {} if found.logits is None else order_details(found.logits)
+            return origin | {"reference": None} | alone(features, labels, recognises)
+        metrics = quality.distribution_metrics(features, target, labels, recognises_labels=recognises)
+        details = {} if features.logits is None else order_details(features.logits)
         return origin | {"reference": target.name} | metrics | details
 
-    def reference(self, source: str, stored: FeatureSet | None) -> Reference:
+    def reference(self, source: str, stored: FeatureSet | None) -> ReferenceSet:
         """The reference, whose features are the samples'. `stored` are the samples' features where they are known."""
         if holds_images(source):
             images = self._images(source)
             quality.require_comparable(self._fingerprint(stored), self.extractor.fingerprint)
-            return reference.from_features(self._features(images), source)
+            return reference_set.from_features(self._features(images), source)
         kind = stored.fingerprint.partition(":")[0] if stored else self.features
-        found = references.load(source, features=kind)
-        quality.require_comparable(self._fingerprint(stored), found.fingerprint)
-        if found.features is None and stored is None:  # an ADM file's own images
-            return references.load(source, features=kind, extractor=self.extractor)
-        return found
+        target = reference_sets.load(source, features=kind)
+        quality.require_comparable(self._fingerprint(stored), target.fingerprint)
+        if target.features is None and stored is None:  # an ADM file's own images
+            return reference_sets.load(source, features=kind, extractor=self.extractor)
+        return target
 
     def _fingerprint(self, stored: FeatureSet | None) -> str:
         return stored.fingerprint if stored else self.extractor.fingerprint
@@ -88,27 +88,27 @@ class Evaluation:
     def _images(self, source: str) -> ImageSource:
         return open_images(source, extractors.find(self.features).channels)
 
-    def _class_of(self, found: FeatureSet) -> type[Extractor]:
-        name = found.fingerprint.partition(":")[0]
+    def _class_of(self, features: FeatureSet) -> type[Extractor]:
+        name = features.fingerprint.partition(":")[0]
         return extractors.find(name) if name in extractors.names() else Extractor
 
 
-def alone(found: FeatureSet, labels: np.ndarray | None, recognises: bool) -> dict[str, Any]:
+def alone(features: FeatureSet, labels: np.ndarray | None, recognises: bool) -> dict[str, Any]:
     """What can be said without a reference: the Inception score and, with labels that are recognised, the accuracy.
 
     Raises InputError where the extractor has no logits, and for labels that do not fit.
     """
-    if found.logits is None:
-        raise InputError(f"'{found.fingerprint}' has no logits: without a REFERENCE there is nothing to compute")
-    classes = None if labels is None else quality.checked_labels(labels, found, recognises)
-    groups = jackknife_groups(len(found), classes)
+    if features.logits is None:
+        raise InputError(f"'{features.fingerprint}' has no logits: without a REFERENCE there is nothing to compute")
+    classes = None if labels is None else quality.checked_labels(labels, features, recognises)
+    groups = jackknife_groups(len(features), classes)
     omitted = dict.fromkeys(NEED_REFERENCE, "no REFERENCE was given")
     scored = classes if recognises else None
     if scored is None:
         omitted["accuracy"] = quality.no_accuracy(classes)
-    about = {"samples": len(found), "fingerprint": found.fingerprint, "images_sha256": found.images_sha256}
-    scores = {"accuracy": None} | quality.score_metrics(found, scored, groups)
-    return about | scores | order_details(found.logits) | {"omitted": omitted}
+    about = {"samples": len(features), "fingerprint": features.fingerprint, "images_sha256": features.images_sha256}
+    scores = {"accuracy": None} | quality.score_metrics(features, scored, groups)
+    return about | scores | order_details(features.logits) | {"omitted": omitted}
 
 
 def holds_images(source: str) -> bool:

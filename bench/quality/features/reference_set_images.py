@@ -1,4 +1,4 @@
-"""A reference from images: moments over all of them, features of as many as precision, recall and KID need.
+"""A reference set from images: moments over all of them, features of as many as precision, recall and KID need.
 
 Images, and features beyond those kept, are only held a batch at a time: a whole data set fits.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.quality.extractors import Extractor
 from bench.quality.features.extraction import BATCH, with_progress
 from bench.quality.features.feature_set import extract_rows
-from bench.quality.features.reference import LAYERS, Reference
+from bench.quality.features.reference_set import LAYERS, ReferenceSet
 from bench.quality.images.checks import require_finite
 from bench.quality.images.digest import SetDigest
 from bench.quality.images.source import ImageSource
@@ -62,10 +62,10 @@ class RunningMoments:
         self.products.addmm_(x.T, x)
 
 
-def reference_of(
+def reference_set_of(
     source: ImageSource, extractor: Extractor, name: str, batch: int = BATCH, kept: int = KEPT
-) -> Reference:
-    """The Reference of a source's images; features of all, or of `kept` evenly spaced ones, are part of it.
+) -> ReferenceSet:
+    """The reference set of a source's images; features of all, or of `kept` evenly spaced ones, are part of it.
 
     Raises InputError as reading images does, for features that are not finite, and below two images.
     """
@@ -80,9 +80,11 @@ def reference_of(
         for layer in rows.keys() & set(LAYERS):
             running.setdefault(layer, RunningMoments()).add(rows[layer])
         digest.update(images)
-    found = {layer: moments.finish() for layer, moments in running.items()}
+    by_layer = {layer: moments.finish() for layer, moments in running.items()}
     sha256, rows_kept = digest.hexdigest(), torch.cat(features)
-    return Reference(name, extractor.fingerprint, sha256, source.count, found["pool"], found.get("spatial"), rows_kept)
+    return ReferenceSet(
+        name, extractor.fingerprint, sha256, source.count, by_layer["pool"], by_layer.get("spatial"), rows_kept
+    )
 
 
 def evenly_spaced(indices: np.ndarray, count: int, kept: int) -> np.ndarray:

@@ -27,7 +27,7 @@ DIGITS = 7  # significant ones: what float32 holds
 Table = list[list[float | None]]
 
 
-def fingerprint(cell: Cell, settings: Settings, model: Denoiser, plan: Plan) -> dict[str, Any]:
+def probe(cell: Cell, settings: Settings, model: Denoiser, plan: Plan) -> dict[str, Any]:
     """`samples`, their number; `latents` [samples][8]; `tokens` [evaluations][branches]."""
     spec, sampler, indices = models.spec(cell.model), cell.sampler.method, range(cell.protocol.fingerprint)
     noise = seeded_noise(indices, model.latent_shape, cell.protocol.seed)

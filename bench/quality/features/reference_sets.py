@@ -1,4 +1,4 @@
-"""References by name: shipped, published, or in a file."""
+"""Reference sets by name: shipped, published, or in a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.quality.extractors import Extractor
-from bench.quality.features.reference import Reference, read
+from bench.quality.features.reference_set import ReferenceSet, read
 from models.errors import InputError, expect_one_of
 from models.fetch import fetch
 from models.places import WEIGHTS
@@ -20,8 +20,8 @@ PUBLISHED = {  # the reference batches of ADM's evaluator (Dhariwal & Nichol 202
 PUBLISHED_AT = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/"
 
 
-def load(source: str | Path, *, features: str | None = None, extractor: Extractor | None = None) -> Reference:
-    """The reference in a file, at an address, or of a name: a shipped one, or one of `PUBLISHED`, which is downloaded.
+def load(source: str | Path, *, features: str | None = None, extractor: Extractor | None = None) -> ReferenceSet:
+    """The reference set in a file, at an address, or of a name: a shipped one, or one of `PUBLISHED`, to download.
 
     Files are our own, stored features, the ADM evaluator's npz or clean-fid's statistics. Where an npz does not say
     whether it is of `adm` or `clean` features, `features` does. With `extractor`, features of the images that an ADM
@@ -37,7 +37,7 @@ def load(source: str | Path, *, features: str | None = None, extractor: Extracto
 
 
 def locate(source: str | Path) -> Path:
-    """The file of a reference. Raises InputError for an unknown name, a missing file, a failed download."""
+    """The file of a reference set. Raises InputError for an unknown name, a missing file, a failed download."""
     name, path = str(source), Path(source)
     if name.startswith(("http://", "https://")):
         return fetch(name)

@@ -11,7 +11,7 @@ from bench.show.report.format import between, figure, plus_minus
 
 
 def table(result: dict[str, Any]) -> str:
-    """What `Evaluation.against` and `compare_pairs` give, as lines for people."""
+    """What `Assessment.against` and `compare_pairs` give, as lines for people."""
     lines = [*about(result), "", *distribution(result), *pairs(result), *warnings(result), *omissions(result)]
     return "\n".join(lines).rstrip()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.quality.features.reference_images import RunningMoments, evenly_spaced, reference_of
+from bench.quality.features.reference_set_images import RunningMoments, evenly_spaced, reference_set_of
 from bench.quality.images.source import open_images
 
 
@@ -22,7 +22,7 @@ class Pixels:
 def test_moments_are_of_all_images_and_features_of_some(tmp_path, kept, expected):
     images = np.random.default_rng(0).integers(0, 256, (23, 3, 3, 1), dtype=np.uint8)
     np.savez(tmp_path / "r.npz", images)
-    made = reference_of(open_images(tmp_path / "r.npz"), Pixels(), "r", batch=4, kept=kept)
+    made = reference_set_of(open_images(tmp_path / "r.npz"), Pixels(), "r", batch=4, kept=kept)
     rows = images.reshape(23, -1).astype(np.float64)
     assert made.samples == 23
     assert np.allclose(made.pool.mean, rows[:, :4].mean(0) + 1e4, rtol=1e-14)
@@ -32,7 +32,7 @@ def test_moments_are_of_all_images_and_features_of_some(tmp_path, kept, expected
 
 
 def test_running_moments_equal_those_of_the_whole(monkeypatch):
-    monkeypatch.setattr("bench.quality.features.reference_images.ROWS", 10)
+    monkeypatch.setattr("bench.quality.features.reference_set_images.ROWS", 10)
     rows = torch.randn(57, 5, generator=torch.Generator().manual_seed(0)) + 1e3
     running = RunningMoments()
     for part in rows.split(4):

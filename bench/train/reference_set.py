@@ -1,4 +1,4 @@
-"""Reference features of the real digits, stored beside the weights: what samples are compared with."""
+"""Reference sets of the real digits, stored beside the weights: what samples are compared with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from models import names, spec
 from models.small import reference_file
 
 
-def write_references(features: str) -> None:
+def write_reference_sets(features: str) -> None:
     """Extract all 5,000 digits again for every model whose images are judged by the extractor `features`."""
     from bench.quality import extractors
     from bench.quality.features.feature_set import extract_features
