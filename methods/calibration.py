@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import models
 from methods.method import Sampler
 from methods.policy import Policy
 from models.errors import InputError, expect_one_of
@@ -59,11 +60,20 @@ def read_calibration(method: str, value: Any) -> dict[str, Any]:
 
 
 def expect_fits(calibration: Mapping[str, Any], model: Denoiser, sampler: Sampler) -> None:
-    """Raise InputError unless a calibration was made for this model, sampler and number of evaluations."""
+    """Raise InputError unless a calibration was made for this model, sampler with its parameters, and guidance.
+
+    Only what it states is compared; a parameter that it does not know had its default.
+    """
     evaluations = len(sampler.evaluations(model.noise_schedule))
     wanted = {"model": model.name, "sampler": sampler.name, "evaluations": evaluations}
+    stated = dict(calibration)
+    if calibration.get("sampler", sampler.name) == sampler.name and isinstance(calibration.get("params"), Mapping):
+        stated |= {key: declared.default for key, declared in sampler.parameters.items()} | calibration["params"]
+        wanted |= sampler.params
+    if model.name in models.names():
+        wanted["guidance_scale"] = models.spec(model.name).guidance_scale
     for key, here in wanted.items():
-        made = calibration.get(key, here)
+        made = stated.get(key, here)
         if here != "" and made not in ("", here):
             raise InputError(f"{calibration['source']}: made for {key} '{made}', expected '{here}'")
 
@@ -78,10 +88,11 @@ def cost(calibration: Mapping[str, Any]) -> dict[str, Any] | None:
 def numbers(calibration: Mapping[str, Any], key: str, length: int) -> list[float]:
     """A list of `length` finite numbers of the data. Raises InputError where it is something else."""
     values = calibration["data"].get(key)
-    if not isinstance(values, list) or len(values) != length or not all(_finite(v) for v in values):
+    if not isinstance(values, list) or len(values) != length or not all(map(is_number, values)):
         raise InputError(f"{calibration['source']}: '{key}' must be a list of {length} numbers")
     return [float(v) for v in values]
 
 
-def _finite(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether JSON's value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e30

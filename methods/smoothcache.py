@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods.calibration import Calibrator, calibration_file, cost, expect_fits, read_calibration
+from methods.calibration import Calibrator, calibration_file, cost, expect_fits, is_number, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.policy import Decisions, Look
@@ -89,7 +89,7 @@ class SmoothCache(CacheMethod):
         """Mean errors of a kind of branch: row j, entry i is of evaluation i + j + 1 against i."""
         rows = self.stored["data"].get(kind)
         fits = isinstance(rows, list) and all(
-            isinstance(row, list) and len(row) == count - 1 - j and all(isinstance(v, (int, float)) for v in row)
+            isinstance(row, list) and len(row) == count - 1 - j and all(map(is_number, row))
             for j, row in enumerate(rows)
         )
         if not fits or not rows:

@@ -57,11 +57,33 @@ def test_a_calibration_for_something_else_is_one_line(calibrated, model, sampler
 
 
 @pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"spacing": "trailing"}, "made for spacing 'even', expected 'trailing'"),
+        ({"eta": 1.0}, "made for eta '0.0', expected '1.0'"),
+    ],
+)
+def test_a_calibration_of_other_sampler_settings_is_one_line(calibrated, params, said):
+    for name, key in (("smoothcache", "calibration"), ("magcache", "ratios")):
+        cache = methods.build(name, **{key: str(calibrated / f"{name}.json"), "threshold": 0.1})
+        with pytest.raises(InputError, match=f"{name}.json: {said}"):
+            make_plan(models.build("dit-mnist"), methods.build("ddim", steps=6, **params), cache)
+
+
+def test_a_calibration_at_another_guidance_is_one_line(calibrated):
+    content = json.loads((calibrated / "smoothcache.json").read_text()) | {"guidance_scale": 7.0}
+    cache = methods.build("smoothcache", calibration=content, threshold=0.1)
+    with pytest.raises(InputError, match=r"made for guidance_scale '7\.0', expected '1\.5'"):
+        make_plan(models.build("dit-mnist"), methods.build("ddim", steps=6), cache)
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("{", "not a JSON file"),
         ("[]", "expected a calibration"),
         ('{"method": "magcache", "data": {}}', "is a calibration of 'magcache', expected 'smoothcache'"),
+        ('{"method": "smoothcache", "data": {"attn": [[1, 1, NaN, 1, 1]]}}', "'attn' must be lists of 5, 4"),
         ('{"method": "smoothcache", "data": {"attn": [[1]], "mlp": 3}}', "'attn' must be lists of 5, 4"),
     ],
 )
