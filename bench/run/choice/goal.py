@@ -1,4 +1,4 @@
-"""What is asked for: an error at most, a speed-up at least, or a Fréchet distance at most so far above the reference's."""
+"""What is asked for: an error at most, a speed-up at least, or a Fréchet distance little above the reference's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Goal:
 
 
 def read(stated: dict[str, str | None]) -> Goal:
-    """The one goal that is stated, {"error": "0.05", ...}. Raises InputError for none, several, or a value out of range."""
+    """The one goal that is stated, {"error": "0.05", ...}. Raises InputError for none, several, or one out of range."""
     given = {kind: word for kind, word in stated.items() if word is not None}
     options = ", ".join(f"--{kind}" for kind in RANGES)
     if len(given) != 1:

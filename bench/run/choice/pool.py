@@ -25,6 +25,7 @@ class Pool:
         self.server = Server(task.settings.threads)
         self.idle: list[Worker] = []
         self.busy: list[Worker] = []
+        self.processor = 0.0  # seconds that all answers cost together
 
     def __enter__(self) -> Pool:
         return self
@@ -47,6 +48,7 @@ class Pool:
                 if answer is not None:
                     self.busy.remove(worker)
                     self.idle += [worker] * worker.alive
+                    self.processor += answer.processor
                     assert worker.request is not None
                     yield worker.request, answer
 

@@ -36,10 +36,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """Final latents float32 [seeds,C,H,W] and the least seconds of a batch; or else a `reason` why there are none."""
+    """Final latents float32 [seeds,C,H,W] and the least seconds of a batch; or else a `reason` why there are none.
+
+    `processor` seconds are of everything that the request cost.
+    """
 
     latents: NDArray | None = None
     seconds: float = 0.0
+    processor: float = 0.0
     reason: str | None = None
 
 
@@ -55,7 +59,9 @@ def main(task: Task, pipe: connection.Connection) -> None:
             request = pipe.recv()
         except EOFError:
             return
-        pipe.send(answer(task, model, request))
+        before = time.process_time()
+        found = answer(task, model, request)
+        pipe.send(replace(found, processor=time.process_time() - before))
 
 
 def answer(task: Task, model: Denoiser, request: Request) -> Answer:

@@ -45,10 +45,7 @@ class Screening:
     def run(self, goal: Goal) -> list[str]:
         """The slugs that are not surely beaten, the reference among them. Raises InputError where it fails itself."""
         left = list(self.candidates.cells)
-        self.say("the exact solution")
-        for slug in left:
-            if self.predicted(slug) in PREDICTIONS and self.predicted(slug) not in self.exact:
-                self.exact[self.predicted(slug)] = Exact(self.candidates.cells[slug], Pooled(self.pool))
+        self.solve()
         for before, seeds in zip((0, *RUNGS), RUNGS, strict=False):
             self.say(f"{len(left)} settings, {seeds} seeds")
             left = self.sample(left, range(before, seeds))
@@ -58,12 +55,23 @@ class Screening:
             left = [slug for slug in left if slug not in lost]
         return left
 
+    def solve(self) -> None:
+        """The exact solution, for every way in which a sampler takes the network's output."""
+        self.say("the exact solution of the model's sampling ODE")
+        by_output = {self.predicted(slug): cell for slug, cell in reversed(self.candidates.cells.items())}
+        known = {name: cell for name, cell in by_output.items() if name in PREDICTIONS}
+        self.exact = {name: Exact(cell, Pooled(self.pool)) for name, cell in known.items()}
+
     def lost(self, left: list[str], goal: Goal) -> set[str]:
         errors = np.stack([self.errors[slug] for slug in left])
         seconds = np.array([self.seconds[slug] for slug in left])
-        resolution = max(exact.resolution for exact in self.exact.values())
-        mask = beaten(errors, seconds, left.index(self.candidates.reference.slug), goal, resolution)
+        mask = beaten(errors, seconds, left.index(self.candidates.reference.slug), goal, self.resolution)
         return {slug for slug, out in zip(left, mask, strict=True) if out}
+
+    @property
+    def resolution(self) -> float:
+        """How well the exact solution is known."""
+        return max(exact.resolution for exact in self.exact.values())
 
     def sample(self, left: list[str], seeds: range) -> list[str]:
         """Those whose samples came; the others are noted. Errors and times grow."""
