@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import plugins
 from bench.cli.options import check_device, execution_arguments, execution_of
@@ -12,6 +13,9 @@ from bench.host.environment import cores
 from bench.suite.cells import Settings
 from bench.suite.protocol import LIMITS
 from models.errors import InputError
+
+if TYPE_CHECKING:
+    from bench.run.choice.goal import Goal
 
 HELP = "which setting of a model to use: the fastest within an error, or the most exact at a speed-up"
 
@@ -21,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--error", metavar="E", help="the fastest with at most this error to the exact solution")
     parser.add_argument("--speedup", metavar="X", help="the most exact that is X times as fast as the reference")
     parser.add_argument("--fd", metavar="P%", help="the fastest whose Fréchet distance is at most P per cent higher")
+    parser.add_argument("--only", metavar="EXPR", help="screen only these settings, as for run: cache=none, *fora*, …")
     parser.add_argument("--samples", type=int, default=640, metavar="N", help="for --fd: samples a setting (640)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="images in one timed trajectory (8)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first sample (0)")
@@ -48,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     return answer(args, wanted, settings, jobs)
 
 
-def answer(args: argparse.Namespace, wanted, settings: Settings, jobs: int) -> int:  # type: ignore[no-untyped-def]
+def answer(args: argparse.Namespace, wanted: Goal, settings: Settings, jobs: int) -> int:
     """1 where nothing surely meets the goal."""
     from bench.host.files import write_bytes
     from bench.run.choice.answer import as_json, as_text
@@ -56,7 +61,18 @@ def answer(args: argparse.Namespace, wanted, settings: Settings, jobs: int) -> i
     from bench.run.choice.suite_text import suite_text
 
     files = plugins.files(args.plugin)
-    question = Question(args.model, wanted, settings, files, jobs, args.batch, args.samples, args.seed, args.timeout)
+    question = Question(
+        args.model,
+        wanted,
+        settings,
+        files,
+        jobs,
+        batch=args.batch,
+        samples=args.samples,
+        seed=args.seed,
+        timeout=args.timeout,
+        only=args.only,
+    )
     found = choose(question)
     if args.suite:
         write_bytes(Path(args.suite), suite_text(found.cells.values(), found.reference).encode())

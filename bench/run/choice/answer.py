@@ -34,7 +34,7 @@ def sentence(answer: Answer) -> str:
     if chosen.slug == answer.reference.slug:
         gains = f"the reference itself; nothing that is surely faster is surely {goal.words}"
         gains = gains if goal.kind != SPEEDUP else "the reference itself, the nearest to the exact solution"
-    return f"For {model} use {chosen.title}: {gains}."
+    return f"For {model}, {goal.words}, use {chosen.title}: {gains}."
 
 
 def table(answer: Answer) -> str:

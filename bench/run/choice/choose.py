@@ -23,6 +23,8 @@ from bench.suite.protocol import Protocol, Timing
 from bench.suite.weights import find_weights, has_quality
 from models.errors import InputError
 
+COMPANY = 8  # settings that a session has at least, where there are as many
+
 
 @dataclass(frozen=True)
 class Question:
@@ -37,6 +39,7 @@ class Question:
     samples: int = 640
     seed: int = 0
     timeout: float = 300.0
+    only: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def choose(question: Question) -> Answer:
     if not has_quality(question.settings):
         raise InputError("choose: random weights have no fidelity; give trained ones")
     rules = Protocol(samples=SEEDS, seed=question.seed, sampling_batch=BATCH, timing=Timing(batch=question.batch))
-    candidates = sweeps.candidates(question.model, rules)
+    candidates = sweeps.candidates(question.model, rules, question.only)
     find_weights([candidates.reference], question.settings)
     if question.goal.kind == FD:
         expect_distance(candidates.reference, question.settings)
@@ -84,10 +87,10 @@ def choose(question: Question) -> Answer:
             return found.ratio(one.slug, other.slug).low > 1
 
         def less_exact(one: Setting, other: Setting) -> bool:
-            gaps = screening.errors[one.slug] - screening.errors[other.slug]
+            gaps = screening.errors[one.slug] - screening.errors[other.slug]  # of the same seeds
             return bool(gaps.mean() > quantile(len(gaps)) * gaps.std(ddof=1) / len(gaps) ** 0.5)
 
-        choice = decide(settings, question.goal, slower, less_exact)
+        choice = decide([s for s in settings if s.slug in left], question.goal, slower, less_exact)
     spent = time.monotonic() - started
     untimed = [slug for slug in left if slug not in cells]
     return Answer(question, choice, settings, screening, cells, untimed, found.failed, spent, pool.processor)
@@ -108,7 +111,13 @@ def shortlist(screening: Screening, left: list[str], goal: Goal) -> list[str]:
         others = sorted(others, key=lambda slug: float(screening.errors[slug].mean()))[:most]
     elif len(others) > most:
         others = [others[i] for i in np.linspace(0, len(others) - 1, most).round().astype(int)]
-    return [reference, *others]
+    return [reference, *others, *companions(screening, COMPANY - 1 - len(others))]
+
+
+def companions(screening: Screening, count: int) -> list[str]:
+    """Of those that were dropped the last ones, fast ones first: a session of few settings knows its ratios badly."""
+    dropped = sorted(screening.dropped, key=lambda slug: (-screening.dropped[slug], screening.seconds[slug]))
+    return dropped[: max(0, count)]
 
 
 def say(text: str) -> None:

@@ -29,7 +29,7 @@ class Goal:
         if self.kind == ERROR:
             return f"within an error of {self.bound:g} to the exact solution"
         if self.kind == SPEEDUP:
-            return f"at least {self.bound:g}x faster than the reference"
+            return f"at least {self.bound:g} times as fast as the reference"
         return f"within a Fréchet distance {100 * self.bound:g} % above the reference's"
 
 

@@ -27,13 +27,13 @@ def beaten(errors: Array, seconds: Array, reference: int, goal: Goal, resolution
     if goal.kind == ERROR:
         low, high = ends(errors)
         meets = high + resolution <= goal.bound
-        lost = (low - resolution > goal.bound) | (faster & meets[:, None]).any(axis=0)
+        lost = np.logical_or(low - resolution > goal.bound, np.any(faster & meets[:, None], axis=0))
     elif goal.kind == SPEEDUP:
         speedups = seconds[reference] / seconds
         meets = speedups >= goal.bound * ROUGH
-        lost = (speedups * ROUGH < goal.bound) | (lower(errors) & meets[:, None]).any(axis=0)
+        lost = (speedups * ROUGH < goal.bound) | np.any(lower(errors) & meets[:, None], axis=0)
     else:
-        lost = (faster & lower(errors)).any(axis=0)
+        lost = np.any(faster & lower(errors), axis=0)
     lost[reference] = False
     return lost
 

@@ -51,8 +51,9 @@ class Measured:
         if slug == self.reference:
             return Interval(0.0, 0.0, 0.0)
         one, other = self.cells[slug].quality, self.cells[self.reference].quality
-        gap = paired_difference(one.replicates["fd"], other.replicates["fd"], (one.value("fd"), other.value("fd")))
-        whole = other.value("fd_corrected")
+        values = one.numbers["fd"], other.numbers["fd"]
+        gap = paired_difference(one.replicates["fd"], other.replicates["fd"], values)
+        whole = other.numbers["fd_corrected"]
         if not whole > 0:
             raise InputError(f"choose: the Fréchet distance of {self.reference} is {whole:g}: no share of it is known")
         return Interval(gap.corrected / whole, gap.low / whole, gap.high / whole)

@@ -16,6 +16,7 @@ from bench.cost.dry_run import meta_model
 from bench.suite.cells import Cell, Part
 from bench.suite.file import sweep
 from bench.suite.protocol import Protocol
+from bench.suite.selection import select
 from methods.method import Method
 from methods.routing.shipped import shipped
 
@@ -38,8 +39,19 @@ class Candidates:
     excluded: dict[str, str] = field(default_factory=dict)
 
 
-def candidates(model: str, rules: Protocol) -> Candidates:
-    """Every setting of a model. Raises InputError for an unknown model."""
+@dataclass(frozen=True)
+class Sweeps:
+    """All candidates, as `--only` chooses among them."""
+
+    cells: list[Cell]
+    where: str = "the default sweeps"
+
+
+def candidates(model: str, rules: Protocol, only: str | None = None) -> Candidates:
+    """The settings of a model that the expression chooses, all without one; always the reference.
+
+    Raises InputError for an unknown model, and where nothing is chosen.
+    """
     meta_model(model)  # a wrong name is refused here
     reference = Cell(model, Part(*REFERENCE), None, rules)
     found = Candidates(reference, {reference.slug: reference})
@@ -49,7 +61,8 @@ def candidates(model: str, rules: Protocol) -> Candidates:
     for name in methods.names("cache"):
         for sampler, params in cached(name, model, found):
             add(found, Cell(model, sampler, Part(name, params), rules))
-    return found
+    chosen = {cell.slug: cell for cell in select(Sweeps(list(found.cells.values())), only)}
+    return Candidates(reference, {reference.slug: reference} | chosen, found.excluded)
 
 
 def cached(name: str, model: str, found: Candidates) -> Iterator[tuple[Part, Params]]:
@@ -84,11 +97,11 @@ def derived(method: type[Method]) -> dict[str, list[Any]]:
         if method.kind == ("sampler" if key == "steps" else "cache") and key in method.parameters:
             declared = method.parameters[key]
             return {key: [value for value in values if declared.low <= value <= declared.high]}
-    declared = method.parameters.get("threshold") if method.kind == "cache" else None
-    if declared is None or not isinstance(declared.default, float):
+    threshold = method.parameters.get("threshold") if method.kind == "cache" else None
+    if threshold is None or not isinstance(threshold.default, float):
         return {}
-    values = [factor * declared.default for factor in FACTORS]
-    return {"threshold": [value for value in values if declared.low <= value <= declared.high]}
+    around = [factor * threshold.default for factor in FACTORS]
+    return {"threshold": [value for value in around if threshold.low <= value <= threshold.high]}
 
 
 def add(found: Candidates, cell: Cell) -> None:
