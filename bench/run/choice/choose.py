@@ -14,10 +14,10 @@ from bench.measure.task import Task
 from bench.run.choice import sweeps
 from bench.run.choice.decision import Choice, Setting, decide
 from bench.run.choice.goal import FD, SPEEDUP, Goal
+from bench.run.choice.halving import Array, surely_more
 from bench.run.choice.pool import Pool
 from bench.run.choice.screening import BATCH, Screening
 from bench.run.choice.survivors import TIMED, measured, protocol, settings_of
-from bench.statistics.jackknife import quantile
 from bench.suite.cells import Cell, Settings
 from bench.suite.protocol import Protocol, Timing
 from bench.suite.weights import find_weights, has_quality
@@ -75,7 +75,9 @@ def choose(question: Question) -> Answer:
     with Pool(task, question.jobs, question.timeout) as pool:
         screening = Screening(candidates, pool, say)
         left = screening.run(question.goal)
-    timed = shortlist(screening, left, question.goal)
+    others = [slug for slug in left if slug != candidates.reference.slug]
+    timed = shortlist(others, screening.seconds, screening.errors, question.goal)
+    timed = [candidates.reference.slug, *timed, *companions(screening, COMPANY - 1 - len(timed))]
     rules = protocol(rules, question.goal, question.samples)
     cells = {slug: replace(candidates.cells[slug], protocol=rules) for slug in timed}
     reference = cells[candidates.reference.slug]
@@ -87,8 +89,7 @@ def choose(question: Question) -> Answer:
             return found.ratio(one.slug, other.slug).low > 1
 
         def less_exact(one: Setting, other: Setting) -> bool:
-            gaps = screening.errors[one.slug] - screening.errors[other.slug]  # of the same seeds
-            return bool(gaps.mean() > quantile(len(gaps)) * gaps.std(ddof=1) / len(gaps) ** 0.5)
+            return surely_more(screening.errors[one.slug], screening.errors[other.slug])
 
         choice = decide([s for s in settings if s.slug in left], question.goal, slower, less_exact)
     spent = time.monotonic() - started
@@ -102,16 +103,15 @@ def expect_distance(reference: Cell, settings: Settings) -> None:
         raise InputError(f"choose: --fd needs a Fréchet distance: {reason}")
 
 
-def shortlist(screening: Screening, left: list[str], goal: Goal) -> list[str]:
-    """The reference, and of too many survivors those that are spread evenly over speeds, or the most exact ones."""
-    reference = screening.candidates.reference.slug
-    others = sorted((slug for slug in left if slug != reference), key=screening.seconds.__getitem__)
+def shortlist(others: list[str], seconds: dict[str, float], errors: dict[str, Array], goal: Goal) -> list[str]:
+    """Of too many survivors those that are spread evenly over speeds, or the most exact ones; fast ones first."""
     most = TIMED - 1
-    if len(others) > most and goal.kind == SPEEDUP:
-        others = sorted(others, key=lambda slug: float(screening.errors[slug].mean()))[:most]
-    elif len(others) > most:
-        others = [others[i] for i in np.linspace(0, len(others) - 1, most).round().astype(int)]
-    return [reference, *others, *companions(screening, COMPANY - 1 - len(others))]
+    ordered = sorted(others, key=seconds.__getitem__)
+    if len(ordered) <= most:
+        return ordered
+    if goal.kind == SPEEDUP:
+        return sorted(ordered, key=lambda slug: float(errors[slug].mean()))[:most]
+    return [ordered[i] for i in np.linspace(0, len(ordered) - 1, most).round().astype(int)]
 
 
 def companions(screening: Screening, count: int) -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from bench.run.choice.goal import ERROR, SPEEDUP, Goal
+from bench.statistics.jackknife import quantile
 
 SURE = 0.999
 ROUGH = 1.25  # a rough time is another's if it is within this factor
@@ -49,3 +50,9 @@ def ends(values: Array) -> tuple[Array, Array]:
 def lower(errors: Array) -> Mask:
     """[i,j]: the mean error of i is surely lower than that of j, of the same seeds."""
     return np.stack([ends(errors - row)[0] > 0 for row in errors])
+
+
+def surely_more(one: Array, other: Array) -> bool:
+    """Whether the mean of one is above that of the other, both [seeds] of the same seeds, at 95 %."""
+    gaps = one - other
+    return bool(gaps.mean() > quantile(len(gaps)) * gaps.std(ddof=1) / len(gaps) ** 0.5)
