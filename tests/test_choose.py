@@ -133,6 +133,7 @@ def test_a_goal_that_nothing_meets_is_said_and_ends_with_1(plugin: Path) -> None
     done = ditbench("choose", "tiny", "--plugin", plugin, *words)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("No setting of tiny is surely within an error of 1e-06 to the exact solution.")
+    assert "Every setting that was measured surely misses the goal." in done.stdout
 
 
 def test_the_fastest_within_a_distance_is_judged_by_samples(tmp_path: Path) -> None:

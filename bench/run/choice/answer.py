@@ -80,6 +80,8 @@ def note(answer: Answer, setting: Setting) -> str:
 def untold(answer: Answer) -> str:
     """What the measurement cannot say."""
     found = answer.choice.untold
+    if not found and answer.choice.chosen is None:
+        return "Every setting that was measured surely misses the goal."
     if not found:
         return "Nothing else that was measured can be as good: everything is told apart at 95 %."
     names = [setting.title for setting in found[:NAMED]]
