@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
-from methods.policy import Decisions, Look, Policy
+from methods.policy import Decisions, Look, Policy, flat_rows, pick
 from methods.refresh import warmed_up
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Clusters(Decisions):
         if self.policy.full[k]:
             if self.centres is None:
                 start = torch.rand(look.tokens.shape[:2], generator=self.generator).argsort(dim=1)
-                self.centres = rows(look.tokens, start[:, : self.policy.clusters].to(look.tokens.device))
+                self.centres = pick(look.tokens, start[:, : self.policy.clusters].to(look.tokens.device))
             self.labels, self.centres = k_means(look.tokens, self.centres)
         return ()
 
@@ -113,14 +113,10 @@ class Clusters(Decisions):
         merged, share = super().merge(kept, fresh, out), self.policy.propagation
         if not share:
             return merged
-        of = self.labels.gather(1, fresh)  # [N,K], the clusters of the computed tokens
-        sums = torch.zeros_like(out).scatter_add(1, of.unsqueeze(-1).expand_as(out), out)
-        return torch.lerp(merged, rows(sums, self.labels), share)
-
-
-def rows(tokens: Tensor, index: Tensor) -> Tensor:
-    """tokens [N,T,D] at index [N,K] -> [N,K,D]."""
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+        of = flat_rows(self.labels.gather(1, fresh), out.shape[1])  # the clusters of the computed tokens
+        sums = torch.zeros_like(out)
+        sums.flatten(0, 1).index_add_(0, of, out.flatten(0, 1))
+        return merged.lerp_(pick(sums, self.labels), share)
 
 
 def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:

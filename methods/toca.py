@@ -183,7 +183,7 @@ class TokenScores(Decisions):
         score = self.score(self.block, look.tokens) + self.policy.staleness * self.age[self.block]
         best = raise_best(score, self.policy.grid, self.policy.bonus).argsort(dim=-1, descending=True)
         chosen = best[:, : self.policy.picked[k][self.block]]
-        self.age[self.block] = (self.age[self.block] + 1).scatter(1, chosen, 0.0)
+        self.age[self.block].add_(1).scatter_(1, chosen, 0.0)
         return chosen
 
     def score(self, block: int, tokens: Tensor) -> Tensor:
@@ -209,10 +209,7 @@ def raise_best(score: Tensor, grid: int, bonus: float) -> Tensor:
 
     if grid % 2:
         return score
-    rest, image = score[:, : score.shape[1] - grid**2], score[:, score.shape[1] - grid**2 :]
-    half = grid // 2
-    cells = image.view(-1, half, 2, half, 2).permute(0, 1, 3, 2, 4).reshape(len(score), -1, 4)
-    best, which = cells.max(dim=-1, keepdim=True)
-    cells = cells.scatter(-1, which, best * (1 + bonus))
-    raised = cells.view(-1, half, half, 2, 2).permute(0, 1, 3, 2, 4).reshape(len(score), -1)
-    return torch.cat([rest, raised], dim=1)
+    extras = score.shape[1] - grid**2
+    image = score[:, extras:].view(-1, 1, grid, grid)
+    best, which = torch.max_pool2d_with_indices(image, (2, 2))  # [N,1,grid/2,grid/2], places among the grid² tokens
+    return score.scatter(1, (which + extras if extras else which).flatten(1), (best * (1 + bonus)).flatten(1))

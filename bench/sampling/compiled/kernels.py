@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 from weakref import ReferenceType, ref
 
 import torch
@@ -90,6 +91,18 @@ class Product:
         return torch.addmm(self.bias, rows, self.weight, out=out)
 
 
+@dataclass(frozen=True)
+class Projected:
+    """What a policy's look at an attention branch leaves for the branch itself, which comes next."""
+
+    index: int
+    tokens: Tensor
+    heads: tuple[Tensor, ...]
+
+    def of(self, index: int, tokens: Tensor) -> bool:
+        return index == self.index and tokens is self.tokens
+
+
 class AttentionLayer:
     def __init__(self, layer: Attention) -> None:
         self.weights = (*weights(layer.qkv), *weights(layer.proj))
@@ -99,16 +112,24 @@ class AttentionLayer:
         """The layer of h's norm, by a function that torch has compiled."""
         return regional(attention_branch)(h, shift, scale, eps, *self.weights, self.heads)
 
+    def project(self, x: Tensor, work: Workspace | None) -> tuple[Tensor, ...]:
+        """x [N,T,D] -> q, k, v, each [N,H,T,D/H]; in the workspace until the next projection."""
+        if work is None:
+            return split_heads(self.qkv(x.view(-1, x.shape[-1])), len(x), self.heads)
+        self.qkv(x.view(work.shape), work.qkv)
+        return work.heads
+
+    def attend(self, heads: tuple[Tensor, ...], work: Workspace | None, out: Tensor | None) -> Tensor:
+        """What is projected -> [N,T,D]."""
+        mixed = mix(heads)
+        shape = (*mixed.shape[:2], self.proj.weight.shape[0])
+        out = work.out if work is not None and out is None else out
+        rows = self.proj(mixed.reshape(-1, shape[2]), None if out is None else out.view(-1, shape[2]))
+        return rows.view(shape) if out is None else out
+
     def __call__(self, x: Tensor, work: Workspace | None, out: Tensor | None) -> Tensor:
         """x [N,T,D] -> [N,T,D]."""
-        if work is None:
-            rows = x.view(-1, x.shape[-1])
-            mixed = mix(split_heads(self.qkv(rows), len(x), self.heads)).reshape(rows.shape)
-            return self.proj(mixed, None if out is None else out.view(rows.shape)).view(x.shape)
-        out = work.out if out is None else out
-        self.qkv(x.view(work.shape), work.qkv)
-        self.proj(mix(work.heads).reshape(work.shape), out.view(work.shape))
-        return out
+        return self.attend(self.project(x, work), work, out)
 
 
 class MlpLayer:
