@@ -82,6 +82,7 @@ class Clusters(Decisions):
         self.policy = policy
         self.generator = torch.Generator().manual_seed(0)
         self.centres: Tensor | None = None
+        self.drawn_at = -1  # the evaluation of `drawn`
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
         import torch
@@ -94,14 +95,19 @@ class Clusters(Decisions):
         return ()
 
     def fresh(self, k: int, index: int, look: Look) -> Tensor:
-        """One token of each cluster, drawn; token 0 of an empty one."""
+        if k != self.drawn_at:
+            self.drawn_at, self.drawn = k, self.draw()
+        return self.drawn[index // 2]
+
+    def draw(self) -> Tensor:
+        """One token of each cluster for every block [L,N,K]; token 0 of an empty one."""
         import torch
 
-        draws = torch.rand(self.labels.shape, generator=self.generator).to(self.labels.device)
-        members = (
-            self.labels.unsqueeze(1) == torch.arange(self.policy.clusters, device=draws.device)[:, None]
-        )  # [N,K,T]
-        return torch.where(members, draws.unsqueeze(1), -1.0).argmax(dim=-1) * members.any(dim=-1)
+        draws = torch.rand((self.policy.branches // 2, *self.labels.shape), generator=self.generator)
+        clusters = torch.arange(self.policy.clusters, device=self.labels.device).unsqueeze(1)
+        members = self.labels.unsqueeze(1) == clusters  # [N,K,T]
+        drawn = torch.where(members, draws.to(self.labels.device).unsqueeze(2), -1.0).argmax(dim=-1)
+        return drawn * members.any(dim=-1)
 
     def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
         """What is computed in its place, then in every token a share of its cluster's computed ones.

@@ -16,9 +16,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from methods.span import Span
@@ -101,7 +103,12 @@ def pick(z: Tensor, fresh: Tensor) -> Tensor:
 
 def flat_rows(index: Tensor, count: int) -> Tensor:
     """Which rows of z [N T,D] are tokens `index` [N,K] of z [N,T,D], T = `count`: [N K]."""
+    return (index + first_rows(index.shape[0], count, index.device)).flatten()
+
+
+@lru_cache(maxsize=16)
+def first_rows(images: int, count: int, device: torch.device) -> Tensor:
+    """The first of each image's `count` rows: [N,1]."""
     import torch
 
-    first = torch.arange(0, len(index) * count, count, device=index.device)
-    return (index + first.unsqueeze(1)).flatten()
+    return torch.arange(0, images * count, count, device=device).unsqueeze(1)
