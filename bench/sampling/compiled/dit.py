@@ -16,6 +16,7 @@ from bench.sampling.compiled.kernels import (
     Workspace,
     images_per_tile,
     on_cpu,
+    part_of,
     workspace,
 )
 from bench.sampling.compiled.network import Combination
@@ -115,7 +116,7 @@ class DiTNetwork:
         if fresh.ndim == 1:
             shift, scale = shift[fresh], scale[fresh]
         z = modulated_norm(pick(h, fresh), shift, scale, self.unit, self.eps[index])
-        return self.layers[index](z, None, None)
+        return part_of(self.layers[index], z, self.work)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         gate = self.chunks[3 * index + 2]

@@ -14,6 +14,7 @@ from bench.sampling.compiled.kernels import (
     Projected,
     Workspace,
     images_per_tile,
+    part_of,
     workspace,
 )
 from bench.sampling.compiled.network import Combination
@@ -93,7 +94,7 @@ class UViTNetwork:
         return heads
 
     def part(self, index: int, h: Tensor, fresh: Tensor) -> Tensor:
-        return self.layers[index](self.branch_input(index, pick(h, fresh)), None, None)
+        return part_of(self.layers[index], self.branch_input(index, pick(h, fresh)), self.work)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         return h + out if keep else h.add_(out)
