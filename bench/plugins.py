@@ -16,6 +16,7 @@ import bench
 import methods
 import models
 from bench.quality import extractors
+from models import plugin_sources
 from models.errors import InputError
 
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
@@ -62,7 +63,8 @@ def load_file(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look their module up
     try:
-        spec.loader.exec_module(module)
+        with plugin_sources.reading(Path(path)):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -103,6 +105,7 @@ def repository(folder: str | Path) -> Iterator[None]:
         importlib.invalidate_caches()
         yield
     finally:
+        plugin_sources.brought([module for module in sys.modules.values() if within(module, place)])
         for name in [name for name, module in sys.modules.items() if hidden(name) or within(module, place)]:
             del sys.modules[name]
         sys.modules.update({name: module for name, module in before.items() if hidden(name)})

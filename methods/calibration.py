@@ -2,7 +2,8 @@
 
 A calibrated method names a `Calibrator`: a policy that looks on while uncached trajectories run and then says what it
 has found. The file is JSON: the method, what it was made for (model, sampler and its parameters, number of
-evaluations, guidance), what it cost, and the method's own `data`.
+evaluations, guidance), what it cost, and the method's own `data`. Those of the small models come with the package,
+under names such as `dit-mnist-ddim-50`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import models
 from methods.method import Sampler
 from methods.policy import Policy
-from models.errors import InputError
+from models.errors import InputError, expect_one_of
 from models.json_object import read_object
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
+
+SHIPPED = Path(__file__).parent / "calibrations"
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,23 @@ class Calibrator(Policy):
         """What was found, as JSON, the mean over the trajectories so far."""
 
 
+def calibration_file(method: str, value: str | Path) -> Path:
+    """The file that a path or the name of a shipped calibration stands for. Raises InputError for an unknown name."""
+    path = Path(value)
+    if path.suffix == ".json" or path.name != str(value):
+        return path
+    expect_one_of(f"calibration of {method}", value, [file.stem for file in (SHIPPED / method).glob("*.json")])
+    return SHIPPED / method / f"{value}.json"
+
+
 def read_calibration(method: str, value: Any) -> dict[str, Any]:
-    """A calibration, from a file or as it stands. Raises InputError unless it is one of the method's."""
+    """A calibration: a file, a shipped one's name, or as it stands. Raises InputError unless it is the method's."""
     source = f"{method}: 'calibration'"
     if isinstance(value, (str, Path)):
-        source = str(value)
-        if not Path(value).is_file():
+        path, source = calibration_file(method, value), str(value)
+        if not path.is_file():
             raise InputError(f"{value}: no such calibration file")
-        value = read_object(Path(value), "a calibration")
+        value = read_object(path, "a calibration")
     if not isinstance(value, Mapping) or not isinstance(value.get("data"), Mapping):
         raise InputError(f"{source}: expected a calibration, as `ditbench calibrate {method}` writes it")
     if value.get("method") != method:
@@ -47,11 +60,20 @@ def read_calibration(method: str, value: Any) -> dict[str, Any]:
 
 
 def expect_fits(calibration: Mapping[str, Any], model: Denoiser, sampler: Sampler) -> None:
-    """Raise InputError unless a calibration was made for this model, sampler and number of evaluations."""
+    """Raise InputError unless a calibration was made for this model, sampler with its parameters, and guidance.
+
+    Only what it states is compared; a parameter that it does not know had its default.
+    """
     evaluations = len(sampler.evaluations(model.noise_schedule))
     wanted = {"model": model.name, "sampler": sampler.name, "evaluations": evaluations}
+    stated = dict(calibration)
+    if calibration.get("sampler", sampler.name) == sampler.name and isinstance(calibration.get("params"), Mapping):
+        stated |= {key: declared.default for key, declared in sampler.parameters.items()} | calibration["params"]
+        wanted |= sampler.params
+    if model.name in models.names():
+        wanted["guidance_scale"] = models.spec(model.name).guidance_scale
     for key, here in wanted.items():
-        made = calibration.get(key, here)
+        made = stated.get(key, here)
         if here != "" and made not in ("", here):
             raise InputError(f"{calibration['source']}: made for {key} '{made}', expected '{here}'")
 
@@ -66,10 +88,11 @@ def cost(calibration: Mapping[str, Any]) -> dict[str, Any] | None:
 def numbers(calibration: Mapping[str, Any], key: str, length: int) -> list[float]:
     """A list of `length` finite numbers of the data. Raises InputError where it is something else."""
     values = calibration["data"].get(key)
-    if not isinstance(values, list) or len(values) != length or not all(_finite(v) for v in values):
+    if not isinstance(values, list) or len(values) != length or not all(map(is_number, values)):
         raise InputError(f"{calibration['source']}: '{key}' must be a list of {length} numbers")
     return [float(v) for v in values]
 
 
-def _finite(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether JSON's value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e30

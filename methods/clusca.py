@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
-from methods.policy import Decisions, Look, Policy
+from methods.policy import Decisions, Look, Policy, flat_rows, pick
 from methods.refresh import warmed_up
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Clusters(Decisions):
         self.policy = policy
         self.generator = torch.Generator().manual_seed(0)
         self.centres: Tensor | None = None
+        self.drawn_at = -1  # the evaluation of `drawn`
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
         import torch
@@ -89,19 +90,24 @@ class Clusters(Decisions):
         if self.policy.full[k]:
             if self.centres is None:
                 start = torch.rand(look.tokens.shape[:2], generator=self.generator).argsort(dim=1)
-                self.centres = rows(look.tokens, start[:, : self.policy.clusters].to(look.tokens.device))
+                self.centres = pick(look.tokens, start[:, : self.policy.clusters].to(look.tokens.device))
             self.labels, self.centres = k_means(look.tokens, self.centres)
         return ()
 
     def fresh(self, k: int, index: int, look: Look) -> Tensor:
-        """One token of each cluster, drawn; token 0 of an empty one."""
+        if k != self.drawn_at:
+            self.drawn_at, self.drawn = k, self.draw()
+        return self.drawn[index // 2]
+
+    def draw(self) -> Tensor:
+        """One token of each cluster for every block [L,N,K]; token 0 of an empty one."""
         import torch
 
-        draws = torch.rand(self.labels.shape, generator=self.generator).to(self.labels.device)
-        members = (
-            self.labels.unsqueeze(1) == torch.arange(self.policy.clusters, device=draws.device)[:, None]
-        )  # [N,K,T]
-        return torch.where(members, draws.unsqueeze(1), -1.0).argmax(dim=-1) * members.any(dim=-1)
+        draws = torch.rand((self.policy.branches // 2, *self.labels.shape), generator=self.generator)
+        clusters = torch.arange(self.policy.clusters, device=self.labels.device).unsqueeze(1)
+        members = self.labels.unsqueeze(1) == clusters  # [N,K,T]
+        drawn = torch.where(members, draws.to(self.labels.device).unsqueeze(2), -1.0).argmax(dim=-1)
+        return drawn * members.any(dim=-1)
 
     def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
         """What is computed in its place, then in every token a share of its cluster's computed ones.
@@ -113,14 +119,10 @@ class Clusters(Decisions):
         merged, share = super().merge(kept, fresh, out), self.policy.propagation
         if not share:
             return merged
-        of = self.labels.gather(1, fresh)  # [N,K], the clusters of the computed tokens
-        sums = torch.zeros_like(out).scatter_add(1, of.unsqueeze(-1).expand_as(out), out)
-        return torch.lerp(merged, rows(sums, self.labels), share)
-
-
-def rows(tokens: Tensor, index: Tensor) -> Tensor:
-    """tokens [N,T,D] at index [N,K] -> [N,K,D]."""
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+        of = flat_rows(self.labels.gather(1, fresh), out.shape[1])  # the clusters of the computed tokens
+        sums = torch.zeros_like(out)
+        sums.flatten(0, 1).index_add_(0, of, out.flatten(0, 1))
+        return merged.lerp_(pick(sums, self.labels), share)
 
 
 def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:

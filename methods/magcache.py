@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods.calibration import Calibrator, cost, expect_fits, numbers, read_calibration
+from methods.calibration import Calibrator, calibration_file, cost, expect_fits, numbers, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, Plan, Span
 from methods.policy import Decisions, Look
@@ -34,7 +34,9 @@ class MagCache(CacheMethod):
     name = "magcache"
     title = "MagCache"
     parameters = {
-        "ratios": Parameter(object, required=True, help="file of `ditbench calibrate magcache`, or a list of numbers"),
+        "ratios": Parameter(
+            object, required=True, help="file of `ditbench calibrate`, a shipped one's name, or numbers"
+        ),
         "threshold": Parameter(float, 0.06, 0.0, 1e6, help="largest accumulated error"),
         "max_skips": Parameter(int, 3, 0, 1000, help="most evaluations skipped in a row"),
         "retention": Parameter(float, 0.2, 0.0, 1.0, help="share of the trajectory computed at its start"),
@@ -57,7 +59,7 @@ class MagCache(CacheMethod):
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The calibration's file, on which a result depends."""
-        return [Path(self.ratios)] if isinstance(self.ratios, (str, Path)) else []
+        return [calibration_file(self.name, self.ratios)] if isinstance(self.ratios, (str, Path)) else []
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the calibration is for another model or sampler."""

@@ -16,9 +16,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from methods.span import Span
@@ -83,9 +85,30 @@ class Decisions:
         raise NotImplementedError
 
     def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
-        """What is kept [N,T,D] once `out`, of the tokens [N,K] or the images [N] in `fresh`, is put in its place."""
+        """`kept` [N,T,D] with `out`, of the tokens [N,K] or the images [N] in `fresh`, written in its place."""
         if fresh.ndim == 1:
-            merged = kept.clone()
-            merged[fresh] = out
-            return merged
-        return kept.scatter(1, fresh.unsqueeze(-1).expand_as(out), out)
+            kept[fresh] = out
+        else:
+            kept.flatten(0, 1).index_copy_(0, flat_rows(fresh, kept.shape[1]), out.flatten(0, 1))
+        return kept
+
+
+def pick(z: Tensor, fresh: Tensor) -> Tensor:
+    """Rows of z [N,T,D]: the images in a bool [N], or each image's tokens in an int64 [N,K]."""
+    if fresh.ndim == 1:
+        return z[fresh]
+    rows = z.flatten(0, 1).index_select(0, flat_rows(fresh, z.shape[1]))  # whole rows are copied: gather takes numbers
+    return rows.view(*fresh.shape, z.shape[-1])
+
+
+def flat_rows(index: Tensor, count: int) -> Tensor:
+    """Which rows of z [N T,D] are tokens `index` [N,K] of z [N,T,D], T = `count`: [N K]."""
+    return (index + first_rows(index.shape[0], count, index.device)).flatten()
+
+
+@lru_cache(maxsize=16)
+def first_rows(images: int, count: int, device: torch.device) -> Tensor:
+    """The first of each image's `count` rows: [N,1]."""
+    import torch
+
+    return torch.arange(0, images * count, count, device=device).unsqueeze(1)

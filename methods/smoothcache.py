@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods.calibration import Calibrator, cost, expect_fits, read_calibration
+from methods.calibration import Calibrator, calibration_file, cost, expect_fits, is_number, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.policy import Decisions, Look
@@ -37,7 +37,7 @@ class SmoothCache(CacheMethod):
     title = "SmoothCache"
     parameters = {
         "schedule": Parameter(object, help="JSON file or mapping in SmoothCache's layout"),
-        "calibration": Parameter(object, help="file of `ditbench calibrate smoothcache`"),
+        "calibration": Parameter(object, help="file of `ditbench calibrate smoothcache`, or a shipped one's name"),
         "threshold": Parameter(float, None, 0.0, 1e6, help="largest error that is skipped; the paper's α"),
         "lookahead": Parameter(int, 3, 1, 20, help="most evaluations skipped in a row"),
     }
@@ -71,7 +71,9 @@ class SmoothCache(CacheMethod):
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The schedule's or the calibration's file, on which a result depends."""
-        return [Path(v) for v in (self.schedule, self.calibration) if isinstance(v, (str, Path))]
+        if isinstance(self.calibration, (str, Path)):
+            return [calibration_file(self.name, self.calibration)]
+        return [Path(self.schedule)] if isinstance(self.schedule, (str, Path)) else []
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the schedule or the calibration does not fit the denoiser and the sampler."""
@@ -87,7 +89,7 @@ class SmoothCache(CacheMethod):
         """Mean errors of a kind of branch: row j, entry i is of evaluation i + j + 1 against i."""
         rows = self.stored["data"].get(kind)
         fits = isinstance(rows, list) and all(
-            isinstance(row, list) and len(row) == count - 1 - j and all(isinstance(v, (int, float)) for v in row)
+            isinstance(row, list) and len(row) == count - 1 - j and all(map(is_number, row))
             for j, row in enumerate(rows)
         )
         if not fits or not rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods.calibration import Calibrator, cost, expect_fits, numbers, read_calibration
+from methods.calibration import Calibrator, calibration_file, cost, expect_fits, numbers, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, Plan, Span
 from methods.policy import Decisions, Look, Policy
@@ -59,7 +59,7 @@ class TeaCache(CacheMethod):
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The calibration's file, on which a result depends."""
-        return [Path(self.coefficients)] if isinstance(self.coefficients, (str, Path)) else []
+        return [calibration_file(self.name, self.coefficients)] if isinstance(self.coefficients, (str, Path)) else []
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the calibration is for another model or sampler."""

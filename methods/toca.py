@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import STATE, Plan, Span
-from methods.policy import Decisions, Look, Policy
+from methods.token_choice import ALL, SCORES, TokenChoice
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from models.denoiser import Denoiser
 
 FULL, PARTIAL, AGGRESSIVE = "full", "partial", "aggressive"
-ALL = -1  # all tokens, and attention with them
 LAST_LAYER = 27  # of DiT-XL/2: hard-coded in the published slopes over layers
 RATIOS = ("ToCa-ddim50", "ToCa-ddpm250", "ToCa", "constant", "linear", "layerwise", "exp", "linear-layerwise")
-SCORES = ("attention", "norm", "similarity", "kv-norm")
 
 
 class ToCa(CacheMethod):
@@ -129,90 +124,3 @@ def schedule(name: str, step: float, layer: float) -> float:
         "ToCa-ddpm250": slope(0.4, step) * slope(0.8, layer) * mlp,
         "linear-layerwise": slope(0.4, step) * slope(0.8, layer) * mlp,
     }.get(name, slope(2.0, step) * slope(-0.2, layer) * mlp)  # ToCa-ddim50, and DuCa's ToCa
-
-
-@dataclass(frozen=True)
-class TokenChoice(Policy):
-    """Which tokens: the best by score, age and neighbourhood."""
-
-    picked: tuple[tuple[int, ...], ...]  # how many, by evaluation and block
-    grid: int  # tokens along a side of the image; others, such as U-ViT's time, have no neighbours
-    score: str
-    staleness: float  # for each partial evaluation that a token has missed
-    bonus: float
-
-    @property
-    def points(self) -> tuple[int, ...]:
-        return tuple(range(2 * len(self.picked[0])))
-
-    def begin(self, evaluations: int) -> Decisions:
-        return TokenScores(self)
-
-
-class TokenScores(Decisions):
-    def __init__(self, policy: TokenChoice) -> None:
-        self.policy = policy
-        self.attention: dict[int, Tensor] = {}  # scores [N,T] of each block, from its last full evaluation
-        self.outputs: dict[int, Tensor] = {}  # what is kept of each block's MLP [N,T,D], where the score asks for it
-        self.age: dict[int, Tensor] = {}  # partial evaluations since each token was computed [N,T]
-
-    def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
-        import torch
-
-        block, picked = point // 2, self.policy.picked[k][point // 2]
-        if picked == ALL and point % 2 == 0:
-            self.see_attention(block, look)
-        elif picked == ALL or picked == look.tokens.shape[1]:
-            self.age[block] = torch.zeros(look.tokens.shape[:2], device=look.tokens.device)
-            if self.policy.score == "similarity":
-                self.outputs[block] = look.output_of(point)
-        elif picked == 0 and point % 2:
-            self.age[block] += 1
-        return ()
-
-    def see_attention(self, block: int, look: Look) -> None:
-        from torch.nn.functional import normalize
-
-        if self.policy.score == "attention":
-            self.attention[block] = normalize(look.attention(2 * block).mean(dim=1).sum(dim=1), dim=1)
-        elif self.policy.score == "kv-norm":
-            self.attention[block] = normalize((1 - look.values(2 * block).norm(dim=-1)).sum(dim=1), dim=1)
-
-    def fresh(self, k: int, index: int, look: Look) -> Tensor:
-        self.block = index // 2
-        score = self.score(self.block, look.tokens) + self.policy.staleness * self.age[self.block]
-        best = raise_best(score, self.policy.grid, self.policy.bonus).argsort(dim=-1, descending=True)
-        chosen = best[:, : self.policy.picked[k][self.block]]
-        self.age[self.block] = (self.age[self.block] + 1).scatter(1, chosen, 0.0)
-        return chosen
-
-    def score(self, block: int, tokens: Tensor) -> Tensor:
-        """What is known of the tokens [N,T]."""
-        from torch.nn.functional import cosine_similarity, normalize
-
-        if self.policy.score == "norm":
-            return normalize(tokens.norm(dim=-1), dim=-1)
-        if self.policy.score == "similarity":
-            return normalize(1 - cosine_similarity(tokens, self.outputs[block], dim=-1), dim=-1)
-        return self.attention[block]
-
-    def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
-        merged = super().merge(kept, fresh, out)
-        if self.policy.score == "similarity":
-            self.outputs[self.block] = merged
-        return merged
-
-
-def raise_best(score: Tensor, grid: int, bonus: float) -> Tensor:
-    """`score` [N,T] with the best of every 2 × 2 neighbours of the image, whose tokens come last, raised by `bonus`."""
-    import torch
-
-    if grid % 2:
-        return score
-    rest, image = score[:, : score.shape[1] - grid**2], score[:, score.shape[1] - grid**2 :]
-    half = grid // 2
-    cells = image.view(-1, half, 2, half, 2).permute(0, 1, 3, 2, 4).reshape(len(score), -1, 4)
-    best, which = cells.max(dim=-1, keepdim=True)
-    cells = cells.scatter(-1, which, best * (1 + bonus))
-    raised = cells.view(-1, half, half, 2, 2).permute(0, 1, 3, 2, 4).reshape(len(score), -1)
-    return torch.cat([rest, raised], dim=1)

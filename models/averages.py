@@ -19,7 +19,9 @@ from torch import Tensor
 from models.errors import InputError
 
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
-AVERAGED = {"ema", "ewma", "averaged", "average", "avg", "swa", "shadow", "polyak"}
+AVERAGED = re.compile(
+    "(model|net|ph)?ema(s|model|net|weights?|params|parameters|state|statedict)?|ewma|averaged?|avg|swa|shadow|polyak"
+)
 NOT_AVERAGED = {"online", "collected"}  # what averaging libraries keep beside the average: the raw weights
 OPTIMIZER = {"optim", "optims", "optimizer", "optimizers", "opt"}
 COUNTERS = {"n_averaged", "num_updates", "decay", "step", "initted"}  # of averages, beside them
@@ -49,6 +51,8 @@ def choose(content: Any, names: Collection[str], parameters: Mapping[str, Tensor
     A list of averages, in the order of `parameters`, gets its names from the raw weights beside it, or from these.
     Raises InputError where it cannot be said which copy is meant; what no copy can be is returned as it is.
     """
+    if isinstance(content, Tensor):
+        raise InputError(f"{source}: expected a mapping of names to tensors, it is one bare tensor")
     flat = flatten(content, source)
     known = {_bare(name): name for name in names}
     found = copies(flat, known)
@@ -67,13 +71,19 @@ def choose(content: Any, names: Collection[str], parameters: Mapping[str, Tensor
         beside = _group(flat, raw[0], found, known, source)
         group |= {k: v for k, v in beside.items() if k in names and k not in trained and k not in group}
     chosen = bool(prefix) or len(found) > 1 or bool(averaged)
-    taken = f"{'averaged' if averaged else 'raw'} ('{prefix.rstrip('.') or 'outermost'}')"
+    taken = f"{'averaged' if averaged else 'raw'} ({shown(prefix)})"
+    others = [shown(p) for p in raw if p != prefix and not averaged]
+    taken += f", not those under {' and '.join(others)}" if others else ""
     return Weights(group, taken if chosen else "")
+
+
+def shown(prefix: str) -> str:
+    return f"'{prefix.rstrip('.') or 'outermost'}'"
 
 
 def said_by(path: Path) -> str:
     """What a file's or its folder's name says of its weights: `nnet_ema.pth` and `transformer_ema/` are averages."""
-    named = next((name for name in (path.stem, path.parent.name) if words([name]) & AVERAGED), None)
+    named = next((name for name in (path.stem, path.parent.name) if says_averaged([name])), None)
     return f"averaged ('{named}')" if named else ""
 
 
@@ -114,7 +124,7 @@ def is_averaged(prefix: str, tensors: Mapping[str, Tensor]) -> bool:
     """By its words, by torch's AveragedModel counter beside it, or by Lightning's record of averaging."""
     said = words([prefix])
     lightning = prefix.startswith("state_dict.") and "averaging_state.n_averaged" in tensors
-    return (bool(said & AVERAGED) or f"{prefix}n_averaged" in tensors or lightning) and not said & NOT_AVERAGED
+    return (says_averaged([prefix]) or f"{prefix}n_averaged" in tensors or lightning) and not said & NOT_AVERAGED
 
 
 def from_list(
@@ -157,7 +167,7 @@ def unsquash(flat: Flat, known: Mapping[str, str]) -> None:
     squashed = {name.replace(".", ""): name for name in known}
     for key in list(flat.tensors):
         head, _, tail = key.rpartition(".")
-        if key in known or not words([head]) & AVERAGED:
+        if key in known or not says_averaged([head]):
             continue
         ends = [name for name in squashed if tail.endswith(name)]
         if ends:
@@ -170,6 +180,11 @@ def words(path: Collection[Any]) -> set[str]:
     return {word.lower() for word in found}
 
 
+def says_averaged(path: Collection[Any]) -> bool:
+    """Whether a word of the path names an average."""
+    return any(AVERAGED.fullmatch(word) for word in words(path))
+
+
 def _leaves(content: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Every tensor, and every list of tensors that is named as an average, with the keys that lead to it."""
     if isinstance(content, Tensor):
@@ -177,8 +192,11 @@ def _leaves(content: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ..
     elif isinstance(content, Mapping):
         for key, value in content.items():
             yield from _leaves(value, (*path, key))
-    elif _is_list(content) and path and words(path[-1:]) & AVERAGED:
+    elif _is_list(content) and path and says_averaged(path[-1:]):
         yield path, list(content)
+    elif isinstance(content, list | tuple):  # of state dicts: one average for each decay
+        for number, value in enumerate(content):
+            yield from _leaves(value, (*path, str(number))) if isinstance(value, Mapping) else ()
 
 
 def _is_list(content: Any) -> bool:
@@ -203,7 +221,7 @@ def _group(flat: Flat, prefix: str, found: Collection[str], known: Mapping[str, 
 
 def _single(found: list[str], what: str, source: object) -> str:
     if len(found) > 1:
-        several = ", ".join(f"'{prefix.rstrip('.')}'" for prefix in found[:4])
+        several = ", ".join(map(shown, found[:4]))
         raise InputError(
             f"{source}: holds several {what} copies of the weights ({several}); save the one that is meant"
         )

@@ -53,6 +53,10 @@ AVERAGED = {  # what is saved -> which of it is said to be taken
     "camel case": ({"net": RAW, "netEMA": EMA}, "netEMA"),
     "a decay in the name": ({"model": RAW, "ema-0.9999": EMA}, "ema-0.9999"),
     "stochastic weight averaging": ({"model": RAW, "swa_model": EMA}, "swa_model"),
+    "one word": ({"model": RAW, "emamodel": EMA}, "emamodel"),
+    "one word, the other way": ({"model": RAW, "modelema": EMA}, "modelema"),
+    "a list of one": ({"model": RAW, "ema": [EMA]}, "ema.0"),
+    "a list beside its decays": ({"model": RAW, "emas": [EMA], "decays": [0.9999]}, "emas.0"),
     "nested": ({"checkpoint": {"model": RAW, "average": {"module": EMA}}}, "checkpoint.average"),
     "torch's AveragedModel": ({"n_averaged": COUNTER, **prefixed("module.", EMA)}, "outermost"),
     "AveragedModel in a wrapper": ({"model": {"n_averaged": COUNTER, **prefixed("module.", EMA)}}, "model"),
@@ -85,6 +89,26 @@ def test_averaged_weights_come_before_raw_ones_under_every_usual_name(layout, tm
     assert capsys.readouterr().err == f"{file}: weights taken: averaged ('{name}')\n"
     models.check_weights("tiny-dit", file)
     assert capsys.readouterr().err == ""  # said once a process
+
+
+def test_several_averages_of_a_list_are_refused_by_their_places(tmp_path):
+    torch.save({"model": RAW, "emas": [EMA, RAW]}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=r"several averaged copies of the weights \('emas\.0', 'emas\.1'\)"):
+        models.build("tiny-dit", weights=tmp_path / "w.pt")
+
+
+def test_other_copies_of_which_nothing_is_known_are_named(tmp_path):
+    torch.save({"model": RAW, "target": EMA}, tmp_path / "w.pt")
+    taken = models.build("tiny-dit", weights=tmp_path / "w.pt").weights_taken
+    assert taken == "raw ('model'), not those under 'target'"
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [torch.ones(3), torch.ones(2)]])
+def test_tensors_that_are_no_state_dict_are_refused_in_one_line(content, tmp_path):
+    torch.save(content, tmp_path / "w.pt")
+    for read in (lambda file: models.build("tiny-dit", weights=file), read_tensors):
+        with pytest.raises(InputError, match=r"^[^\n]*w\.pt: [^\n]+$"):
+            read(tmp_path / "w.pt")
 
 
 def test_a_uvit_and_a_safetensors_file_are_read_alike(tmp_path):

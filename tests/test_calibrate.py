@@ -9,6 +9,7 @@ import pytest
 import methods
 import models
 from bench.sampling import make_plan
+from methods import calibration
 from models.errors import InputError
 
 
@@ -56,11 +57,33 @@ def test_a_calibration_for_something_else_is_one_line(calibrated, model, sampler
 
 
 @pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"spacing": "trailing"}, "made for spacing 'even', expected 'trailing'"),
+        ({"eta": 1.0}, "made for eta '0.0', expected '1.0'"),
+    ],
+)
+def test_a_calibration_of_other_sampler_settings_is_one_line(calibrated, params, said):
+    for name, key in (("smoothcache", "calibration"), ("magcache", "ratios")):
+        cache = methods.build(name, **{key: str(calibrated / f"{name}.json"), "threshold": 0.1})
+        with pytest.raises(InputError, match=f"{name}.json: {said}"):
+            make_plan(models.build("dit-mnist"), methods.build("ddim", steps=6, **params), cache)
+
+
+def test_a_calibration_at_another_guidance_is_one_line(calibrated):
+    content = json.loads((calibrated / "smoothcache.json").read_text()) | {"guidance_scale": 7.0}
+    cache = methods.build("smoothcache", calibration=content, threshold=0.1)
+    with pytest.raises(InputError, match=r"made for guidance_scale '7\.0', expected '1\.5'"):
+        make_plan(models.build("dit-mnist"), methods.build("ddim", steps=6), cache)
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("{", "not a JSON file"),
         ("[]", "expected a calibration"),
         ('{"method": "magcache", "data": {}}', "is a calibration of 'magcache', expected 'smoothcache'"),
+        ('{"method": "smoothcache", "data": {"attn": [[1, 1, NaN, 1, 1]]}}', "'attn' must be lists of 5, 4"),
         ('{"method": "smoothcache", "data": {"attn": [[1]], "mlp": 3}}', "'attn' must be lists of 5, 4"),
     ],
 )
@@ -84,3 +107,29 @@ def test_a_file_says_what_it_was_made_for(calibrated):
     made = ("smoothcache", "dit-mnist", "ddim", 6)
     assert tuple(content[key] for key in ("method", "model", "sampler", "evaluations")) == made
     assert [len(row) for row in content["data"]["attn"]] == [5, 4, 3]
+
+
+SHIPPED = [(file.parent.name, file.stem) for file in sorted(calibration.SHIPPED.glob("*/*.json"))]
+VALUE = {"smoothcache": "calibration", "magcache": "ratios", "teacache": "coefficients"}
+
+
+@pytest.mark.parametrize(("name", "stem"), SHIPPED)
+def test_a_shipped_calibration_is_what_its_name_says(name, stem):
+    model_name, steps = stem.removesuffix(f"-{stem.split('-')[-1]}").removesuffix("-ddim"), int(stem.split("-")[-1])
+    sampler = methods.build("ddim", steps=steps)
+    cache = methods.build(name, **{VALUE[name]: stem, "threshold": 0.5})
+    plan = make_plan(models.build(model_name), sampler, cache)
+    assert plan.policy is not None or plan.computed.mean() < 1
+    assert cache.training["images"] == 10
+    assert [file.stem for file in cache.files(model_name, sampler)] == [stem]
+    assert all(file.is_file() for file in cache.files(model_name, sampler))
+
+
+def test_an_unknown_shipped_calibration_gives_the_nearest():
+    with pytest.raises(InputError, match="calibration of smoothcache 'dit-mnst-ddim-50'; did you mean 'dit-mnist-"):
+        methods.build("smoothcache", calibration="dit-mnst-ddim-50", threshold=0.1)
+
+
+def test_every_calibrated_method_ships_one_for_both_small_models():
+    names = {name for name in methods.names("cache") if hasattr(methods.find(name), "calibrator")}
+    assert {(name, f"{model}-ddim-50") for name in names for model in ("dit-mnist", "uvit-mnist")} <= set(SHIPPED)

@@ -165,6 +165,17 @@ def test_a_plan_that_raises_keeps_its_place_and_says_why(tmp_path, capsys):
     assert "1 more not counted" in out
 
 
+def test_work_that_a_policy_decides_is_stated_as_the_most_there_can_be(capsys):
+    assert main(["run", "small-field", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    rows = {line[: line.index("  ", 3)].strip(): line.split() for line in out.splitlines() if line.startswith("  DDIM")}
+    policy, tokens = rows["DDIM-50 + EasyCache"], rows["DDIM-50 + ToCa (interval=3)"]
+    assert "≤1300/1300" in policy
+    assert policy[-2:] == ["-", "-"], "no ideal speed-up before it has decided"
+    assert float(tokens[-2]) > 1, "which tokens is decided during sampling, how many is known"
+    assert "≤: decided during sampling" in out
+
+
 def test_the_cost_is_the_sum_over_cells_with_a_plan():
     first, second, *_ = suite.load("smoke").cells
     cost = cost_of([(first, 10), (second, None), (second, 5)])

@@ -6,7 +6,7 @@ import pytest
 
 import methods
 from methods.clusca import Clusters
-from methods.toca import TokenScores
+from methods.token_choice import TokenScores
 
 
 def check(name, run, cache):

@@ -1,6 +1,8 @@
 """Images from folders and arrays: read as they are, in order, or refused by name."""
 
+import io
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -51,6 +53,44 @@ def test_a_folder_is_read_in_the_order_of_its_paths_with_its_subfolders(tmp_path
     (tmp_path / "._a.png").write_bytes(b"left by a Mac")
     read = next(iter(open_images(tmp_path).batches(8)))
     assert torch.equal(read, torch.from_numpy(array[[1, 2, 0]]).permute(0, 3, 1, 2))
+
+
+LEFT_OUT = {  # what is saved -> what is said
+    "a second array in one npy": ("a.npy", r"holds 488 bytes after its array"),
+    "more bytes than the header says": ("b.npz", r"holds 72 bytes after its array"),
+    "a second array of images": ("c.npz", r"holds images in 'arr_1' \(\[2, 4, 6, 3\]\) beside 'arr_0'"),
+    "images under another name too": ("d.npz", r"holds images in 'more' \(\[2, 4, 6, 1\]\) beside 'arr_0'"),
+    "arr_0 twice": ("e.npz", r"holds 'arr_0' 2 times"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("what", LEFT_OUT)
+def test_images_that_would_be_left_out_of_an_array_are_refused(tmp_path, what):
+    array, (name, said) = pictures(5), LEFT_OUT[what]
+    one = io.BytesIO()
+    np.save(one, array)
+    (tmp_path / "a.npy").write_bytes(one.getvalue() * 2)
+    np.savez(tmp_path / "c.npz", array, array[:2])
+    np.savez(tmp_path / "d.npz", arr_0=array, more=array[:2, ..., :1])
+    for file, members in (("b.npz", [one.getvalue() + bytes(72)]), ("e.npz", [one.getvalue()] * 2)):
+        with zipfile.ZipFile(tmp_path / file, "w") as archive:
+            for member in members:
+                archive.writestr("arr_0.npy", member)
+    with pytest.raises(InputError, match=rf"^[^\n]*{name}: {said}[^\n]*$"):
+        open_images(tmp_path / name)
+
+
+def test_labels_and_statistics_beside_the_images_are_no_images(tmp_path):
+    np.savez(tmp_path / "a.npz", arr_0=pictures(5), arr_1=np.arange(5), mu=np.zeros(4), sigma=np.eye(4))
+    assert open_images(tmp_path / "a.npz").count == 5
+
+
+@pytest.mark.parametrize("suffix", ["tga", "pnm", "psd", "J2K", "exr"])
+def test_images_in_a_format_that_is_not_read_are_refused_rather_than_left_out(tmp_path, suffix):
+    (write_folder(tmp_path / "f", pictures()) / f"9.{suffix}").write_bytes(b"")
+    with pytest.raises(InputError, match=rf"9\.{suffix}: '\.{suffix}' is not read, expected"):
+        open_images(tmp_path / "f")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,9 +11,10 @@ from decided_group import REFERENCE, TRUTH, documents, session, stored_group
 
 from bench.judge.latency import chain_axis, error_of, latencies, latency_axis, pair_errors
 from bench.judge.latency_axis import paired_axis
+from bench.measure.timing.rounds import again
 from bench.statistics.session_axis import session_axis
 from bench.store.results import with_sessions
-from bench.store.sessions import Session
+from bench.store.sessions import Session, second_run
 
 
 def test_an_axis_of_a_session_says_what_the_session_says_of_its_pairs():
@@ -49,6 +50,24 @@ def test_rounds_without_some_setting_are_left_out_and_one_round_says_nothing():
     assert np.array_equal(whole.values, with_hole.values)
     assert session_axis(times[:1], [0]) is None
     assert session_axis(times[:2], [0, 1]) is None
+
+
+def test_no_ratio_is_known_better_than_a_setting_s_to_itself():
+    content = session(documents())
+    rng = np.random.default_rng(5)
+    for r in content["rounds"]:
+        r["wall_ns"][again(REFERENCE)] = int(r["wall_ns"][REFERENCE] * np.exp(rng.normal(scale=0.1)))
+    without = paired_axis(stored_group(content=content))
+    content["repeated"] = [REFERENCE]
+    rows, axis = Session(Path("s"), content), paired_axis(stored_group(content=content))
+    same = rows.resolution()
+    assert same > 0.05
+    low, high = axis.ends(axis.pointwise(0.95))
+    halves = ((high - low) / 2)[np.triu_indices(len(axis.values), 1)]
+    assert np.median(halves) == pytest.approx(same, rel=0.01)
+    assert np.array_equal(axis.values, without.values)
+    assert (axis.errors >= without.errors).all()
+    assert second_run(REFERENCE) == again(REFERENCE)
 
 
 def split_group():

@@ -41,6 +41,36 @@ def test_numbers_in_names_are_compared_as_numbers_whether_padded_or_not(tmp_path
     assert sorted(["1", "01", "001", "1a"], key=natural_key) == ["001", "01", "1", "1a"]
 
 
+def test_other_files_are_passed_over_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make(tmp_path / "set", "1.png", "notes.txt", "a/2.png", "a/2.png.bak", "a/3", "a/b.txt", ".hidden.txt")
+    assert names(root) == ["1.png", "a/2.png"]
+    said = f"ditbench: {root}: 4 other files passed over (1 .bak, 2 .txt, 1 no suffix)\n"
+    assert capsys.readouterr().err == said
+    (tmp_path / "pure").mkdir()
+    assert names(make(tmp_path / "pure", "1.png")) == ["1.png"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("link", ["set/b.png", "set/sub/a.png"])
+def test_a_file_that_a_link_would_count_twice_is_refused(tmp_path: Path, link: str) -> None:
+    root = make(tmp_path / "set", "a.png", "sub/0.png")
+    (tmp_path / link).symlink_to(root / "a.png")
+    with pytest.raises(InputError, match=r"leads to .* once more, which would count twice"):
+        names(root)
+    (tmp_path / link).unlink()
+    make(tmp_path, "disk/a.png")
+    for name in ("b.png", "c.png"):  # two links to one file outside
+        (root / name).symlink_to(tmp_path / "disk/a.png")
+    with pytest.raises(InputError, match=r"[bc]\.png: leads to .*[bc]\.png once more"):
+        names(root)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(make(tmp_path, "0.png") / "1.png")
+    with pytest.raises(InputError, match=r"1\.png: is neither a file nor a folder"):
+        names(tmp_path)
+
+
 def test_numbers_of_padded_names_keep_the_order_of_their_text(tmp_path: Path) -> None:
     padded = [f"{c}/{i:05}.png" for c in ("n01440764", "n01443537") for i in range(12)]
     assert names(make(tmp_path, *padded)) == sorted(padded)

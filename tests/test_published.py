@@ -55,10 +55,42 @@ def test_a_row_without_one_says_why():
         assert row.cell or row.cache_elsewhere or row.model_elsewhere or row.sampler is None
 
 
+def test_a_method_of_ours_that_matches_nothing_says_what_it_lacks():
+    """`cache_elsewhere` is no place for a row whose setting could be named."""
+    titles = {methods.find(name).title for name in methods.names("cache")} | {"FBCache"}
+    bare = [row for row in ROWS if row.cache_elsewhere and row.cache_elsewhere in titles]
+    assert not bare, [(row.source.tag, row.method) for row in bare]
+
+
+def test_the_wider_field_stands_beside_ours():
+    """Families with a published row of a setting that ours can run; and those of which no such row is known."""
+    matched = {row.cache["name"] for row in ROWS if row.cache and row.cell}
+    assert {"taylorseer", "toca", "duca", "clusca", "hicache", "fora", "l2c"} <= matched
+    named = " ".join(row.cache_elsewhere for row in ROWS)
+    for title in ("SmoothCache", "HarmoniCa", "LazyDiT", "SpeCa", "Δ-DiT", "TeaCache", "FBCache"):
+        assert title in named
+
+
 def test_metrics_are_in_our_units():
     for row in ROWS:
         assert all(0 < row.metrics.get(name, 0.5) < 1 for name in ("precision", "recall"))
         assert set(row.sigma) <= set(row.metrics)
+
+
+COUNTS = [  # what sources say of how many evaluations are computed
+    ("ddim", 50, {"name": "taylorseer", "interval": 4, "order": 2}, 14),
+    ("ddim", 50, {"name": "taylorseer", "interval": 5, "order": 1}, 11),
+    ("ddim", 50, {"name": "taylorseer", "interval": 7, "order": 2}, 8),
+    ("ddim", 50, {"name": "taylorseer", "interval": 9, "order": 2}, 7),
+    *(("ddpm", 250, {"name": "hicache", "interval": n, "warmup": 4, "keep": "output"}, c)
+      for n, c in ((4, 65), (6, 45), (8, 34))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sampler", "steps", "cache", "computed"), COUNTS)
+def test_a_matched_setting_computes_as_often_as_its_source_says(sampler, steps, cache, computed):
+    plan = methods.build(**cache).plan(models.build("dit-mnist"), methods.build(sampler, steps=steps))
+    assert plan.computed.all(axis=1).sum() == computed
 
 
 def test_the_l2c_papers_tables_are_whole():

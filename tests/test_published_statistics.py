@@ -104,6 +104,51 @@ def test_published_references_are_fetched_by_name_or_address(tmp_path, few_dimen
     assert asked[1] == "https://example.org/stats.npz"
 
 
+def stored(tmp_path, capsys, *options):
+    """The exit code of `ditbench reference`, the fingerprint it stored, and its one line where it refused."""
+    out = tmp_path / "out.safetensors"
+    code = main(["reference", *map(str, options), "--out", str(out)])
+    err = capsys.readouterr().err
+    assert (code == 0) == out.exists()
+    return code, reference_sets.load(out).fingerprint if code == 0 else None, err
+
+
+def test_what_a_file_does_not_say_of_its_features_has_to_be_said(tmp_path, few_dimensions, capsys):
+    """A file without mu_s was stored as clean-fid's, whatever --features said."""
+    np.savez(tmp_path / "s.npz", **statistics(spatial=False))
+    code, _, err = stored(tmp_path, capsys, tmp_path / "s.npz")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "s.npz: does not say of which features it is; state --features adm or clean" in err
+    for features, kind in (("adm", inception.Adm), ("clean", inception.Clean)):  # and nothing is downloaded
+        assert stored(tmp_path, capsys, tmp_path / "s.npz", "--features", features)[1] == kind.fingerprint_of()
+        (tmp_path / "out.safetensors").unlink()
+    np.savez(tmp_path / "adm.npz", **statistics())
+    assert stored(tmp_path, capsys, tmp_path / "adm.npz")[1] == inception.Adm.fingerprint_of()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--keep", "100"], "--keep is for images; SOURCE is a reference already"),
+        (["--weights", "w.pth"], "--weights is for images; SOURCE is a reference already"),
+        (["--features", "clean"], "SOURCE: is a reference in 'digit-classifier' features, not in 'clean'"),
+    ],
+)
+def test_an_option_that_a_reference_could_only_ignore_is_refused(tmp_path, capsys, options, says):
+    code, _, err = stored(tmp_path, capsys, "mnist-5000", *options)
+    assert (code, err.count("\n")) == (2, 1)
+    assert says.replace("SOURCE", "mnist-5000") in err
+
+
+@pytest.mark.parametrize("key", ["mu_s", "sigma_s"])
+def test_half_of_the_spatial_statistics_is_refused(tmp_path, few_dimensions, key):
+    arrays = statistics()
+    arrays.pop(key)
+    np.savez(tmp_path / "r.npz", **arrays)
+    with pytest.raises(InputError, match=rf"r\.npz: '{key}' is missing, its other half is there"):
+        reference_sets.load(tmp_path / "r.npz", features="adm")
+
+
 def asymmetric(sigma):
     sigma = sigma.copy()
     sigma[0, 1] += 1

@@ -16,8 +16,11 @@ import models
 from bench import plugins
 from bench.plugins import repository
 from bench.sampling import sample
+from bench.suite.cells import Settings
+from bench.suite.file import load
 from models.dit import DiT
 from models.errors import InputError
+from models.plugin_sources import sources_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FOREIGN = ROOT / "tests" / "foreign_repository"
@@ -166,6 +169,33 @@ def test_the_documented_wrapper_equals_the_repositorys_forward_pass_and_our_dit(
     settings = {"noise": x, "labels": torch.tensor([0, 3, 9, 1]), "guidance_scale": 1.5, "guidance_channels": 3}
     theirs, own = (sample(network, sampler, cache, **settings) for network in (model, ours))
     torch.testing.assert_close(theirs, own, rtol=1e-3, atol=1e-4)
+
+
+def test_a_result_depends_on_the_repositorys_code_and_on_a_plugins_helpers(place: Path) -> None:
+    plugin = place / "wrapped_dit.py"
+    (place / "helper.py").write_text("STEPS = 4\n")
+    imports = ("helper", "json.tool", "torch.utils.dlpack")  # the last two are installed: they are no sources
+    lines = "".join(f"import {name}\n" for name in imports)
+    beside = f"import sys\nsys.path.insert(0, {str(place)!r})\n{lines}"
+    plugin.write_text(plugin.read_text().replace("from pathlib", f"{beside}from pathlib", 1))
+    (place / "s.toml").write_text(SUITE)
+    try:
+        plugins.require([str(plugin)])
+        cell, settings = load(str(place / "s.toml"), {}).cells[0], Settings(weights="random")
+        names = {file.relative_to(place).as_posix() for file in sources_of(plugin)}
+        theirs = {"DiT/models.py", "DiT/methods.py", "DiT/diffusion/__init__.py"}
+        assert names == {"wrapped_dit.py", "helper.py"} | theirs
+        before = cell.key(settings), cell.samples_key(settings)
+        for file in ("DiT/methods.py", "DiT/models.py", "helper.py", "wrapped_dit.py"):
+            with (place / file).open("a") as opened:
+                opened.write("# changed\n")
+            after = cell.key(settings), cell.samples_key(settings)
+            assert not {*after} & {*before}, file
+            before = after
+    finally:
+        sys.path[:] = [entry for entry in sys.path if entry != str(place)]
+        sys.modules.pop("helper", None)
+        models._plugins.pop("wrapped-dit", None)
 
 
 def test_its_checkpoints_load_and_the_documented_check_runs(place: Path, wrapped, monkeypatch) -> None:

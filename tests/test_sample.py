@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_training_models
 import torch
 from digit_suite import CACHED, write_files
 from PIL import Image
@@ -19,6 +20,7 @@ from bench import cli
 from bench.quality.images.digest import image_digests
 from bench.run.sample_run import own_device, worker_share
 from models.errors import InputError
+from models.spec import build_random
 
 
 def shards(out: Path) -> dict[str, bytes]:
@@ -95,6 +97,31 @@ def test_samples_may_be_judged_anew_without_sampling(tmp_path):
     assert "1 to run" in ditbench("run", *arguments, "--out", out).stderr
     assert cell_of(out, "ddim-3")["quality"]["fd"] > 0
     assert latents.stat().st_mtime_ns == before
+
+
+SMALL = """name = "small"
+[protocol]
+samples = 32
+sampling_batch = 32
+timing = { batch = 1, rounds = 2, seconds = 0.0 }
+[[cells]]
+models = "tiny-dit"
+sampler = { name = "ddim", steps = 3 }
+cache = { name = "fora", interval = 2 }
+"""
+
+
+def test_a_cell_says_why_its_small_images_have_no_ssim(tmp_path):
+    (tmp_path / "small.toml").write_text(SMALL)
+    state = build_random(tiny_training_models.tiny_dit).state_dict()
+    torch.save({key: value + 0.05 * torch.randn(value.shape) for key, value in state.items()}, tmp_path / "w.pt")
+    words = [tmp_path / "small.toml", "--plugin", tiny_training_models.__file__, "--weights", tmp_path / "w.pt"]
+    done = ditbench("run", *words, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    quality = json.loads((tmp_path / "out/cells/tiny-dit/ddim-3+fora-interval-2.json").read_text())["quality"]
+    assert quality["psnr"] > 0
+    assert "ssim" not in quality
+    assert quality["omitted"]["ssim"] == "the images are smaller than SSIM's window of 11 × 11 pixels"
 
 
 MISTAKES = {

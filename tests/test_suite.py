@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import methods
 from bench.sampling.compiled import Execution
 from bench.suite import file as suite
 from bench.suite.cells import Cell, Part, Settings
@@ -36,6 +37,20 @@ def test_shipped_suites_load(name):
     assert loaded.title
     assert loaded.references
     assert len({(c.model, c.slug) for c in loaded.cells}) == len(loaded.cells)
+
+
+def test_the_docs_count_the_cells_of_the_small_suites():
+    page = (Path(__file__).parents[1] / "docs" / "suites.md").read_text("utf-8")
+    for name in ("smoke", "small", "small-field", "small-full"):
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+        assert row.endswith(f" {len(suite.load(name).cells)} |")
+
+
+def test_every_method_that_can_run_without_a_file_of_ones_own_is_in_the_small_suites():
+    """Third parties' and what nobody has published weights of apart."""
+    used = {c.cache.name for name in ("small", "small-field") for c in suite.load(name).cells if c.cache}
+    own = {n for n in methods.names("cache") if methods.find(n).__module__.startswith("methods.")}
+    assert own - used == {"harmonica", "lazydit", "schedule", "faster-diffusion"}
 
 
 def test_lists_are_swept_as_a_cross_product(tmp_path):

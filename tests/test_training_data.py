@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,59 @@ def test_a_packed_npz_reads_as_its_folder(tmp_path: Path) -> None:
     images = open_images(tmp_path / "images.npz", SPEC)
     assert torch.equal(images.read(range(9)), folder.read(order))
     assert torch.equal(images.labels, folder.labels[order])
+
+
+def pack(path: Path, **changed: np.ndarray) -> Path:
+    file = io.BytesIO()
+    picture(1).save(file, "JPEG")
+    size = len(file.getvalue())
+    good = {
+        "jpeg": np.frombuffer(file.getvalue() * 3, dtype=np.uint8),
+        "offsets": np.arange(4) * size,
+        "labels": np.arange(3),
+        "wnids": np.array(["a", "b", "c"]),
+    }
+    np.savez(path, **good | changed)
+    return path
+
+
+PACKED_WRONG = {
+    "no images": (
+        {"jpeg": np.zeros(0, np.uint8), "offsets": np.zeros(1, int), "labels": np.zeros(0, int)},
+        "'jpeg' is",
+    ),
+    "labels that are no integers": ({"labels": np.arange(3.0)}, r"'labels' is float64 \[3\], expected integer"),
+    "labels in columns": ({"labels": np.arange(3)[:, None]}, r"'labels' is int64 \[3, 1\]"),
+    "offsets that are no integers": ({"offsets": np.arange(4.0)}, "'offsets' is float64"),
+    "offsets that fall": ({"offsets": np.array([9, 6, 3, 0])}, "'offsets' must rise from 0 to"),
+    "bytes that belong to no image": ({"offsets": np.array([0, 10, 20, 30])}, "'offsets' must rise from 0 to"),
+    "a class without images": ({"labels": np.array([0, 0, 2])}, "no images of the class 'b'"),
+    "a class twice": ({"wnids": np.array(["a", "a", "c"])}, "'wnids' names 'a' 2 times"),
+    "a label too many": ({"labels": np.array([0, 1, 2, 0])}, "do not fit the images"),
+}
+
+
+@pytest.mark.parametrize("what", PACKED_WRONG)
+def test_a_packed_npz_that_does_not_fit_is_one_line(tmp_path: Path, what: str) -> None:
+    changed, said = PACKED_WRONG[what]
+    assert len(open_images(pack(tmp_path / "good.npz"), SPEC)) == 3
+    with pytest.raises(InputError, match=rf"^[^\n]*bad\.npz: [^\n]*{said}[^\n]*$"):
+        open_images(pack(tmp_path / "bad.npz", **changed), SPEC)
+
+
+def test_a_packed_image_that_is_none_is_named_by_its_place(tmp_path: Path) -> None:
+    images = open_images(pack(tmp_path / "i.npz", jpeg=np.zeros(30, np.uint8), offsets=np.arange(4) * 10), SPEC)
+    with pytest.raises(InputError, match=r"^i\.npz\[1\]: not a readable image \(of no known format\)$"):
+        images.read([1])
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    for number, name in enumerate(("cat", "horse", "train")):
+        (tmp_path / name).mkdir()
+        picture(50 * number + 50).save(tmp_path / name / "0.png")
+    images = open_images(tmp_path, SPEC)
+    assert [Path(path).parent.name for path in images.sources] == ["cat", "horse", "train"]
+    assert images.labels.tolist() == [0, 1, 2]
 
 
 def test_classes_are_numbered_as_the_model_says(tmp_path: Path) -> None:
@@ -175,6 +229,23 @@ def test_encoding_is_resumed_and_draws_mirror_images(tmp_path: Path) -> None:
     assert torch.equal((plain | mirrored).int().argmax(0) // 3, labels)
     with pytest.raises(InputError, match="holds latents of other images"):
         Encoding(SPEC, open_images(make_folder(tmp_path / "other"), SPEC), autoencoder, out, World(), per_file=4).run()
+
+
+def test_latents_of_images_that_changed_or_of_another_autoencoder_are_not_taken(tmp_path: Path) -> None:
+    folder, autoencoder = make_folder(tmp_path / "images"), SPEC.pixels()
+    Encoding(SPEC, open_images(folder, SPEC), autoencoder, tmp_path / "latents", World(), per_file=4).run()
+    noise = np.random.default_rng(0).integers(0, 256, (20, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "b" / "1.png")
+    with pytest.raises(InputError, match="holds latents of other images"):
+        Encoding(SPEC, open_images(folder, SPEC), autoencoder, tmp_path / "latents", World(), per_file=4).run()
+    make_folder(folder)
+    other = SimpleNamespace(fingerprint="another", encode=autoencoder.encode)
+    encoding = Encoding(SPEC, open_images(folder, SPEC), other, tmp_path / "latents", World(), per_file=4)
+    with pytest.raises(InputError, match="holds latents of another autoencoder"):
+        encoding.run()
+    encoding.write(tmp_path / "latents" / "latents-00001.safetensors", range(4, 8))  # as earlier versions would
+    with pytest.raises(InputError, match=r"made from different autoencoders: another; "):
+        open_latents(tmp_path / "latents", SPEC)
 
 
 def test_images_are_encoded_as_they_are_drawn(tmp_path: Path) -> None:

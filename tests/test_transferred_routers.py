@@ -56,6 +56,12 @@ def test_a_router_made_for_something_else_is_refused_unless_transferred(what):
     assert cache.training["made_for"] == said
 
 
+def test_a_card_that_names_its_sampler_in_one_word_is_compared_too():
+    card, sampler = {"model": "dit-mnist", "sampler": "dpm-solver"}, methods.build("ddim", steps=20)
+    assert made_for(card, "dit-mnist", sampler) == "sampler dpm-solver (here ddim)"
+    assert made_for(card | {"sampler": "ddim"}, "dit-mnist", sampler) is None  # of its steps nothing is stated
+
+
 def test_where_it_was_made_for_nothing_is_said():
     model, sampler = named("dit-mnist"), methods.build("ddim", steps=20)
     cache = methods.build("l2c", router=SHIPPED)

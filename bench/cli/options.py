@@ -104,7 +104,7 @@ def prepare_extraction(args: argparse.Namespace) -> None:
     if not 1 <= args.batch <= 100_000:
         raise InputError(f"--batch must lie in [1, 100000], got {args.batch}")
     check_device(args.device)
-    if args.features not in ("none", *extractors.names()):
+    if args.features not in (None, "none", *extractors.names()):
         expect_one_of("features", args.features, extractors.names())
 
 

@@ -34,9 +34,10 @@ class Line:
     branches: int | None = None
     macs: int | None = None  # of one image, guidance included where the model has it
     macs_ratio: float | None = None
-    speedup_ideal: float | None = None  # None for uncached cells
+    speedup_ideal: float | None = None  # None for uncached cells, and where a policy decides
     speedup_roofline: dict[str, float] = field(default_factory=dict)  # by timed batch
     conventions: dict[str, int] = field(default_factory=dict)  # by MAC convention, single operations
+    decided: bool = False  # rows are a policy's, decided during sampling: all work is then the most there can be
 
 
 @cache
@@ -70,18 +71,21 @@ def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dic
     guided = models.spec(cell.model).guidance_scale != 1
     macs, baseline = plan_macs(model, plan), plan_macs(model, uncached(len(plan), plan.branches))
     timing = cell.protocol.timing
-    batches = (timing.batch, *timing.more_batches) if cell.cache else ()
+    decided = plan.policy is not None and bool(plan.policy.slots)
+    known = cell.cache is not None and not decided
+    batches = (timing.batch, *timing.more_batches) if known else ()
     return {
         "nfe": len(plan),
         "branches_computed": int(plan.computed.sum()),
         "branches": plan.computed.size,
         "macs": macs * (2 if guided else 1),
         "macs_ratio": macs / baseline,
-        "speedup_ideal": baseline / macs if cell.cache else None,
+        "speedup_ideal": baseline / macs if known else None,
         "speedup_roofline": {
             str(b): ideal_speedup(model, plan, b, guided, device.bytes_per_value, device.rates) for b in batches
         },
         "conventions": in_conventions(model, plan),
+        "decided": decided,
     }
 
 
@@ -125,6 +129,8 @@ def as_text(title: str, lines: list[Line], cells: list[Cell], device: DeviceRate
         out += ["", model, *aligned(table(chosen))]
         out += [f"  {line.method}: {line.reason}" for line in chosen if line.reason]
     units = [f"  {name:<12}{c.unit} of {c.meaning}" for name, c in CONVENTIONS.items()]
+    if any(line.decided for line in lines):
+        units.append("≤: decided during sampling; the work is the most there can be, its ideal speed-up not known.")
     rates = f"{device.rates.macs_per_s / 1e12:g} TMAC/s and {device.rates.bytes_per_s / 1e12:g} TB/s"
     out += [
         "",
@@ -152,7 +158,7 @@ def table(lines: list[Line]) -> list[list[str]]:
         figures = [f"{line.conventions[c] / scale:.2f}" if c in line.conventions else "-" for c in conventions]
         roofline = [f"{line.speedup_roofline[b]:.3f}" if b in line.speedup_roofline else "-" for b in batches]
         ideal = "-" if line.speedup_ideal is None else f"{line.speedup_ideal:.3f}"
-        share = f"{line.branches_computed}/{line.branches}"
+        share = f"{'≤' if line.decided else ''}{line.branches_computed}/{line.branches}"
         rows.append([line.method, str(line.nfe), share, *figures, ideal, *roofline])
     return rows
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 from bench.cost.plan_cost import distinct_evaluations, evaluation_macs
 from methods.plan import BRANCH, STATE, WHOLE, Plan, Span, uncached
@@ -66,11 +67,14 @@ def weight_values(model: Denoiser, plan: Plan, k: int) -> float:
     return (evaluation_macs(model, plan, k) - attention * 2 * tokens**2 * width) / tokens
 
 
-def reuse_passes(model: Denoiser, span: Span) -> int:
-    """Tensors of tokens that a reused span reads or writes; extrapolation reads each of its differences."""
+def reuse_passes(model: Denoiser, span: Span) -> float:
+    """Tensors of tokens that a reused span reads or writes; extrapolation reads each of its differences.
+
+    What is kept of the network's output has the latents' size, a small part of such a tensor.
+    """
     kept = span.order + 1
     if span.keep in WHOLE:
-        return 0  # latents, small beside tokens
+        return (kept + 1) * prod(model.latent_shape) / prod(model.token_shape())
     if span.keep != BRANCH:
         return kept + (0 if span.keep == STATE else 2)
     return sum((kept * (stop - start) if _gated(model, start) else kept) + 2 for start, stop in runs(model, span))

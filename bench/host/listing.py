@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 
@@ -56,17 +58,35 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
 def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str] = ()) -> list[Path]:
     """Files of `folder` and its subfolders with one of the lower-case `suffixes`, in natural order.
 
-    Raises InputError for a file with one of the `refused` suffixes, and as the module says.
+    Other files are passed over, and counted on stderr. Raises InputError for a file with one of the `refused` suffixes,
+    and as the module says.
     """
-    found = [path for path in walk(folder) if path.suffix.lower() in {*suffixes, *refused}]
-    for path in found:
-        if path.suffix.lower() in refused:
+    found: dict[Path, Path] = {}  # real file -> the path that it was found by
+    others: Counter[str] = Counter()
+    for path, real in walk(folder):
+        suffix = path.suffix.lower()
+        if suffix in refused:
             raise InputError(f"{path}: '{path.suffix}' is not read, expected {', '.join(sorted(suffixes))}")
-    return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
+        if suffix not in suffixes:
+            others[path.suffix or "no suffix"] += 1
+        elif found.setdefault(real, path) != path:
+            raise InputError(f"{path}: leads to {found[real]} once more, which would count twice")
+    if others:
+        print(f"ditbench: {folder}: {passed_over(others)}", file=sys.stderr)
+    return sorted(found.values(), key=lambda path: natural_key(path.relative_to(folder)))
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """All visible files under a folder. Raises InputError for a folder that is reached twice, by a link."""
+def passed_over(others: Counter[str]) -> str:
+    """How many files are no images by their names, by suffix."""
+    listed = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items())[:5])
+    return f"{others.total():,} other files passed over ({listed}{', …' if len(others) > 5 else ''})"
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """All visible files under a folder, and the real file of each.
+
+    Raises InputError for a folder that is reached twice, by a link, and for what is neither file nor folder.
+    """
     entered = {path: path for path in folder.resolve().parents}  # real folder -> the path that it was entered by
     waiting = [folder]
     while waiting:
@@ -79,4 +99,7 @@ def walk(folder: Path) -> Iterator[Path]:
             if entry.is_dir():
                 waiting.append(Path(entry.path))
             elif entry.is_file():
-                yield Path(entry.path)
+                path = Path(entry.path)
+                yield path, path.resolve() if entry.is_symlink() else real / entry.name
+            else:
+                raise InputError(f"{entry.path}: is neither a file nor a folder")

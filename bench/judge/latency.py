@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Latency:
     root_error: float = 0.0
     parts: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
 
-    @property
+    @cached_property
     def own(self) -> float:
         """What the error is apart from the root's."""
         return math.sqrt(max(self.error**2 - self.root_error**2, 0.0))

@@ -45,7 +45,7 @@ def _share_reference(sessions: list[Session]) -> bool:
 
 def _over_reference(session: Session) -> Axis | None:
     """The session's axis, less its reference's column; as it is where it has no reference."""
-    axis = session_axis(session.times(), session.processes) if session.rounds else None
+    axis = session_axis(session.times(), session.processes, session.resolution()) if session.rounds else None
     if axis is None or session.reference not in session.settings:
         return axis
     at = list(session.settings).index(session.reference)

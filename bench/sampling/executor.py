@@ -17,6 +17,7 @@ from bench.sampling.script import make_script
 from bench.sampling.steps import Step, escaping_skips
 from methods.forecast import weights
 from methods.plan import BRANCH, CHANGE, OFFSET, STATE, WHOLE, Plan, Span
+from methods.policy import pick
 from models.denoiser import Denoiser
 
 
@@ -162,7 +163,8 @@ class Executor:
         return self.model.residual(index, tokens, self.model.branch(index, tokens, self.c), self.c)
 
     def attention(self, index: int) -> Tensor:
-        return attention_map(self.model.layer(index), self.branch_input(index))
+        q, k, _ = self.model.layer(index).project(self.branch_input(index))
+        return attention_map(q, k)
 
     def values(self, index: int) -> Tensor:
         return self.model.layer(index).project(self.branch_input(index))[2]
@@ -209,12 +211,6 @@ def add_input(output: Tensor, x: Tensor, sign: int = 1) -> Tensor:
     return total
 
 
-def pick(z: Tensor, fresh: Tensor) -> Tensor:
-    """Rows of z [N,T,D]: the images in a bool [N], or each image's tokens in an int64 [N,K]."""
-    return z[fresh] if fresh.ndim == 1 else z.gather(1, fresh.unsqueeze(-1).expand(-1, -1, z.shape[-1]))
-
-
-def attention_map(layer: Any, z: Tensor) -> Tensor:
-    """softmax(q k^T / √d) [N,H,T,T] of an attention layer's input z [N,T,D]."""
-    q, k, _ = layer.project(z)
+def attention_map(q: Tensor, k: Tensor) -> Tensor:
+    """softmax(q k^T / √d) [N,H,T,T] of queries and keys [N,H,T,d]."""
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)).softmax(dim=-1)

@@ -12,18 +12,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
+from bench.statistics.medians import CONFIDENCE
 from bench.statistics.paired_times import MEDIAN, between_processes
 from bench.statistics.simultaneous import Axis, pair_variances
 
 Array = NDArray[np.float64]
 
 
-def session_axis(times: ArrayLike, processes: Sequence[int]) -> Axis | None:
+def session_axis(times: ArrayLike, processes: Sequence[int], resolution: float = 0.0) -> Axis | None:
     """Of times [rounds, settings] and each round's process; None from fewer than 2 rounds that hold every setting.
 
     Deviations are [rounds, S] of noise and [S, S] of what differs between processes; degrees of freedom of their sum by
-    Satterthwaite (1946), as of the pair in the middle.
+    Satterthwaite (1946), as of the pair in the middle. `resolution`: half the width of the log interval of a setting
+    against itself; no difference of two others is said to be known better.
     """
     rows, numbers = np.asarray(times, dtype=np.float64), np.asarray(processes)
     whole = ~np.isnan(rows).any(axis=1)
@@ -38,9 +41,10 @@ def session_axis(times: ArrayLike, processes: Sequence[int]) -> Axis | None:
     noise = math.sqrt(weight) * (logs - medians[process])
     spread = between_processes(rows, numbers.tolist())
     between = spread.variance / count if spread else 0.0
-    deviations = np.concatenate([noise, math.sqrt(between) * np.eye(rows.shape[1])])
     within = float(np.median(pair_variances(noise.T @ noise)[np.triu_indices(rows.shape[1], 1)]))
     both = _freedom(within, freedom, 2 * between, spread.freedom if spread else 1)
+    missing = max(0.0, (resolution / float(stdtrit(both, (1 + CONFIDENCE) / 2))) ** 2 - within - 2 * between)
+    deviations = np.concatenate([noise, math.sqrt(between + missing / 2) * np.eye(rows.shape[1])])
     return Axis(medians.mean(axis=0), deviations, both)
 
 

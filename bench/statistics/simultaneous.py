@@ -10,6 +10,7 @@ sample sets of the same covariance again and again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,12 @@ class Axis:
     freedom: int | None = None
     slack: float = 0.0
 
-    @property
+    @cached_property
     def gaps(self) -> Array:
         """Row's value minus column's, [S,S]."""
         return self.values[:, None] - self.values
 
-    @property
+    @cached_property
     def errors(self) -> Array:
         """Standard error of every gap, [S,S]."""
         return np.sqrt(pair_variances(self.deviations.T @ self.deviations))

@@ -85,6 +85,17 @@ class Session:
         first, second = ([r["wall_ns"][name] for r in both] for name in (above, below))
         return paired_ratio(first, second, [r["process"] for r in both], spread or self.spread())
 
+    def resolution(self) -> float:
+        """Half the width of the log 95 % interval of settings that ran twice a round; the widest, 0 where none did."""
+        found, spread = [0.0], self.spread()
+        for name in self.content["repeated"]:
+            both = [r for r in self.rounds if {name, second_run(name)} <= r["wall_ns"].keys()]
+            if name in self.settings and len(both) > 1:
+                times = [[r["wall_ns"][key] for r in both] for key in (second_run(name), name)]
+                ratio = paired_ratio(times[0], times[1], [r["process"] for r in both], spread)
+                found.append(math.log(ratio["high"] / ratio["low"]) / 2)
+        return max(found)
+
     def write(self) -> None:
         """Whole or not at all; raises OutputError."""
         write_bytes(self.path, (json.dumps(self.content, allow_nan=False) + "\n").encode())
@@ -93,6 +104,11 @@ class Session:
         """Take a setting out. Its rounds so far stay in the file; nothing is claimed from them."""
         self.content["removed"].setdefault(slug, {"status": status, "reason": reason})
         self.write()
+
+
+def second_run(name: str) -> str:
+    """What a round's second time of a repeated setting is called."""
+    return f"{name} again"
 
 
 def session_ratio(first: Session, above: str, second: Session, below: str) -> Interval:

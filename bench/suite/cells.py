@@ -21,6 +21,7 @@ from models.errors import InputError
 from models.fetch import recorded_sha256
 from models.folders import belonging
 from models.official import weights_file
+from models.plugin_sources import sources_of
 
 if TYPE_CHECKING:
     from bench.sampling.compiled import Execution
@@ -153,7 +154,9 @@ class Cell:
         if self.broken is None:
             spec = models.spec(self.model)
             weights = weights_file(spec, settings.weights)
-            paths += [models.plugin_file(self.model), *([] if weights is None else belonging(weights))]
+            plugin = models.plugin_file(self.model)
+            paths += [] if plugin is None else sources_of(plugin)
+            paths += [] if weights is None else belonging(weights)
             if self.cache is not None and hasattr(self.cache.method, "files"):
                 paths += self.cache.method.files(self.model, self.sampler.method)
         return paths
@@ -250,7 +253,7 @@ def _sources(part: Part) -> list[Path]:
     with contextlib.suppress(models.InputError, OSError, TypeError):  # unknown until its plugin loads
         source = methods.find(part.name)
         if not source.__module__.startswith("methods."):
-            paths.append(Path(inspect.getfile(source)))
+            paths += sources_of(Path(inspect.getfile(source)))
     return paths
 
 

@@ -66,9 +66,16 @@ class Encoding:
         if not file.exists():
             return False
         _, about = open_file(file, self.spec)
-        if about.get("images") != self.images.name:
-            raise InputError(f"{file}: holds latents of other images; pass another folder")
+        for key, wanted in self.about().items():
+            if about.get(key, wanted) != wanted:
+                what = "of another autoencoder" if key == "autoencoder" else "of other images"
+                raise InputError(f"{file}: holds latents {what}; pass another folder")
         return True
+
+    def about(self) -> dict[str, str]:
+        """What the latents are of, as every file states it."""
+        total = str(len(self.images))
+        return {"images": self.images.name, "total": total, "autoencoder": self.autoencoder.fingerprint}
 
     def write(self, file: Path, numbers: range) -> None:
         """One file, atomically; latents are drawn where the autoencoder has a posterior, by a generator of the file."""
@@ -83,9 +90,4 @@ class Encoding:
                 kept.append(self.autoencoder.encode(seen, generator).half().cpu())
         labels = self.images.labels[numbers.start : numbers.stop].clone()
         tensors = {"latents": torch.cat(latents), "mirrored": torch.cat(mirrored), "labels": labels}
-        about = {
-            "images": self.images.name,
-            "total": str(len(self.images)),
-            "autoencoder": self.autoencoder.fingerprint,
-        }
-        write_bytes(file, save(tensors, about))
+        write_bytes(file, save(tensors, self.about()))

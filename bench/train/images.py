@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from bench.host.listing import files_under, folders_in
@@ -78,7 +78,8 @@ def decode(source: Source, size: int) -> Tensor:
     except InputError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where}: not a readable image ({first_line(error)})") from error
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        raise InputError(f"{where}: not a readable image ({reason})") from error
 
 
 def centre_crop(image: Image.Image, size: int) -> Tensor:
@@ -105,7 +106,8 @@ def open_images(path: Path, spec: ModelSpec, threads: int = 1) -> Images:
 
 def folder(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[str]]:
     """Files, labels and relative paths under a folder of class folders. Raises InputError for a class with no image."""
-    root = path / "train" if (path / "train").is_dir() else path
+    inner = path / "train"  # a class of that name holds images, no folders
+    root = inner if inner.is_dir() and folders_in(inner) else path
     numbers = number_classes(root, folders_in(root), spec)
     files = [file.relative_to(root) for file in files_under(root, SUFFIXES, OTHER_SUFFIXES)]
     for stray in (file for file in files if len(file.parts) == 1):
@@ -113,7 +115,7 @@ def folder(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[s
     for name in numbers.keys() - {file.parts[0] for file in files}:
         raise InputError(f"{root / name}: holds no images ({', '.join(SUFFIXES)})")
     labelled = [(file, numbers[file.parts[0]]) for file in files if file.parts[0] in numbers]
-    listing = [f"{label} {file}" for file, label in labelled]
+    listing = [f"{label} {file} {(root / file).stat().st_size}" for file, label in labelled]  # reading all takes hours
     return [root / file for file, _ in labelled], [label for _, label in labelled], listing
 
 
@@ -141,11 +143,31 @@ def packed(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[s
             jpeg, offsets, labels, wnids = (content[key] for key in ("jpeg", "offsets", "labels", "wnids"))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(f"{path}: not an npz of packed images ({first_line(error)})") from error
-    numbers = number_classes(path, [str(name) for name in wnids], spec)
-    if len(offsets) != len(labels) + 1 or not (labels.min() >= 0 and labels.max() < len(wnids)):
-        raise InputError(f"{path}: 'offsets' or 'labels' do not fit the images")
+    names = [str(name) for name in wnids]
+    check_packed(path, jpeg, offsets, labels, names)
+    numbers = number_classes(path, names, spec)
     pieces = [jpeg[a:b].tobytes() for a, b in pairwise(offsets)]
-    names = [f"{path.name}[{i}]" for i in range(len(pieces))]
-    chosen = [(i, numbers[str(wnids[label])]) for i, label in enumerate(labels) if str(wnids[label]) in numbers]
+    chosen = [(i, numbers[names[label]]) for i, label in enumerate(labels) if names[label] in numbers]
+    for name in numbers.keys() - {names[label] for label in labels}:
+        raise InputError(f"{path}: holds no images of the class '{name}'")
     listing = [f"{label} {hashlib.sha256(pieces[i]).hexdigest()}" for i, label in chosen]
-    return [(names[i], pieces[i]) for i, _ in chosen], [label for _, label in chosen], listing
+    return [(f"{path.name}[{i}]", pieces[i]) for i, _ in chosen], [label for _, label in chosen], listing
+
+
+def check_packed(path: Path, jpeg: np.ndarray, offsets: np.ndarray, labels: np.ndarray, names: list[str]) -> None:
+    """Raise InputError unless the arrays hold files end to end, each with the number of one of the classes."""
+    for key, array, wanted in (
+        ("jpeg", jpeg, np.uint8),
+        ("offsets", offsets, np.integer),
+        ("labels", labels, np.integer),
+    ):
+        if array.ndim != 1 or not np.issubdtype(array.dtype, wanted) or not len(array):
+            found = f"{array.dtype} {list(array.shape)}"
+            raise InputError(f"{path}: '{key}' is {found}, expected {wanted.__name__} [n], at least one")
+    if offsets[0] != 0 or offsets[-1] != len(jpeg) or not (np.diff(offsets.astype(np.int64)) > 0).all():
+        raise InputError(f"{path}: 'offsets' must rise from 0 to {len(jpeg)}, the bytes of 'jpeg'")
+    if len(offsets) != len(labels) + 1 or not (labels.min() >= 0 and labels.max() < len(names)):
+        raise InputError(f"{path}: 'offsets' or 'labels' do not fit the images")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: 'wnids' names '{twice}' {names.count(twice)} times")

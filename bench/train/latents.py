@@ -80,9 +80,10 @@ def open_latents(path: Path, spec: ModelSpec) -> Latents:
     """A file, or all of a folder, mapped into memory rather than read. Raises InputError where one does not fit."""
     files = files_in(path, ".safetensors") if path.is_dir() else [path]
     opened = [open_file(file, spec) for file in files]
-    shards, sources = [shard for shard, _ in opened], sorted({about.get("images", "") for _, about in opened})
-    if len(sources) > 1:
-        raise InputError(f"{path}: its files were made from different images: {sources[0]}; {sources[1]}")
+    shards, sources = [shard for shard, _ in opened], [about.get("images", "") for _, about in opened]
+    for what, stated in (("images", sources), ("autoencoders", [about.get("autoencoder", "") for _, about in opened])):
+        if len(kinds := sorted(set(stated))) > 1:
+            raise InputError(f"{path}: its files were made from different {what}: {kinds[0]}; {kinds[1]}")
     count = sum(len(shard.labels) for shard in shards)
     total = opened[0][1].get("total", str(count))
     if total != str(count):

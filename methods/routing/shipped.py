@@ -25,11 +25,11 @@ def made_for(card: dict[str, Any], model: str, sampler: Sampler) -> str | None:
     Only what its card states is compared, and only a model that has a name.
     """
     recorded = card.get("sampler")
-    theirs = recorded if isinstance(recorded, dict) else {}
+    theirs = recorded if isinstance(recorded, dict) else {"name": recorded}
     stated = theirs.get("params")
     trained = {"model": card.get("model"), "sampler": theirs.get("name"), "guidance_scale": card.get("guidance_scale")}
     trained |= stated if isinstance(stated, dict) else {}
-    if theirs.get("name") == sampler.name:  # an older card does not know newer parameters
+    if theirs.get("name") == sampler.name and isinstance(stated, dict):  # an older card does not know newer parameters
         trained = {key: declared.default for key, declared in sampler.parameters.items()} | trained
     wanted = {"sampler": sampler.name, **sampler.params}
     if model:

@@ -28,7 +28,7 @@ def measure_quality(stream: Stream) -> dict[str, Any]:
     decoder = None if instruments.autoencoder is None else instruments.autoencoder.fingerprint
     common = {"samples": cell.protocol.samples, "seed": cell.protocol.seed, "autoencoder": decoder}
     shown = {} if features is None else distribution(cell, features, instruments)
-    omitted = shown.pop("omitted", {}) | instruments.omitted
+    omitted = shown.pop("omitted", {}) | instruments.omitted | paired.absent(pairs.get("", {}))
     exact = error_to_exact(stream)
     omitted |= exact.pop("omitted", {})
     return common | shown | fidelity(pairs) | exact | distance_to_own(stream, features) | {"omitted": omitted}

@@ -57,7 +57,14 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         if key not in members:
             hint = "; to compare with its images, make a reference of them first" if "arr_0" in members else ""
             raise InputError(f"{path}: a reference needs 'mu' and 'sigma', got {', '.join(members) or 'nothing'}{hint}")
+    if len(missing := {*KEYS["spatial"]} - arrays.keys()) == 1:
+        raise InputError(f"{path}: '{missing.pop()}' is missing, its other half is there")
     return arrays, members
+
+
+def has_images(path: Path) -> bool:
+    """Whether an npz of statistics holds images too, of which features can be extracted."""
+    return path.suffix == ".npz" and "arr_0" in read_arrays(path)[1]
 
 
 def moments_of(path: Path, layer: str, arrays: dict[str, np.ndarray]) -> Moments:

@@ -6,6 +6,7 @@ stores pixel by pixel, so no image is there before the last byte. Pickled object
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -28,13 +29,16 @@ class ImageArray:
 
     def __init__(self, path: Path, channels: int | None = None) -> None:
         self.name, self.path = str(path), path
-        with self._opened() as file:
+        with self._opened() as (file, size):
             shape, _, dtype = read_header(file)
+            beyond = size - file.tell() - math.prod(shape)
         if dtype != np.uint8:
             raise InputError(f"{path}: images must be uint8 in 0..255, got {dtype}; their range is never guessed")
         if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3):
             hint = "; channels come last" if len(shape) == 4 and shape[1] in (1, 3) else ""
             raise InputError(f"{path}: images must have shape [N, H, W, 1 or 3], got {list(shape)}{hint}")
+        if beyond > 0:
+            raise InputError(f"{path}: holds {beyond:,} bytes after its array, which would be left out")
         if channels not in (None, shape[3]):
             raise InputError(f"{path}: images have {shape[3]} channels, expected {channels}")
         self.count, height, width, depth = shape
@@ -42,7 +46,7 @@ class ImageArray:
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """uint8 [B,C,H,W]."""
-        with self._opened() as file:
+        with self._opened() as (file, _):
             _, fortran, _ = read_header(file)
             whole = self._transposed(file) if fortran else None
             for start in range(0, self.count, size):
@@ -69,23 +73,40 @@ class ImageArray:
         return np.frombuffer(content, dtype=np.uint8).reshape(depth, width, height, self.count).T
 
     @contextmanager
-    def _opened(self) -> Iterator[IO[bytes]]:
-        """The array's bytes. What goes wrong while they are read becomes one line that names the file."""
+    def _opened(self) -> Iterator[tuple[IO[bytes], int]]:
+        """The array's file, which stands at its beginning, and how many bytes it holds.
+
+        What goes wrong while they are read becomes one line that names the file.
+        """
         try:
             if self.path.suffix == ".npy":
                 with self.path.open("rb") as file:
-                    yield file
+                    yield file, self.path.stat().st_size
                 return
             with zipfile.ZipFile(self.path) as archive:
                 if MEMBER not in archive.namelist():
                     members = ", ".join(archive.namelist()[:5])
                     raise InputError(f"{self.path}: holds no images: expected 'arr_0', got {members or 'nothing'}")
+                require_one_set(self.path, archive)
                 with archive.open(MEMBER) as member:
-                    yield member
+                    yield member, archive.getinfo(MEMBER).file_size
         except InputError:
             raise
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
             raise InputError(f"{self.path}: not a readable array of images ({first_line(error)})") from error
+
+
+def require_one_set(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise InputError where an npz holds other images than `arr_0`, or that twice: they would be left out."""
+    names = archive.namelist()
+    if names.count(MEMBER) > 1:
+        raise InputError(f"{path}: holds 'arr_0' {names.count(MEMBER)} times")
+    for name in {name for name in names if name.endswith(".npy")} - {MEMBER}:
+        with archive.open(name) as member:
+            shape, _, dtype = read_header(member)
+        if dtype == np.uint8 and len(shape) == 4:
+            found = f"'{name.removesuffix('.npy')}' ({list(shape)})"
+            raise InputError(f"{path}: holds images in {found} beside 'arr_0'; join them in one array")
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -16,7 +16,10 @@ from bench.host.listing import files_under
 from models.errors import InputError, first_line
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-OTHER_SUFFIXES = (".apng", ".avif", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jxl")  # images, but not read
+OTHER_SUFFIXES = (  # images, but not read
+    *(".apng", ".avif", ".dds", ".dib", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".ico", ".j2c", ".j2k"),
+    *(".jfif", ".jp2", ".jpe", ".jpf", ".jpx", ".jxl", ".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".qoi", ".sgi", ".tga"),
+)
 CHANNELS = {"L": 1, "RGB": 3}
 EXPECTED = {1: "8-bit grey", 3: "8-bit RGB", None: "8-bit grey or RGB"}
 

@@ -12,13 +12,16 @@ from bench.sampling.compiled.kernels import (
     AttentionLayer,
     MlpLayer,
     Product,
+    Projected,
     Workspace,
     images_per_tile,
     on_cpu,
+    part_of,
     workspace,
 )
 from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import fused_sum, weights
+from methods.policy import pick
 from models.dit import DiT
 
 TABLE_BYTES = 2**27  # of the modulations that are made together
@@ -56,6 +59,7 @@ class DiTNetwork:
         self.table = self.final_table = self.which = self.distinct = torch.empty(0)
         self.chunks: tuple[Tensor, ...] = ()
         self.images, self.together, self.work = 0, 1, None
+        self.projected: Projected | None = None
 
     def modulate(self, k: int) -> None:
         """Make the modulations of the evaluations that begin at k, for every distinct label: [E,U,2L,3,D]."""
@@ -91,7 +95,10 @@ class DiTNetwork:
         return h
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        projected, self.projected = self.projected, None
         shift, scale, layer = self.chunks[3 * index], self.chunks[3 * index + 1], self.layers[index]
+        if projected is not None and projected.of(index, h):
+            return layer.attend(projected.heads, self.work, out)
         if self.fuse:
             return layer.fused(h, shift, scale, self.eps[index])
         return layer(modulated_norm(h, shift, scale, self.unit, self.eps[index]), self.work, out)
@@ -99,14 +106,24 @@ class DiTNetwork:
     def branch_input(self, index: int, h: Tensor) -> Tensor:
         return modulated_norm(h, self.chunks[3 * index], self.chunks[3 * index + 1], self.unit, self.eps[index])
 
-    def part(self, index: int, z: Tensor) -> Tensor:
-        return self.layers[index](z, None, None)
+    def project(self, index: int, h: Tensor, ahead: bool) -> Sequence[Tensor]:
+        heads = self.layers[index].project(self.branch_input(index, h), self.work)
+        self.projected = Projected(index, h, heads) if ahead else None
+        return heads
+
+    def part(self, index: int, h: Tensor, fresh: Tensor) -> Tensor:
+        shift, scale = self.chunks[3 * index], self.chunks[3 * index + 1]
+        if fresh.ndim == 1:
+            shift, scale = shift[fresh], scale[fresh]
+        z = modulated_norm(pick(h, fresh), shift, scale, self.unit, self.eps[index])
+        return part_of(self.layers[index], z, self.work)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         gate = self.chunks[3 * index + 2]
         return torch.addcmul(h, gate, out) if keep else h.addcmul_(gate, out)
 
     def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        self.projected = None
         terms = [(self.chunks[3 * j + 2], tensor, weight) for j, terms in kept for tensor, weight in terms]
         if self.fuse:
             return fused_sum(h, [gate * weight for gate, _, weight in terms], [tensor for _, tensor, _ in terms])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 from weakref import ReferenceType, ref
 
 import torch
@@ -41,16 +42,20 @@ class Workspace:
         self.chunk = -(-rows // -(-rows * row_bytes // HIDDEN_BYTES))  # rows, in equal parts
         self.hidden = like.new_empty(self.chunk, hidden)
         tile = max(1, TILE_BYTES * torch.get_num_threads() // row_bytes)
-        gate = like.new_empty(min(tile, self.chunk), hidden)
-        self.tiles = [(part, gate[: len(part)]) for part in self.hidden.split(tile)]
+        self.gate = like.new_empty(min(tile, self.chunk), hidden)
+        self.tiles = self.tiled(self.hidden)
         self.first, self.one = like.new_full((), FIRST), like.new_ones(())  # as numbers they would cost a kernel each
 
-    def activate_(self, approximate: str) -> None:
-        """GELU of the hidden tokens in place; by tanh in tiles that stay in cache."""
+    def tiled(self, hidden: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The hidden tokens in tiles, each with a buffer of its size."""
+        return [(part, self.gate[: part.shape[0]]) for part in hidden.split(self.gate.shape[0])]
+
+    def activate_(self, hidden: Tensor, approximate: str) -> None:
+        """GELU of the hidden tokens, which `self.hidden` begins with, in place; by tanh in tiles that stay in cache."""
         if approximate == "none":
-            torch.ops.aten.gelu_(self.hidden)  # exact: one fast pass already
+            torch.ops.aten.gelu_(hidden)  # exact: one fast pass already
             return
-        for part, gate in self.tiles:
+        for part, gate in self.tiles if hidden is self.hidden else self.tiled(hidden):
             torch.addcmul(self.first, part, part, value=THIRD, out=gate)
             part.div_(gate.mul_(part).exp2_().add_(self.one))
 
@@ -90,6 +95,18 @@ class Product:
         return torch.addmm(self.bias, rows, self.weight, out=out)
 
 
+@dataclass(frozen=True)
+class Projected:
+    """What a policy's look at an attention branch leaves for the branch itself, which comes next."""
+
+    index: int
+    tokens: Tensor
+    heads: tuple[Tensor, ...]
+
+    def of(self, index: int, tokens: Tensor) -> bool:
+        return index == self.index and tokens is self.tokens
+
+
 class AttentionLayer:
     def __init__(self, layer: Attention) -> None:
         self.weights = (*weights(layer.qkv), *weights(layer.proj))
@@ -99,16 +116,24 @@ class AttentionLayer:
         """The layer of h's norm, by a function that torch has compiled."""
         return regional(attention_branch)(h, shift, scale, eps, *self.weights, self.heads)
 
+    def project(self, x: Tensor, work: Workspace | None) -> tuple[Tensor, ...]:
+        """x [N,T,D] -> q, k, v, each [N,H,T,D/H]; in the workspace until the next projection."""
+        if work is None:
+            return split_heads(self.qkv(x.view(-1, x.shape[-1])), len(x), self.heads)
+        self.qkv(x.view(work.shape), work.qkv)
+        return work.heads
+
+    def attend(self, heads: tuple[Tensor, ...], work: Workspace | None, out: Tensor | None) -> Tensor:
+        """What is projected -> [N,T,D]."""
+        mixed = mix(heads)
+        shape = (*mixed.shape[:2], self.proj.weight.shape[0])
+        out = work.out if work is not None and out is None else out
+        rows = self.proj(mixed.reshape(-1, shape[2]), None if out is None else out.view(-1, shape[2]))
+        return rows.view(shape) if out is None else out
+
     def __call__(self, x: Tensor, work: Workspace | None, out: Tensor | None) -> Tensor:
         """x [N,T,D] -> [N,T,D]."""
-        if work is None:
-            rows = x.view(-1, x.shape[-1])
-            mixed = mix(split_heads(self.qkv(rows), len(x), self.heads)).reshape(rows.shape)
-            return self.proj(mixed, None if out is None else out.view(rows.shape)).view(x.shape)
-        out = work.out if out is None else out
-        self.qkv(x.view(work.shape), work.qkv)
-        self.proj(mix(work.heads).reshape(work.shape), out.view(work.shape))
-        return out
+        return self.attend(self.project(x, work), work, out)
 
 
 class MlpLayer:
@@ -129,11 +154,23 @@ class MlpLayer:
             return self.fc2(hidden, None if out is None else out.view(rows.shape)).view(x.shape)
         out = work.out if out is None else out
         for rows, place in zip(parts(x, work), parts(out, work), strict=True):
-            hidden = work.hidden if rows.shape[0] == work.chunk else work.hidden[: len(rows)]
-            self.fc1(rows, hidden)
-            work.activate_(self.approximate)
-            self.fc2(hidden, place)
+            self.fc2(self.hide(rows, work), place)
         return out
+
+    def hide(self, rows: Tensor, work: Workspace) -> Tensor:
+        """The hidden tokens [R,hidden] of a chunk of rows [R,D], in the workspace."""
+        count = rows.shape[0]
+        hidden = work.hidden if count == work.chunk else work.hidden[:count]
+        self.fc1(rows, hidden)
+        work.activate_(hidden, self.approximate)
+        return hidden
+
+
+def part_of(layer: AttentionLayer | MlpLayer, x: Tensor, work: Workspace | None) -> Tensor:
+    """A layer of fewer images, or an MLP of fewer tokens, x [N,K,D] -> [N,K,D]; the workspace's heads are for all."""
+    if work is None or isinstance(layer, AttentionLayer):
+        return layer(x, None, None)
+    return layer(x, work, torch.empty_like(x))
 
 
 def split_heads(qkv: Tensor, images: int, heads: int) -> tuple[Tensor, ...]:
@@ -148,8 +185,8 @@ def mix(heads: tuple[Tensor, ...]) -> Tensor:
 
 def parts(x: Tensor, work: Workspace) -> Sequence[Tensor]:
     """The rows of x in chunks; undivided where they are one, since splitting takes as long as a small kernel."""
-    rows = x.view(work.shape)
-    return (rows,) if work.chunk == work.shape[0] else rows.split(work.chunk)
+    rows = x.view(-1, work.shape[1])
+    return (rows,) if rows.shape[0] <= work.chunk else rows.split(work.chunk)
 
 
 def images_per_tile(h: Tensor) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from methods.policy import pick
 from models.denoiser import Denoiser
 
 Combination = Sequence[tuple[Tensor, float]]  # Σ weight * tensor
@@ -48,8 +49,11 @@ class Network(Protocol):
     def branch_input(self, index: int, h: Tensor) -> Tensor:
         """What the branch's layer receives [N,T,D]."""
 
-    def part(self, index: int, z: Tensor) -> Tensor:
-        """The branch's layer on some of its input: fewer images, or of an MLP's input fewer tokens."""
+    def project(self, index: int, h: Tensor, ahead: bool) -> Sequence[Tensor]:
+        """An attention branch's queries, keys and values, each [N,H,T,D/H]; `ahead`: the branch itself comes next."""
+
+    def part(self, index: int, h: Tensor, fresh: Tensor) -> Tensor:
+        """The branch's output for some images, bool [N], or, of an MLP, for some tokens of each, int64 [N,K]."""
 
     def unembed(self, h: Tensor) -> Tensor:
         """Model output [N,C,H,W], or [N,2C,H,W] where the sampler reads variances."""
@@ -103,8 +107,11 @@ class PlainNetwork:
     def branch_input(self, index: int, h: Tensor) -> Tensor:
         return self.model.branch_input(index, h, self.c)
 
-    def part(self, index: int, z: Tensor) -> Tensor:
-        return self.model.layer(index)(z)
+    def project(self, index: int, h: Tensor, ahead: bool) -> Sequence[Tensor]:
+        return self.model.layer(index).project(self.branch_input(index, h))
+
+    def part(self, index: int, h: Tensor, fresh: Tensor) -> Tensor:
+        return self.model.layer(index)(pick(self.branch_input(index, h), fresh))
 
     def unembed(self, h: Tensor) -> Tensor:
         return self.model.unembed(h, self.c)

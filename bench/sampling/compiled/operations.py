@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from bench.sampling.compiled.network import Network, combine
-from bench.sampling.executor import add_input, attention_map, pick
+from bench.sampling.compiled.frame import Frame, Weights
+from bench.sampling.compiled.network import combine
+from bench.sampling.executor import add_input
 from methods.plan import CHANGE, OFFSET, STATE, WHOLE, Span
-from methods.policy import Decisions
 
-
-@dataclass
-class Frame:
-    """The tensors of one trajectory: tokens, long skips, marked tokens, and what is kept between evaluations."""
-
-    network: Network
-    kept: list[Tensor | None]
-    skips: dict[int, Tensor] = field(default_factory=dict)
-    marks: dict[Span, Tensor] = field(default_factory=dict)
-    k: int = 0  # the evaluation that is running
-    decisions: Decisions = field(default_factory=Decisions)
-    forget: Callable[[Span], None] = field(default=lambda slot: None)
-
-    def read(self, weights: Weights) -> list[tuple[Tensor, float]]:
-        return [(self.kept[slot], weight) for slot, weight in weights]  # type: ignore[misc]
-
-    def buffer(self, slot: int, h: Tensor) -> Tensor:
-        """Memory for what is kept in a slot, of the tokens' shape; its earlier tenant is not read any more."""
-        kept = self.kept[slot]
-        return torch.empty_like(h) if kept is None else kept
-
-    def write(self, slot: int, value: Tensor) -> None:
-        """Keep a copy of a value that others go on using."""
-        self.kept[slot] = self.buffer(slot, value).copy_(value)
-
-    # What a policy sees (methods.policy.Look).
-    def branch_input(self, index: int) -> Tensor:
-        return self.network.branch_input(index, self.tokens)
-
-    def output_of(self, index: int) -> Tensor:
-        return self.network.branch(index, self.tokens, None).clone()
-
-    def branch(self, index: int, tokens: Tensor) -> Tensor:
-        return self.network.residual(index, tokens, self.network.branch(index, tokens, None), True)
-
-    def attention(self, index: int) -> Tensor:
-        return attention_map(self.network.model.layer(index), self.branch_input(index))
-
-    def values(self, index: int) -> Tensor:
-        return self.network.model.layer(index).project(self.branch_input(index))[2]
-
-    def inputs(self) -> Tensor:
-        """The network's input [N,C,H,W], in both halves."""
-        return self.latents.repeat(self.halves, 1, 1, 1)
-
-    x = property(inputs)
-    latents: Tensor = field(init=False)
-    halves: int = 1
-    tokens: Tensor = field(init=False)
-    output: Tensor | None = None
-
-
-Weights = tuple[tuple[int, float], ...]  # kept slots and their weights
 Operation = Callable[[Frame, Tensor], Tensor]  # tokens in, tokens out
 
 
@@ -182,7 +128,7 @@ class Show:
     point: int | None = None
 
     def __call__(self, frame: Frame, h: Tensor) -> Tensor:
-        frame.tokens = h
+        frame.tokens, frame.point = h, self.point
         if self.point is not None:
             frame.decisions.decide(frame.k, self.point, frame)
         return h
@@ -224,7 +170,7 @@ class Refresh:
     def __call__(self, frame: Frame, h: Tensor) -> Tensor:
         frame.tokens = h
         fresh = frame.decisions.fresh(frame.k, self.index, frame)
-        out = frame.network.part(self.index, pick(frame.branch_input(self.index), fresh))
+        out = frame.network.part(self.index, h, fresh)
         kept = frame.kept[self.slot]
         assert kept is not None
         frame.kept[self.slot] = frame.decisions.merge(kept, fresh, out)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from bench.sampling.compiled.frame import Frame, Weights
 from bench.sampling.compiled.linear import Linear
 from bench.sampling.compiled.operations import (
     Compute,
     Difference,
     Embed,
     Enter,
-    Frame,
     Jump,
     Keep,
     Mark,
@@ -28,7 +28,6 @@ from bench.sampling.compiled.operations import (
     Reuse,
     Show,
     Unembed,
-    Weights,
 )
 from bench.sampling.executor import Kept
 from bench.sampling.script import DecidedScript, Script, make_script

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.sampling.compiled.folding import PREDICTION, STEP_NOISE, Source, Update, X
+from bench.sampling.compiled.frame import Frame
 from bench.sampling.compiled.network import Network
-from bench.sampling.compiled.operations import Frame
 from bench.sampling.compiled.program import Program
 from bench.sampling.plain import StepNoise, check_step_noise
 from methods.method import Sampler

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.sampling.compiled.kernels import AttentionLayer, MlpLayer, Product, Workspace, images_per_tile, workspace
+from bench.sampling.compiled.kernels import (
+    AttentionLayer,
+    MlpLayer,
+    Product,
+    Projected,
+    Workspace,
+    images_per_tile,
+    part_of,
+    workspace,
+)
 from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import weights
+from methods.policy import pick
 from models.denoiser import timestep_embedding
 from models.uvit import UViT
 
@@ -43,6 +53,7 @@ class UViTNetwork:
     def end(self) -> None:
         self.time = self.label = torch.empty(0)
         self.count, self.work = 0, None
+        self.projected: Projected | None = None
 
     def embed(self, k: int, x: Tensor) -> Tensor:
         p, g, extras = self.model.patch_size, self.model.grid, self.model.extras
@@ -66,7 +77,10 @@ class UViTNetwork:
         return joined.addmm_(skip.view(-1, D), second).view(h.shape)
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        projected, self.projected = self.projected, None
         norm, layer = self.norms[index], self.layers[index]
+        if projected is not None and projected.of(index, h):
+            return layer.attend(projected.heads, self.work, out)
         if self.fuse:
             return layer.fused(h, norm.bias, norm.weight, norm.eps)
         return layer(norm(h), self.work, out)
@@ -74,13 +88,19 @@ class UViTNetwork:
     def branch_input(self, index: int, h: Tensor) -> Tensor:
         return self.norms[index](h)
 
-    def part(self, index: int, z: Tensor) -> Tensor:
-        return self.layers[index](z, None, None)
+    def project(self, index: int, h: Tensor, ahead: bool) -> Sequence[Tensor]:
+        heads = self.layers[index].project(self.branch_input(index, h), self.work)
+        self.projected = Projected(index, h, heads) if ahead else None
+        return heads
+
+    def part(self, index: int, h: Tensor, fresh: Tensor) -> Tensor:
+        return part_of(self.layers[index], self.branch_input(index, pick(h, fresh)), self.work)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
         return h + out if keep else h.add_(out)
 
     def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        self.projected = None
         terms = [term for _, combination in kept for term in combination]
         if keep:
             h, terms = h.add(terms[0][0], alpha=terms[0][1]), terms[1:]

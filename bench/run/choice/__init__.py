@@ -1,0 +1,1 @@
+"""Which setting of a model to use: screen many with few seeds, time what is left, answer one question."""
