@@ -177,24 +177,17 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     tuned_allocator()
     torch.set_num_threads(1)
-    results = []
+    head: dict[str, Any] = {"benchmark": "peers", "steps": STEPS, "guidance_scale": SCALE, "threads": 1}
+    target = {"least_ratio": TARGET, "of": "smoothcache, taylorseer and first-block-cache at width 192"}
+    versions = {name: version(name) for name in ("torch", *{found for found, _ in PEERS.values()})}
+    head |= {"allocator": ALLOCATOR, "target": target, "versions": versions, "environment": environment()}
+    results: list[dict[str, Any]] = []
     for setting in (s for s in SETTINGS if args.only in s.name):
         print(setting.name, file=sys.stderr)
         results.append(measure(setting, args.rounds))
-        for case, ratio in results[-1]["ratio"].items():
-            print(f"{case}: {ratio['process']['median']:.2f} times as fast as {PEERS[case][0]}", file=sys.stderr)
-    head: dict[str, Any] = {
-        "benchmark": "peers",
-        "steps": STEPS,
-        "guidance_scale": SCALE,
-        "threads": 1,
-        "allocator": ALLOCATOR,
-    }
-    target = {"least_ratio": TARGET, "of": "smoothcache, taylorseer and first-block-cache at width 192"}
-    versions = {name: version(name) for name in ("torch", *{found for found, _ in PEERS.values()})}
-    write_json(
-        args.out, {**head, "target": target, "versions": versions, "environment": environment(), "results": results}
-    )
+        for case, clocks in results[-1]["ratio"].items():
+            print(f"{case}: {clocks['process']['median']:.2f} times as fast as {PEERS[case][0]}", file=sys.stderr)
+        write_json(args.out, {**head, "results": results})  # each as it is done
 
 
 if __name__ == "__main__":
