@@ -44,7 +44,7 @@ def test_numbers_in_names_are_compared_as_numbers_whether_padded_or_not(tmp_path
 def test_other_files_are_passed_over_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make(tmp_path / "set", "1.png", "notes.txt", "a/2.png", "a/2.png.bak", "a/3", "a/b.txt", ".hidden.txt")
     assert names(root) == ["1.png", "a/2.png"]
-    said = f"ditbench: {root}: 4 other files passed over (1 .bak, 2 .txt, 1 no suffix)\n"
+    said = f"ditbench: {root}: passed over by their suffixes: 1 .bak, 2 .txt, 1 without one\n"
     assert capsys.readouterr().err == said
     (tmp_path / "pure").mkdir()
     assert names(make(tmp_path / "pure", "1.png")) == ["1.png"]

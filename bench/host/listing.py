@@ -68,7 +68,7 @@ def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str
         if suffix in refused:
             raise InputError(f"{path}: '{path.suffix}' is not read, expected {', '.join(sorted(suffixes))}")
         if suffix not in suffixes:
-            others[path.suffix or "no suffix"] += 1
+            others[path.suffix or "without one"] += 1
         elif found.setdefault(real, path) != path:
             raise InputError(f"{path}: leads to {found[real]} once more, which would count twice")
     if others:
@@ -77,9 +77,9 @@ def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str
 
 
 def passed_over(others: Counter[str]) -> str:
-    """How many files are no images by their names, by suffix."""
+    """How many files were passed over, by suffix."""
     listed = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items())[:5])
-    return f"{others.total():,} other files passed over ({listed}{', …' if len(others) > 5 else ''})"
+    return f"passed over by their suffixes: {listed}{', …' if len(others) > 5 else ''}"
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, Path]]:
