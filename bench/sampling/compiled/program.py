@@ -35,7 +35,7 @@ class Program:
     def begin(self, frame: Frame) -> None:
         """Start a trajectory."""
         self.script.begin()
-        frame.decisions = self.script.decisions
+        frame.decisions, frame.looked = self.script.decisions, self.script.looked
 
     def operations(self, k: int, frame: Frame) -> Iterable[Operation]:
         return self.rows[k]
