@@ -41,6 +41,7 @@ class Plan:
     rows: tuple[tuple[Span, ...], ...]
     notes: dict[str, Any] = field(default_factory=dict, compare=False)
     policy: Policy | None = None  # what is decided during sampling
+    looked: tuple[tuple[int, int], ...] = ()  # of a plan that was taken: evaluation and branch run for the policy alone
 
     def __post_init__(self) -> None:
         for k, row in enumerate(self.rows):

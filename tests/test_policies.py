@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import methods
+from bench.cost.plan_cost import plan_macs
 from bench.sampling import balanced_labels, sample, seeded_noise
-from bench.sampling.compiled import Execution
+from bench.sampling.compiled import Execution, prepare
 from bench.sampling.executor import Executor
 from methods.plan import BRANCH, OFFSET, Plan, Span, uncached
 from methods.policy import Decisions, Policy
@@ -154,3 +155,22 @@ def test_what_decides_during_sampling_takes_no_cuda_graph(model):
             labels=torch.tensor([1]),
             options=Execution(cuda_graphs=True),
         )
+
+
+@pytest.mark.parametrize("path", ["plain", "compiled"])
+def test_what_a_policy_runs_for_itself_is_part_of_the_work(model, path, monkeypatch):
+    """Two branches more at one evaluation, run to decide and never used."""
+
+    def decide(self, k, point, look):
+        if k == 2 and point == 2:
+            look.branch(2, look.branch(3, look.tokens))
+        return ()
+
+    monkeypatch.setattr(Answer, "decide", decide)
+    end = model.num_branches
+    plan = decided(model, [{}] * STEPS, [Span(2, end, OFFSET)])
+    run = prepare(model, methods.build("ddim", steps=STEPS), plan, batch=1, options=Execution(path))
+    run(seeded_noise([0], model.latent_shape), balanced_labels([0], 10))
+    assert run.taken().looked == ((2, 3), (2, 2))
+    more = plan_macs(model, run.taken()) - plan_macs(model, uncached(STEPS, end))
+    assert more == sum(model.branch_macs(j) + model.residual_macs(j) for j in (2, 3))

@@ -63,20 +63,35 @@ CONTESTANTS = [
 ]
 
 
+LOOKS = ("branch_input", "output_of", "branch", "attention", "values")  # of a frame: the network's work
+
+
 class Stopwatch:
     """Processor time in a policy's calls, less the network's part of it, which counts as work."""
 
     seconds = 0.0
 
-    def over(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def over(self, call: Callable[..., Any], sign: int = 1) -> Callable[..., Any]:
         def timed(*args: Any) -> Any:
             started = time.process_time()
             try:
                 return call(*args)
             finally:
-                self.seconds += time.process_time() - started
+                self.seconds += sign * (time.process_time() - started)
 
         return timed
+
+    def decision(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """`call(k, point or branch, look)` timed without the looks into the network."""
+
+        def watched(k: int, index: int, look: Any) -> Any:
+            if LOOKS[0] not in vars(look):
+                for name in LOOKS:
+                    setattr(look, name, self.over(getattr(look, name), -1))
+            return timed(k, index, look)
+
+        timed = self.over(call)
+        return watched
 
 
 def decision_seconds(run: Any, call: Callable[[], object], rounds: int) -> float:
@@ -89,8 +104,8 @@ def decision_seconds(run: Any, call: Callable[[], object], rounds: int) -> float
         def watched(watch: Stopwatch = watch) -> None:
             begin()
             decisions: Decisions = script.decisions
-            decisions.decide = watch.over(decisions.decide)  # type: ignore[method-assign]
-            decisions.fresh = watch.over(decisions.fresh)  # type: ignore[method-assign]
+            decisions.decide = watch.decision(decisions.decide)  # type: ignore[method-assign]
+            decisions.fresh = watch.decision(decisions.fresh)  # type: ignore[method-assign]
 
         script.begin = watched
         call()

@@ -15,16 +15,19 @@ def plan_macs(model: Structure, plan: Plan) -> int:
 
 def distinct_evaluations(plan: Plan) -> list[tuple[int, int]]:
     """(an evaluation, how many reuse exactly what it reuses): equal rows cost alike, and a plan has few kinds."""
-    example = {row: k for k, row in enumerate(plan.rows)}
-    return [(example[row], count) for row, count in Counter(plan.rows).items()]
+    looked = [tuple(j for k, j in plan.looked if k == evaluation) for evaluation in range(len(plan))]
+    kinds = list(zip(plan.rows, looked, strict=True))
+    example = {kind: k for k, kind in enumerate(kinds)}
+    return [(example[kind], count) for kind, count in Counter(kinds).items()]
 
 
 def evaluation_macs(model: Structure, plan: Plan, k: int) -> int:
-    """MACs of one unguided image at evaluation k."""
+    """MACs of one unguided image at evaluation k, with the branches that a policy ran to decide."""
+    looked = sum(model.branch_macs(j) + model.residual_macs(j) for at, j in plan.looked if at == k)
     if plan.rows[k] and plan.rows[k][0].keep in WHOLE:
-        return 0
+        return looked
     whole = [span for span in plan.rows[k] if span.keep != BRANCH]
-    total = model.embed_macs()
+    total = model.embed_macs() + looked
     for j in range(model.num_branches):
         if any(span.start <= j < span.stop for span in whole):
             continue

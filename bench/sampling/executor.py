@@ -64,6 +64,7 @@ class Executor:
         self.output: Tensor | None = None
         self.skips: dict[int, Tensor] = {}
         self.marks: dict[Span, Tensor] = {}
+        self.k = 0
         self.x = self.tokens = self.c = self.t = self.y = None
 
     def begin(self, timesteps: list[float], labels: Tensor) -> None:
@@ -74,7 +75,7 @@ class Executor:
 
     def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Evaluation k: model output for x [B,C,H,W], t [B], y [B], reusing what the plan or its policy says."""
-        self.skips, self.marks = {}, {}
+        self.k, self.skips, self.marks = k, {}, {}
         self.x, self.tokens, self.t, self.y = x, x, t, y
         for piece in self.script.pieces(k, self):
             for step in piece:
@@ -157,9 +158,11 @@ class Executor:
         return self.model.branch_input(index, self.tokens, self.c)
 
     def output_of(self, index: int) -> Tensor:
+        self.script.looked.append((self.k, index))
         return self.model.branch(index, self.tokens, self.c)
 
     def branch(self, index: int, tokens: Tensor) -> Tensor:
+        self.script.looked.append((self.k, index))
         return self.model.residual(index, tokens, self.model.branch(index, tokens, self.c), self.c)
 
     def attention(self, index: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,10 +23,11 @@ class Script:
     def __init__(self, model: Denoiser, plan: Plan) -> None:
         self.plan, self.rows = plan, compile_plan(model, plan)
         self.decisions = Decisions()
+        self.looked: list[tuple[int, int]] = []  # evaluation and branch that ran for the policy alone
 
     def begin(self) -> None:
         """Start a trajectory."""
-        policy = self.plan.policy
+        policy, self.looked = self.plan.policy, []
         self.decisions = Decisions() if policy is None else policy.begin(len(self.plan))
 
     def end(self) -> None:
@@ -39,7 +41,7 @@ class Script:
 
     def taken(self) -> Plan:
         """The plan that the last trajectory took."""
-        return self.plan
+        return replace(self.plan, looked=tuple(self.looked)) if self.looked else self.plan
 
     def trace(self) -> list[np.ndarray]:
         """bool [branches] an evaluation of the last trajectory, or [N,branches] where its images differ."""
@@ -113,7 +115,7 @@ class DecidedScript(Script):
             end = span.stop
 
     def taken(self) -> Plan:
-        return Plan(self.plan.branches, tuple(self.decided), self.plan.notes)
+        return Plan(self.plan.branches, tuple(self.decided), self.plan.notes, looked=tuple(self.looked))
 
 
 def make_script(model: Denoiser, plan: Plan) -> Script:

@@ -27,6 +27,7 @@ class Frame:
     k: int = 0  # the evaluation that is running
     point: int | None = None  # the branch that comes next, where a policy of known rows looks on
     decisions: Decisions = field(default_factory=Decisions)
+    looked: list[tuple[int, int]] = field(default_factory=list)  # evaluation and branch that ran for the policy alone
     forget: Callable[[Span], None] = field(default=lambda slot: None)
 
     def read(self, weights: Weights) -> list[tuple[Tensor, float]]:
@@ -46,9 +47,11 @@ class Frame:
         return self.network.branch_input(index, self.tokens)
 
     def output_of(self, index: int) -> Tensor:
+        self.looked.append((self.k, index))
         return self.network.branch(index, self.tokens, None).clone()
 
     def branch(self, index: int, tokens: Tensor) -> Tensor:
+        self.looked.append((self.k, index))
         return self.network.residual(index, tokens, self.network.branch(index, tokens, None), True)
 
     def attention(self, index: int) -> Tensor:

@@ -63,7 +63,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Reuse:
-    branches: tuple[tuple[int, Weights], ...]
+    branches: list[tuple[int, Weights]]  # consecutive; a compiler appends
     keep_input: bool
 
     def __call__(self, frame: Frame, h: Tensor) -> Tensor:

@@ -8,31 +8,14 @@ known where tokens may be overwritten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from bench.sampling.compiled.frame import Frame, Weights
-from bench.sampling.compiled.linear import Linear
-from bench.sampling.compiled.operations import (
-    Compute,
-    Difference,
-    Embed,
-    Enter,
-    Jump,
-    Keep,
-    Mark,
-    Operation,
-    Push,
-    Refresh,
-    Release,
-    Restore,
-    Reuse,
-    Show,
-    Unembed,
-)
-from bench.sampling.executor import Kept
+from bench.sampling.compiled.compiler import Compiler
+from bench.sampling.compiled.frame import Frame
+from bench.sampling.compiled.operations import Operation, Release, Show
 from bench.sampling.script import DecidedScript, Script, make_script
-from bench.sampling.steps import Step, escaping_skips
-from methods.plan import BRANCH, STATE, WHOLE, Plan, Span
+from bench.sampling.steps import escaping_skips
+from methods.plan import Plan
 from models.denoiser import Denoiser
 
 
@@ -52,7 +35,7 @@ class Program:
     def begin(self, frame: Frame) -> None:
         """Start a trajectory."""
         self.script.begin()
-        frame.decisions = self.script.decisions
+        frame.decisions, frame.looked = self.script.decisions, self.script.looked
 
     def operations(self, k: int, frame: Frame) -> Iterable[Operation]:
         return self.rows[k]
@@ -63,7 +46,7 @@ class DecidedProgram(Program):
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
-        self.compiler = _Compiler(self.script.model)
+        self.compiler = Compiler(self.script.model)
         frame.forget = self.compiler.forget
 
     def operations(self, k: int, frame: Frame) -> Iterator[Operation]:
@@ -81,7 +64,7 @@ def compile_program(model: Denoiser, plan: Plan) -> Program:
     if isinstance(script, DecidedScript):
         held = sum(s.order + 1 + len(escaping_skips(model, s)) for s in script.policy.slots)
         return DecidedProgram(((),) * len(plan), held, script)
-    compiler = _Compiler(model)
+    compiler = Compiler(model)
     rows, free = [], []
     for k, steps in enumerate(script.rows):
         rows.append(compiler.row(k, steps))
@@ -90,158 +73,3 @@ def compile_program(model: Denoiser, plan: Plan) -> Program:
     if max(made - len(unused) for unused, made in free) < count:  # an evaluation needs more than is kept between two
         rows = [(*row, Release(unused)) if unused else row for row, (unused, _) in zip(rows, free, strict=True)]
     return Program(tuple(rows), count, script)
-
-
-@dataclass
-class _Slots:
-    """Numbered slots: the lowest free one first, so that few are ever made."""
-
-    count: int = 0
-    free: list[int] = field(default_factory=list)
-
-    def take(self, shared: bool = True) -> int:
-        """A free slot; one of its own for a tensor of another shape than the tokens'."""
-        if self.free and shared:
-            self.free.sort()
-            return self.free.pop(0)
-        self.count += 1
-        return self.count - 1
-
-
-@dataclass
-class _Held:
-    """What is kept for a span: slots of its last values, newest first, and of the long skips that leave it."""
-
-    values: list[int] = field(default_factory=list)
-    symbols: Kept | None = None  # the values' differences, as combinations of slots
-    escaping: dict[int, int] = field(default_factory=dict)
-
-
-class _Compiler:
-    def __init__(self, model: Denoiser) -> None:
-        self.model = model
-        self.sources = set(model.skips.values())
-        self.slots = _Slots()
-        self.held: dict[Span, _Held] = {}
-
-    def row(self, k: int, steps: list[Step]) -> tuple[Operation, ...]:
-        """The operations of evaluation k, in whose course slots are taken and given back."""
-        self.start()
-        operations = self.piece(k, steps)
-        self.slots.free += self.late
-        return operations
-
-    def start(self) -> None:
-        """Begin an evaluation."""
-        self.needed = False  # whether the current tokens are also read from elsewhere
-        self.late: list[int] = []  # slots whose tensor is read until the evaluation ends
-
-    def piece(self, k: int, steps: Iterable[Step]) -> tuple[Operation, ...]:
-        """The operations of some steps of evaluation k."""
-        self.operations: list[Operation] = []
-        for step in steps:
-            getattr(self, step.do)(k, step)
-            if step.do in ("compute", "reuse", "refresh"):
-                self._push(step.slot)
-        return tuple(self.operations)
-
-    def see(self, k: int, step: Step) -> None:
-        self.operations.append(Show(step.slot.start))
-
-    def forget(self, span: Span) -> None:
-        held = self.held.pop(span, None)
-        if held is not None:
-            self.slots.free += [*held.values, *held.escaping.values()]
-
-    def refresh(self, k: int, step: Step) -> None:
-        held = self.held[step.slot]
-        assert held.symbols is not None
-        slots, terms = held.values, held.symbols.tensors
-        if len(terms) > 1 and any(t.terms != {slot: 1.0} for slot, t in zip(slots, terms, strict=True)):
-            rows = tuple(tuple((s, c) for s, c in t.terms.items() if c != 0.0) for t in terms)
-            self.operations.append(Difference(tuple(slots[: len(terms)]), rows))
-            held.symbols.tensors[:] = [Linear({slot: 1.0}) for slot in slots[: len(terms)]]
-        self.operations.append(Refresh(step.slot.start, slots[0]))
-        self.reuse(k, step)
-
-    def embed(self, k: int, step: Step) -> None:
-        self.operations.append(Embed())
-
-    def unembed(self, k: int, step: Step) -> None:
-        self.operations.append(Unembed())
-
-    def restore(self, k: int, step: Step) -> None:
-        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
-        self.operations.append(Restore(step.slot, self._weights(k, step.slot, held)))
-
-    def enter(self, k: int, step: Step) -> None:
-        if type(self.model).enter_block is Denoiser.enter_block:
-            return  # it does nothing
-        source = self.model.skips.get(step.slot.start // 2)
-        self.operations.append(Enter(step.slot.start // 2, source))
-        self.needed = self.needed and source is None
-
-    def compute(self, k: int, step: Step) -> None:
-        slot = self._take(k, step.slot) if step.flag else None
-        self._change(Compute(step.slot.start, slot, self.needed))
-
-    def mark(self, k: int, step: Step) -> None:
-        self.operations.append(Mark(step.slot))
-        self.needed = True
-
-    def keep(self, k: int, step: Step) -> None:
-        slot = self._take(k, step.slot)
-        held = self.held[step.slot]
-        for source in escaping_skips(self.model, step.slot):
-            if source not in held.escaping:
-                held.escaping[source] = self.slots.take()
-        self.operations.append(Keep(step.slot, slot, tuple(held.escaping.items())))
-
-    def reuse(self, k: int, step: Step) -> None:
-        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
-        weights = self._weights(k, step.slot, held)
-        spent = [*held.values, *held.escaping.values()] if step.flag else []
-        if step.slot.keep == BRANCH:
-            self._reuse_branch(step.slot.start, weights)
-            self.slots.free += spent
-        else:
-            self._jump(step.slot, weights, held)
-            self.late += spent
-
-    def _weights(self, k: int, span: Span, held: _Held) -> Weights:
-        assert held.symbols is not None
-        value: Linear = held.symbols.value(k, span.sigma)
-        return tuple((slot, c) for slot, c in value.terms.items() if c != 0.0)  # type: ignore[misc]
-
-    def _reuse_branch(self, index: int, weights: Weights) -> None:
-        before = self.operations[-1] if self.operations else None
-        if isinstance(before, Reuse):
-            self.operations.pop()
-            self._change(replace(before, branches=(*before.branches, (index, weights))))
-        else:
-            self._change(Reuse(((index, weights),), self.needed))
-
-    def _jump(self, span: Span, weights: Weights, held: _Held) -> None:
-        unread = [s for consumer, s in self.model.skips.items() if span.start <= 2 * consumer < span.stop]
-        self._change(Jump(span, weights, tuple(unread), tuple(held.escaping.items())))
-        self.needed = span.keep == STATE
-
-    def _change(self, operation: Operation) -> None:
-        """Append an operation that makes new tokens, which nobody else reads yet."""
-        self.operations.append(operation)
-        self.needed = False
-
-    def _push(self, span: Span) -> None:
-        block, rest = divmod(span.stop, 2)
-        if rest == 0 and block - 1 in self.sources:
-            self.operations.append(Push(block - 1))
-            self.needed = True
-
-    def _take(self, k: int, span: Span) -> int:
-        """The slot for what evaluation k keeps: a new one, or that of the oldest value which nothing reads now."""
-        held = self.held.setdefault(span, _Held())
-        full = len(held.values) > span.order
-        slot = held.values.pop() if full else self.slots.take(shared=span.keep not in WHOLE)
-        held.values.insert(0, slot)
-        held.symbols = Kept.after(held.symbols, k, Linear({slot: 1.0}), span.order, {})
-        return slot
