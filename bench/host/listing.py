@@ -58,11 +58,11 @@ def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str
 
     Raises InputError for a file with one of the `refused` suffixes, and as the module says.
     """
-    found = [path for path in walk(folder) if path.suffix.lower() in {*suffixes, *refused}]
-    for path in found:
+    files = [path for path in walk(folder) if path.suffix.lower() in {*suffixes, *refused}]
+    for path in files:
         if path.suffix.lower() in refused:
             raise InputError(f"{path}: '{path.suffix}' is not read, expected {', '.join(sorted(suffixes))}")
-    return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
+    return sorted(files, key=lambda path: natural_key(path.relative_to(folder)))
 
 
 def walk(folder: Path) -> Iterator[Path]:
