@@ -26,12 +26,12 @@ GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors")
 def files(named: list[str] | None) -> list[str]:
     """Plugin files from the command line and the environment, absolute. Raises InputError for one that is not there."""
     listed = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
-    found = []
+    paths = []
     for path in [*(named or []), *listed]:
         if not Path(path).is_file():
             raise InputError(f"{path}: no such plugin file")
-        found.append(str(Path(path).resolve()))
-    return list(dict.fromkeys(found))
+        paths.append(str(Path(path).resolve()))
+    return list(dict.fromkeys(paths))
 
 
 def load(paths: list[str]) -> dict[str, str]:
@@ -122,9 +122,9 @@ def within(module: ModuleType, place: Path) -> bool:
 def _hint(module: ModuleType) -> str:
     """Classes of the module that have a name, as methods do, but no base that would make them one."""
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-    found = [c.__name__ for c in own if isinstance(getattr(c, "name", None), str)]
+    class_names = [c.__name__ for c in own if isinstance(getattr(c, "name", None), str)]
     base = "methods.method.CacheMethod, methods.method.Sampler or bench.quality.extractors.extractor.Extractor"
-    return f": {', '.join(found)} would have to be a {base}" if found else ""
+    return f": {', '.join(class_names)} would have to be a {base}" if class_names else ""
 
 
 def _module(entry: EntryPoint) -> ModuleType:

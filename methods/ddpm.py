@@ -41,12 +41,15 @@ class DDPM(Sampler):
         tables = self.tables(schedule)
         for k, i in enumerate(reversed(range(len(tables)))):
             out = denoise(k, x)
+            # [B,C,H,W] each, or no channels of variance where the network learned none.
             noise, variance = out[:, : x.shape[1]], out[:, x.shape[1] :]
+            # Clean image from x and the noise, the forward process (2006.11239 eq. 4) solved for x_0.
             clean = tables.predict_clean(i, x, noise)
             if self.clip_denoised:
                 clean = clean.clamp(-1, 1)
             # Posterior mean, 2006.11239 eq. 7.
             x = float(tables.posterior_mean_coef1[i]) * clean + float(tables.posterior_mean_coef2[i]) * x
+            # Add the step's noise; the last step returns its mean.
             if i > 0:
                 x = x + standard_deviation(tables, i, variance) * step_noise(k)
         return x
@@ -57,6 +60,7 @@ def standard_deviation(tables: Respaced, i: int, variance: Tensor) -> Tensor | f
 
     A learned v in [-1, 1] interpolates between log posterior variance and log beta (arXiv 2102.09672, eq. 15).
     """
+    # Logarithms of the two bounds: posterior variance and beta.
     low = float(tables.posterior_log_variance_clipped[i])
     if variance.shape[1] == 0:
         return math.exp(0.5 * low)

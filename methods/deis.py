@@ -51,13 +51,18 @@ class DEIS(Sampler):
         recent: list[Any] = []  # noise predictions, newest first
         lowered = self.lower_order_final and self.steps < FEW_STEPS
         for k in range(self.steps):
+            # Noise prediction [B,C,H,W] at point k; channels of a learned variance are left out.
             out = denoise(k, x)[:, : x.shape[1]]
             recent = [to_noise(self.prediction, out, x, grid.alpha(k), grid.sigma(k)), *recent][:3]
+            # The order grows with the predictions that there are; a short run ends on lower ones.
             order = min(self.order, k + 1, self.steps - k if lowered else self.order)
+            # Nodes log ρ of the kept predictions, newest first.
             nodes = [math.log(grid.sigmas[k - i]) for i in range(order)]
+            # With y = x / α the ODE is dy/dρ = ε: y moves by ∫ ε dρ, ε the polynomial through the predictions.
             total = (1.0 / grid.alpha(k)) * x
             for i in range(order):
                 total = total + integral(grid.sigmas[k], grid.sigmas[k + 1], nodes, i) * recent[i]
+            # Back from y to x at point k + 1.
             x = grid.alpha(k + 1) * total
         return x
 
@@ -65,6 +70,7 @@ class DEIS(Sampler):
 def integral(start: float, end: float, nodes: list[float], i: int) -> float:
     """∫ over ρ of the Lagrange basis polynomial in log ρ that is 1 at node i: exact, since ∫ (log ρ)^n dρ is."""
     others = [node for j, node in enumerate(nodes) if j != i]
+    # Π over the other nodes of (log ρ - node) / (node i - node), multiplied out.
     coefficients, scale = [1.0], 1.0  # of powers of log ρ, lowest first
     for node in others:
         scale /= nodes[i] - node

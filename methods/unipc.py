@@ -70,26 +70,32 @@ class UniPC(Sampler):
         before: Any = None
         order = 0
         for k in range(self.steps):
+            # Integrand [B,C,H,W] at point k: the clean image or the noise.
             noise = to_noise(self.prediction, denoise(k, x)[:, : x.shape[1]], x, grid.alpha(k), grid.sigma(k))
             new = to_data(noise, x, grid.alpha(k), grid.sigma(k)) if self.predict_x0 else noise
+            # Corrector: redo the step to point k, now with the integrand at k; no evaluation more.
             if k > self.uncorrected:
                 x = self.update(grid, k - 1, order, before, recent, new)
             recent = [new, *recent][:3]
             order = min(self.order, self.steps - k if self.lower_order_final else self.order, k + 1)
+            # Predictor: from the corrected x at point k to point k + 1.
             before = x
             x = self.update(grid, k, order, x, recent, None)
         return x
 
     def update(self, grid: Grid, k: int, order: int, x: Any, recent: list[Any], new: Any) -> Any:
         """x at point k + 1 from x at k, integrands at k, k - 1, … and, to correct it, the `new` one at k + 1."""
+        # Step h in λ = log(α / σ), and the places r_i of the earlier points in units of it.
         sign = -1.0 if self.predict_x0 else 1.0
         h = grid.lam(k + 1) - grid.lam(k)
         z = sign * h
         ratios = [(grid.lam(k - i) - grid.lam(k)) / h for i in range(1, order)]
         weights = self.weights(z, ratios, corrects=new is not None)
+        # First order: the integrand constant over the step, which is DDIM's.
         level = grid.alpha if self.predict_x0 else grid.sigma
         other = grid.sigma if self.predict_x0 else grid.alpha
         x = (other(k + 1) / other(k)) * x - (level(k + 1) * math.expm1(z)) * recent[0]
+        # Higher orders: B(h) Σ_i w_i D_i / r_i, D_i the integrand at r_i less that at k; the corrector's last r is 1.
         scale = level(k + 1) * (z if self.solver_type == "bh1" else math.expm1(z))
         values = [*recent[1:order], *([] if new is None else [new])]
         for weight, ratio, value in zip(weights, [*ratios, 1.0], values, strict=False):
@@ -108,6 +114,7 @@ class UniPC(Sampler):
             b.append(phi * factorial / scale)
             factorial *= i + 1
             phi = phi / z - 1.0 / factorial
+        # Vandermonde system [size,size] in the r_j; the predictor has no point at r = 1.
         nodes = np.array([*ratios, 1.0])
         size = order if corrects else order - 1
         matrix = np.array([nodes[:size] ** i for i in range(size)])

@@ -31,15 +31,15 @@ _refused: dict[str, str] = {}  # models of plugins that cannot be what they say 
 
 @cache
 def _shipped() -> dict[str, ModelSpec]:
-    found: dict[str, ModelSpec] = {}
+    specs: dict[str, ModelSpec] = {}
     files: dict[str, str] = {}
     for info in pkgutil.iter_modules(__path__):
         for s in specs_in(importlib.import_module(f"models.{info.name}")) if _names_a_spec(info) else []:
-            if found.setdefault(s.name, s) is not s:
+            if specs.setdefault(s.name, s) is not s:
                 first = files[s.name]
                 raise InputError(f"models/{first}.py and models/{info.name}.py both define the model '{s.name}'")
             files.setdefault(s.name, info.name)
-    return found
+    return specs
 
 
 def _names_a_spec(info: pkgutil.ModuleInfo) -> bool:
@@ -52,8 +52,8 @@ def _names_a_spec(info: pkgutil.ModuleInfo) -> bool:
 
 def specs_in(module: ModuleType) -> list[ModelSpec]:
     """The specs that a module defines."""
-    found = [getattr(module, "spec", None), *getattr(module, "specs", ())]
-    return [s for s in found if isinstance(s, ModelSpec)]
+    candidates = [getattr(module, "spec", None), *getattr(module, "specs", ())]
+    return [s for s in candidates if isinstance(s, ModelSpec)]
 
 
 def register(module: ModuleType) -> list[str]:

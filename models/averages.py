@@ -55,22 +55,22 @@ def choose(content: Any, names: Collection[str], parameters: Mapping[str, Tensor
         raise InputError(f"{source}: expected a mapping of names to tensors, it is one bare tensor")
     flat = flatten(content, source)
     known = {_bare(name): name for name in names}
-    found = copies(flat, known)
-    averaged = [p for p in found if is_averaged(p, flat.tensors)]
-    raw = [p for p in found if p not in averaged]
+    prefixes = copies(flat, known)
+    averaged = [p for p in prefixes if is_averaged(p, flat.tensors)]
+    raw = [p for p in prefixes if p not in averaged]
     if not averaged and flat.lists:
-        order = _group(flat, raw[0], found, known, source) if raw else dict(parameters)
+        order = _group(flat, raw[0], prefixes, known, source) if raw else dict(parameters)
         frozen = [key for key, tensor in parameters.items() if not tensor.requires_grad]
         return from_list(flat.lists, order, frozen, source)
-    if not found:
+    if not prefixes:
         return fallback(content, flat, source)
     prefix = _single(averaged, "averaged", source) if averaged else _first(raw, source)
-    group = _group(flat, prefix, found, known, source)
+    group = _group(flat, prefix, prefixes, known, source)
     if averaged and raw:  # an average may leave out what is not trained
         trained = {name for name, tensor in parameters.items() if tensor.requires_grad}
-        beside = _group(flat, raw[0], found, known, source)
+        beside = _group(flat, raw[0], prefixes, known, source)
         group |= {k: v for k, v in beside.items() if k in names and k not in trained and k not in group}
-    chosen = bool(prefix) or len(found) > 1 or bool(averaged)
+    chosen = bool(prefix) or len(prefixes) > 1 or bool(averaged)
     taken = f"{'averaged' if averaged else 'raw'} ({shown(prefix)})"
     others = [shown(p) for p in raw if p != prefix and not averaged]
     taken += f", not those under {' and '.join(others)}" if others else ""
@@ -176,8 +176,8 @@ def unsquash(flat: Flat, known: Mapping[str, str]) -> None:
 
 def words(path: Collection[Any]) -> set[str]:
     """The words of a path, in small letters: `state_dict_ema`, `netEMA` and `ema-0.9999` all hold `ema`."""
-    found = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", ".".join(str(part) for part in path))
-    return {word.lower() for word in found}
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", ".".join(str(part) for part in path))
+    return {part.lower() for part in parts}
 
 
 def says_averaged(path: Collection[Any]) -> bool:
@@ -204,9 +204,9 @@ def _is_list(content: Any) -> bool:
     return whole and len(content) > 1
 
 
-def _group(flat: Flat, prefix: str, found: Collection[str], known: Mapping[str, str], source: object) -> dict:
+def _group(flat: Flat, prefix: str, prefixes: Collection[str], known: Mapping[str, str], source: object) -> dict:
     """The tensors under a prefix, apart from other copies inside it, under the model's own names."""
-    inner = [other for other in found if other != prefix and other.startswith(prefix)]
+    inner = [other for other in prefixes if other != prefix and other.startswith(prefix)]
     group = {}
     for key in sorted(flat.odd):
         if key.startswith(prefix) and "." not in key.removeprefix(prefix):
@@ -219,13 +219,13 @@ def _group(flat: Flat, prefix: str, found: Collection[str], known: Mapping[str, 
     return group
 
 
-def _single(found: list[str], what: str, source: object) -> str:
-    if len(found) > 1:
-        several = ", ".join(map(shown, found[:4]))
+def _single(prefixes: list[str], what: str, source: object) -> str:
+    if len(prefixes) > 1:
+        several = ", ".join(map(shown, prefixes[:4]))
         raise InputError(
             f"{source}: holds several {what} copies of the weights ({several}); save the one that is meant"
         )
-    return found[0]
+    return prefixes[0]
 
 
 def _first(raw: list[str], source: object) -> str:

@@ -68,12 +68,12 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     Raises InputError for a file that holds anything else beside it.
     """
     content = read_content(path)
-    found = choose(content, (), {}, path).tensors
-    if isinstance(content, Mapping) and content.keys() & found.keys():
+    tensors = choose(content, (), {}, path).tensors
+    if isinstance(content, Mapping) and content.keys() & tensors.keys():
         other = next((key for key, value in content.items() if not isinstance(value, Tensor)), None)
         if other is not None:
             raise InputError(f"{path}: not a plain file of tensors: '{other}' is a {type(content[other]).__name__}")
-    return found
+    return tensors
 
 
 def read_weights(path: str | Path, module: nn.Module, also: Iterable[str] = ()) -> Weights:
@@ -125,11 +125,11 @@ def check_plain(key: str, tensor: Tensor, source: str | Path, types: tuple[torch
     if tensor.is_meta:
         raise InputError(f"{source}: '{key}' is on the meta device: it has a shape and no values")
     if tensor.layout != torch.strided or tensor.is_quantized:
-        found = "quantised" if tensor.is_quantized else f"sparse ({tensor.layout})"
-        raise InputError(f"{source}: '{key}' is {found}, expected a plain tensor")
+        layout = "quantised" if tensor.is_quantized else f"sparse ({tensor.layout})"
+        raise InputError(f"{source}: '{key}' is {layout}, expected a plain tensor")
     if tensor.dtype not in types:
-        found, *expected = (str(dtype).removeprefix("torch.") for dtype in (tensor.dtype, *types))
-        raise InputError(f"{source}: '{key}' is {found}, expected {' or '.join(expected)}")
+        actual, *expected = (str(dtype).removeprefix("torch.") for dtype in (tensor.dtype, *types))
+        raise InputError(f"{source}: '{key}' is {actual}, expected {' or '.join(expected)}")
 
 
 def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str | Path) -> None:
@@ -138,8 +138,8 @@ def check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: s
     problems = [f"missing {_some(missing)}, unexpected {_some(unexpected)}"] if missing or unexpected else []
     for key in wanted.keys() & tensors.keys():
         if tensors[key].shape != wanted[key].shape:
-            found, expected = list(tensors[key].shape), list(wanted[key].shape)
-            problems.append(f"'{key}' has shape {found}, expected {expected}")
+            shape, expected = list(tensors[key].shape), list(wanted[key].shape)
+            problems.append(f"'{key}' has shape {shape}, expected {expected}")
     if problems:
         more = f" and {len(problems) - 2} more shapes differ" if len(problems) > 2 else ""
         shapes = {key: tensor.shape for key, tensor in tensors.items()}

@@ -26,9 +26,9 @@ def file_in(path: Path) -> Path:
     with what to give instead.
     """
     if not path.is_dir():
-        found = SHARD.search(path.name)
-        if found and path.suffix in SUFFIXES and int(found[2]) > 1:
-            raise InputError(f"{path}: one of {int(found[2])} shards; give their folder, {path.parent}")
+        shard = SHARD.search(path.name)
+        if shard and path.suffix in SUFFIXES and int(shard[2]) > 1:
+            raise InputError(f"{path}: one of {int(shard[2])} shards; give their folder, {path.parent}")
         return path
     for folder in (path, *(path / part for part in PARTS)):
         for stem in STEMS:
@@ -49,8 +49,8 @@ def candidates(folder: Path, stem: str) -> list[Path]:
                 beside = [] if stem == STEMS[0] else [*folder.glob(f"{stem}_*{suffix}"), *registered(folder)]
                 return [folder / name, *sorted(beside)]
     for suffix in SUFFIXES:
-        found = [*folder.glob(f"{stem}.*{suffix}"), *folder.glob(f"{stem}{suffix}{INDEX}.*.json")]
-        variants = sorted(file for file in found if not SHARD.search(file.name))
+        candidates = [*folder.glob(f"{stem}.*{suffix}"), *folder.glob(f"{stem}{suffix}{INDEX}.*.json")]
+        variants = sorted(file for file in candidates if not SHARD.search(file.name))
         if variants:
             return variants
     return []
@@ -100,10 +100,10 @@ def settings_of(file: Path) -> list[Path]:
     """The settings' files that are read with a file of weights: config.json beside it, the pipeline's scheduler's."""
     if not file.name.startswith(STEMS[0]):
         return []
-    found = [file.parent / "config.json"]
+    configs = [file.parent / "config.json"]
     if file.parent.name in PARTS:
-        found.append(file.parent.parent / "scheduler" / "scheduler_config.json")
-    return [path for path in found if path.is_file()]
+        configs.append(file.parent.parent / "scheduler" / "scheduler_config.json")
+    return [path for path in configs if path.is_file()]
 
 
 def belonging(path: Path) -> list[Path]:

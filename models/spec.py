@@ -68,8 +68,8 @@ class ModelSpec:
 
 def structure(spec: ModelSpec) -> Structure:
     """The denoiser's structure; without torch where the architecture is one of ours, else the empty network."""
-    found = spec.architecture
-    return found.structure(**spec.config) if isinstance(found, Architecture) else build_empty(spec)
+    architecture = spec.architecture
+    return architecture.structure(**spec.config) if isinstance(architecture, Architecture) else build_empty(spec)
 
 
 def build_random(spec: ModelSpec, seed: int = 0) -> Denoiser:

@@ -47,30 +47,40 @@ class UViT(UViTStructure, Denoiser):
             conv,
             skip,
         )
-        half = depth // 2
-        self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
-        hidden = 4 * embed_dim
-        self.time_embed = (
-            nn.Sequential(nn.Linear(embed_dim, hidden), nn.SiLU(), nn.Linear(hidden, embed_dim))
-            if mlp_time_embed
-            else nn.Identity()
-        )
-        if num_classes > 0:
-            self.label_emb = nn.Embedding(num_classes, embed_dim)
-        self.pos_embed = nn.Parameter(torch.zeros(1, self.extras + self.grid**2, embed_dim))
+        self.add_embedders()
+        self.add_blocks(depth // 2, num_heads, joins=skip)
+        self.add_output()
+        self.initialise()
 
-        def block(joins: bool) -> Block:
-            return Block(embed_dim, num_heads, self.mlp_width, qkv_bias, joins)
+    def add_embedders(self) -> None:
+        """Of patches, time and label, and the places [1,T,D] of all tokens."""
+        D, C = self.width, self.latent_shape[0]
+        self.patch_embed = PatchEmbed(self.patch_size, C, D)
+        time = nn.Sequential(nn.Linear(D, 4 * D), nn.SiLU(), nn.Linear(4 * D, D)) if self.mlp_time_embed else None
+        self.time_embed = nn.Identity() if time is None else time
+        if self.num_classes > 0:
+            self.label_emb = nn.Embedding(self.num_classes, D)
+        self.pos_embed = nn.Parameter(torch.zeros(1, *self.token_shape()))
+
+    def add_blocks(self, half: int, num_heads: int, joins: bool) -> None:
+        """`half` blocks in, one in the middle and `half` out; those out take in a long skip where `joins`."""
+
+        def block(joins_skip: bool) -> Block:
+            return Block(self.width, num_heads, self.mlp_width, self.qkv_bias, joins_skip)
 
         self.in_blocks = nn.ModuleList(block(False) for _ in range(half))
         self.mid_block = block(False)
-        self.out_blocks = nn.ModuleList(block(skip) for _ in range(half))
-        self.norm = nn.LayerNorm(embed_dim)
-        self.decoder_pred = nn.Linear(embed_dim, patch_size**2 * in_chans)
-        self.final_layer = nn.Conv2d(in_chans, in_chans, 3, padding=1) if conv else nn.Identity()
-        self.initialise()
+        self.out_blocks = nn.ModuleList(block(joins) for _ in range(half))
+
+    def add_output(self) -> None:
+        """From tokens [B,T,D] to patches, and a convolution over the image where the configuration asks for it."""
+        C = self.latent_shape[0]
+        self.norm = nn.LayerNorm(self.width)
+        self.decoder_pred = nn.Linear(self.width, self.patch_size**2 * C)
+        self.final_layer = nn.Conv2d(C, C, 3, padding=1) if self.conv else nn.Identity()
 
     def initialise(self) -> None:
+        """Truncated normal of 0.02 for places and linear weights, zero biases, as the official code has it."""
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):

@@ -38,11 +38,11 @@ def study(population: Population, samples: int, repeats: int, seed: int = 0) -> 
         rows, labels = population.draw(samples, rng)
         groups = jackknife_groups(samples, labels)
         for way, classes in zip(WAYS, (None, labels), strict=True):
-            found = {name: fd_of(population, name, rows, groups, classes) for name in truths}
-            first, *others = found
-            seen[way]["fd"].append((truths[first], jackknife(*found[first], groups)))
+            distances = {name: fd_of(population, name, rows, groups, classes) for name in truths}
+            first, *others = distances
+            seen[way]["fd"].append((truths[first], jackknife(*distances[first], groups)))
             for other in others:
-                (a, without_a), (b, without_b) = found[first], found[other]
+                (a, without_a), (b, without_b) = distances[first], distances[other]
                 gap = paired_difference(without_a, without_b, (a, b))
                 seen[way]["difference of fd"].append((truths[first] - truths[other], gap))
             seen[way]["kid"].append((kernel, kid_of(population, first, rows, groups, classes)))
@@ -66,8 +66,8 @@ def fd_of(
 
 def kid_of(population: Population, name: str, rows: Indices, groups: Indices, classes: Indices | None) -> Estimate:
     """KID of all samples as one subset."""
-    found = kernels.distances_without(population.settings[name][rows], population.real, groups, classes)
-    estimate = jackknife(found[0], found[1:], groups)
+    values = kernels.distances_without(population.settings[name][rows], population.real, groups, classes)
+    estimate = jackknife(values[0], values[1:], groups)
     return Estimate(estimate.value, estimate.standard_error, estimate.value)  # it has no bias to correct
 
 
@@ -91,12 +91,12 @@ def run(say: Callable[[str], object], quick: bool = False) -> dict[str, Any]:
     if not quick:
         say("sampling dit-mnist")
         plan += [(sampled(), (512, 640, 2000))]
-    found = []
+    studies = []
     for population, sizes in plan:
         for samples in sizes:
             say(f"{population.name}, {samples} samples")
-            found.append(study(population, samples, repeats))
-    return {"study": "class_coverage", "promised": 0.95, "groups": GROUPS, "settings": found,
+            studies.append(study(population, samples, repeats))
+    return {"study": "class_coverage", "promised": 0.95, "groups": GROUPS, "settings": studies,
             "environment": environment()}  # fmt: skip
 
 

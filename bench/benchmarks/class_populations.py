@@ -77,12 +77,12 @@ def synthetic(
     noise = rng.normal(size=(len(labels), dimensions))
     real = centres[labels] + widths[labels] * scale * rng.normal(size=noise.shape)
     shift = 0.15 * scale * rng.normal(size=dimensions)
-    found = {}
+    pools = {}
     for k in range(settings):
         off, own = 1 + step * k, rng.normal(size=noise.shape)
         mixed = np.cos(turn * (k > 0)) * noise + np.sin(turn * (k > 0)) * own  # the same seeds, and a part of its own
-        found[f"setting {k}"] = centres[labels] + off * shift + 1.06**off * widths[labels] * scale * mixed
-    return Population(f"{classes} Gaussian classes", found, labels, Target.of(real), real[:: max(1, len(real) // 1000)])
+        pools[f"setting {k}"] = centres[labels] + off * shift + 1.06**off * widths[labels] * scale * mixed
+    return Population(f"{classes} Gaussian classes", pools, labels, Target.of(real), real[:: max(1, len(real) // 1000)])
 
 
 def sampled(model: str = "dit-mnist", samples: int = 2048, sets: tuple[tuple[str, int], ...] = REAL) -> Population:
@@ -99,7 +99,7 @@ def sampled(model: str = "dit-mnist", samples: int = 2048, sets: tuple[tuple[str
     samples -= samples % spec.num_classes
     extractor = extractors.build(str(spec.features))
     reference = reference_sets.load(str(spec.reference), features=extractor.name)
-    found: dict[str, list[Array]] = {}
+    pools: dict[str, list[Array]] = {}
     for start in range(0, samples, BATCH):
         indices = range(start, min(start + BATCH, samples))
         noise, labels = seeded_noise(indices, denoiser.latent_shape, SEED), balanced_labels(indices, spec.num_classes)
@@ -108,9 +108,9 @@ def sampled(model: str = "dit-mnist", samples: int = 2048, sets: tuple[tuple[str
                              guidance_scale=spec.guidance_scale, guidance_channels=spec.guidance_channels)  # fmt: skip
             with torch.inference_mode():
                 pool = extractor.extract(spec.decode(latents))["pool"]
-            found.setdefault(f"{name}-{steps}", []).append(pool.double().numpy())
+            pools.setdefault(f"{name}-{steps}", []).append(pool.double().numpy())
     assert reference.features is not None
-    return Population(model, {name: np.concatenate(parts) for name, parts in found.items()},
+    return Population(model, {name: np.concatenate(parts) for name, parts in pools.items()},
                       np.arange(samples) % spec.num_classes, Target(reference.pool),
                       reference.features[:: len(reference.features) // 1000].double().numpy())  # fmt: skip
 
@@ -132,7 +132,7 @@ def stored(folder: Path, suite: str = "small") -> tuple[Population, Array]:
     rows = len(whole[cells[0].slug]) // spec.num_classes * spec.num_classes
     plans = [make_plan(denoiser, c.sampler.method, None if c.cache is None else c.cache.method) for c in cells]
     assert reference.features is not None
-    found = Population(f"samples of {suite}", {slug: x[:rows] for slug, x in whole.items()},
+    population = Population(f"samples of {suite}", {slug: x[:rows] for slug, x in whole.items()},
                        np.arange(rows) % spec.num_classes, Target(reference.pool),
                        reference.features.double().numpy())  # fmt: skip
-    return found, np.log([float(plan_macs(denoiser, plan)) for plan in plans])
+    return population, np.log([float(plan_macs(denoiser, plan)) for plan in plans])

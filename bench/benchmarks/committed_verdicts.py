@@ -28,7 +28,7 @@ SESSION = {"dit-mnist": 0.028, "uvit-mnist": 0.040}  # half-widths of pairwise r
 
 def committed(results: Path = RESULTS) -> dict[str, Any]:
     """Of every model: settings, and those that are decided by every rule, as timed and as one session would."""
-    found = {}
+    by_model = {}
     for model, half in SESSION.items():
         cells = [cell for cell in read_results(results).cells if cell.model == model]
         slugs, quality = [cell.slug for cell in cells], _quality(cells)
@@ -40,11 +40,11 @@ def committed(results: Path = RESULTS) -> dict[str, Any]:
             "as timed": from_covariance(logs, np.diag([t.error**2 for t in timed])),
             "in one session": from_covariance(logs, error**2 * np.eye(len(logs))),
         }
-        found[model] = {"settings": len(cells)} | {
+        by_model[model] = {"settings": len(cells)} | {
             how: {rule: _outcome(axis, quality, rule, reference, margins, slugs) for rule in RULES}
             for how, axis in axes.items()
         }
-    return found
+    return by_model
 
 
 def _quality(cells: list[StoredCell]) -> Axis:

@@ -93,11 +93,11 @@ def main() -> None:
     parser.add_argument("--only", choices=list(PLANTED), help="one checkout; the file's other results stay")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    found: dict[str, Any] = json.loads(args.out.read_text())["checkouts"] if args.only and args.out.is_file() else {}
+    trials: dict[str, Any] = json.loads(args.out.read_text())["checkouts"] if args.only and args.out.is_file() else {}
     for name in [args.only] if args.only else PLANTED:
         result = trial(name, args.times)
-        found[name] = {**result, "environment": environment(), "finished": datetime.now(UTC).isoformat()}
-        write_json(args.out, {"command": "python -m bench.benchmarks.gate_power", "checkouts": found})
+        trials[name] = {**result, "environment": environment(), "finished": datetime.now(UTC).isoformat()}
+        write_json(args.out, {"command": "python -m bench.benchmarks.gate_power", "checkouts": trials})
         print(f"{name}: open {result['open']} of {result['times']}; closed by {result['closed_by']}")
 
 

@@ -91,11 +91,11 @@ def difference_intervals(a: Array, b: Array, target: Target) -> dict[str, Ends]:
     groups = jackknife_groups(len(a))
     first, second = target.distance(a), target.distance(b)
     without_a, without_b = target.distances_without(a, groups), target.distances_without(b, groups)
-    found = paired_difference(without_a, without_b, (first, second))
-    half = quantile(GROUPS) * found.standard_error
+    difference = paired_difference(without_a, without_b, (first, second))
+    half = quantile(GROUPS) * difference.standard_error
     return {
-        "difference of bias-corrected values": (found.low, found.high),
-        "difference of plain values": (found.value - half, found.value + half),
+        "difference of bias-corrected values": (difference.low, difference.high),
+        "difference of plain values": (difference.value - half, difference.value + half),
     }
 
 
@@ -122,7 +122,7 @@ def study(dimensions: int, samples: int, repeats: int = REPEATS, seed: int = 0) 
         "true_difference": truth - farther,
         "mean": {name: float(np.mean(values)) for name, values in points.items()},
         "standard_deviation": {name: float(np.std(values, ddof=1)) for name, values in points.items()},
-        "coverage": {name: share(found) for name, found in hits.items()},
+        "coverage": {name: share(covered) for name, covered in hits.items()},
     }
 
 
@@ -135,17 +135,17 @@ def share(hits: list[bool]) -> dict[str, float]:
 
 
 def run(say: Callable[[str], object]) -> dict[str, Any]:
-    found: list[dict[str, Any]] = []
+    studies: list[dict[str, Any]] = []
     for dimensions, samples in SETTINGS:
-        say(f"d = {dimensions}, N = {samples} ({len(found) + 1} of {len(SETTINGS)})")
-        found.append(study(dimensions, samples))
+        say(f"d = {dimensions}, N = {samples} ({len(studies) + 1} of {len(SETTINGS)})")
+        studies.append(study(dimensions, samples))
     return {
         "study": "jackknife_coverage",
         "promised": 0.95,
         "groups": GROUPS,
         "quantile": quantile(GROUPS),
         "bootstrap_resamples": RESAMPLES,
-        "settings": found,
+        "settings": studies,
         "environment": environment(),
     }
 

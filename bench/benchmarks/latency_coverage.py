@@ -35,8 +35,8 @@ def coverage(model: str, rounds: int, repeats: int = REPEATS) -> dict[str, float
     """The share of intervals of `rounds` rounds that hold the true median, with its binomial interval."""
     draw, truth = MODELS[model]
     rng = np.random.default_rng([rounds, *model.encode()])
-    found = (median_interval(draw(rng, rounds), seed=i) for i in range(repeats))
-    return share([interval["low"] <= truth <= interval["high"] for interval in found])
+    intervals = (median_interval(draw(rng, rounds), seed=i) for i in range(repeats))
+    return share([interval["low"] <= truth <= interval["high"] for interval in intervals])
 
 
 def run(say: Callable[[str], object], rounds: tuple[int, ...] = ROUNDS, repeats: int = REPEATS) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def of_chain(cells: list[StoredCell]) -> list[float]:
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     """This checkout's medians over those of the base."""
     keys = ("seconds", "half_width_median", "half_width_90")
-    middle = {side: {key: median(found[key] for found in runs[side]) for key in keys} for side in runs}
+    middle = {side: {key: median(times[key] for times in runs[side]) for key in keys} for side in runs}
     return {f"{key}_ratio": round(middle["head"][key] / middle["base"][key], 3) for key in keys}
 
 
@@ -95,8 +95,8 @@ def main(arguments: list[str]) -> None:
         for side, tree in (("base", chosen.base.resolve()), ("head", REPOSITORY))[:: 1 if number % 2 else -1]:
             runs[side].append(run(tree, chosen.suite))
             print(side, runs[side][-1], file=sys.stderr, flush=True)
-    found = {"suite": chosen.suite, "runs": runs, **summary(runs), "environment": environment()}
-    write_json(chosen.out, found)
+    report = {"suite": chosen.suite, "runs": runs, **summary(runs), "environment": environment()}
+    write_json(chosen.out, report)
     print(summary(runs))
 
 

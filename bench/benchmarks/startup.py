@@ -68,10 +68,10 @@ def start(tree: Path, words: tuple[str, ...]) -> dict[str, float]:
 def main(arguments: list[str]) -> None:
     base = arguments[0] if arguments else BASE
     with checkout(base) as tree:
-        found = run(tree)
+        times = run(tree)
     out = Path(arguments[1]) if len(arguments) > 1 else OUT
     write_json(
-        out, {"benchmark": "startup", "base": base, "rounds": ROUNDS, "commands": found, "environment": environment()}
+        out, {"benchmark": "startup", "base": base, "rounds": ROUNDS, "commands": times, "environment": environment()}
     )
 
 

@@ -29,8 +29,8 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import grimp
 graph = grimp.build_graph(*sys.argv[2:], cache_dir=None)
-found = [(module, each) for module in graph.modules for each in graph.find_modules_directly_imported_by(module)]
-json.dump(sorted(found), sys.stdout)
+imports = [(module, each) for module in graph.modules for each in graph.find_modules_directly_imported_by(module)]
+json.dump(sorted(imports), sys.stdout)
 """
 
 Arrow = tuple[str, str]  # (what imports, what is imported): two files, or two rooms
@@ -53,9 +53,9 @@ def imports(tree: Path) -> set[Arrow]:
     return {(importer, imported) for importer, imported in json.loads(done.stdout)}
 
 
-def arrows(found: set[Arrow], known: list[str]) -> set[Arrow]:
+def arrows(imports: set[Arrow], known: list[str]) -> set[Arrow]:
     """Pairs of known rooms of which the first imports the second, however often."""
-    pairs = {(room_of(importer), room_of(imported)) for importer, imported in found}
+    pairs = {(room_of(importer), room_of(imported)) for importer, imported in imports}
     return {(a, b) for a, b in pairs if a != b and a in known and b in known}
 
 
@@ -67,10 +67,10 @@ def floors(tree: Path) -> list[list[str]]:
     return [[room.strip() for room in layer.split("|")] for layer in layers]
 
 
-def upward(found: set[Arrow], levels: list[list[str]]) -> set[Arrow]:
+def upward(edges: set[Arrow], levels: list[list[str]]) -> set[Arrow]:
     """Arrows that do not go to a lower floor."""
     level = {room: number for number, floor in enumerate(levels) for room in floor}
-    return {(a, b) for a, b in found if level[a] >= level[b]}
+    return {(a, b) for a, b in edges if level[a] >= level[b]}
 
 
 def reached(start: str, imported_by: dict[str, set[str]]) -> set[str]:
@@ -85,13 +85,13 @@ def reached(start: str, imported_by: dict[str, set[str]]) -> set[str]:
     return seen
 
 
-def on_circles(found: set[Arrow]) -> set[Arrow]:
+def on_circles(edges: set[Arrow]) -> set[Arrow]:
     """Arrows from whose head a way leads back to their tail."""
     imported_by: dict[str, set[str]] = defaultdict(set)
-    for a, b in found:
+    for a, b in edges:
         imported_by[a].add(b)
-    below = {head: reached(head, imported_by) for head in {b for _, b in found}}
-    return {(a, b) for a, b in found if a in below[b]}
+    below = {head: reached(head, imported_by) for head in {b for _, b in edges}}
+    return {(a, b) for a, b in edges if a in below[b]}
 
 
 def sources(tree: Path) -> dict[Path, str]:
@@ -123,15 +123,15 @@ def middle_and_most(numbers: list[int]) -> str:
 
 def sizes(tree: Path) -> dict[str, str]:
     texts = sources(tree)
-    found = [each for text in texts.values() for each in functions(ast.parse(text))]
-    public = [function for function, seen in found if seen]
+    every = [each for text in texts.values() for each in functions(ast.parse(text))]
+    public = [function for function, seen in every if seen]
     documented = [function for function in public if ast.get_docstring(function)]
     return {
         "files": str(len(texts)),
         "lines a file (median, most)": middle_and_most([len(text.splitlines()) for text in texts.values()]),
-        "functions": str(len(found)),
-        "lines a function (median, most)": middle_and_most([(f.end_lineno or 0) - f.lineno + 1 for f, _ in found]),
-        "parameters a function (median, most)": middle_and_most([parameters(f) for f, _ in found]),
+        "functions": str(len(every)),
+        "lines a function (median, most)": middle_and_most([(f.end_lineno or 0) - f.lineno + 1 for f, _ in every]),
+        "parameters a function (median, most)": middle_and_most([parameters(f) for f, _ in every]),
         "public functions with a docstring": f"{len(documented)} of {len(public)} "
         f"({len(documented) / len(public):.0%})",
     }
@@ -140,14 +140,14 @@ def sizes(tree: Path) -> dict[str, str]:
 def structure(tree: Path) -> dict[str, str]:
     """What is measured of one checkout, as the rows of the table."""
     files, levels = imports(tree), floors(tree)
-    found = arrows(files, rooms(tree))
+    between = arrows(files, rooms(tree))
     return sizes(tree) | {
         "rooms": str(len(rooms(tree))),
         "floors": str(len(levels) or "none declared"),
-        "arrows between rooms": str(len(found)),
-        "arrows that point upward": str(len(upward(found, levels))) if levels else "no floors",
-        "arrows on circles": str(len(on_circles(found))),
-        "pairs of rooms that import each other": str(len({arrow for arrow in found if arrow[::-1] in found}) // 2),
+        "arrows between rooms": str(len(between)),
+        "arrows that point upward": str(len(upward(between, levels))) if levels else "no floors",
+        "arrows on circles": str(len(on_circles(between))),
+        "pairs of rooms that import each other": str(len({arrow for arrow in between if arrow[::-1] in between}) // 2),
         "arrows between files": str(len(files)),
         "of these on circles": str(len(on_circles(files))),
     }

@@ -52,9 +52,9 @@ class Truth:
         self.latency = latency
         self.quality = np.array([population.distance(name) for name in population.settings])
 
-    def false(self, found: Sequence[Verdict], margins: Margins) -> list[int]:
+    def false(self, verdicts: Sequence[Verdict], margins: Margins) -> list[int]:
         """Settings of which something false is said."""
-        return [a for a, verdict in enumerate(found) if self._is_false(a, verdict, margins)]
+        return [a for a, verdict in enumerate(verdicts) if self._is_false(a, verdict, margins)]
 
     def _is_false(self, a: int, verdict: Verdict, margins: Margins) -> bool:
         if verdict.word == "worth":
@@ -68,14 +68,14 @@ class Truth:
         worse, slower = self.quality[b] - self.quality[a], self.latency[b] - self.latency[a]
         return bool((slower < 0 and worse <= margins.quality) or (worse < 0 and slower <= margins.latency))
 
-    def named(self, found: Headline, margins: Margins) -> bool:
+    def named(self, headline: Headline, margins: Margins) -> bool:
         """Whether the truly fastest setting within the bound is the headline's, or among what may be faster."""
         within = self.quality - self.quality[0] <= margins.allowance
-        return int(np.argmin(np.where(within, self.latency, np.inf))) in (found.setting, *found.faster)
+        return int(np.argmin(np.where(within, self.latency, np.inf))) in (headline.setting, *headline.faster)
 
-    def above(self, found: Headline, margins: Margins) -> bool:
+    def above(self, headline: Headline, margins: Margins) -> bool:
         """Whether the headline's setting is truly beyond the bound."""
-        return bool(self.quality[found.setting] - self.quality[0] > margins.allowance)
+        return bool(self.quality[headline.setting] - self.quality[0] > margins.allowance)
 
 
 def study(population: Population, latency: Array, samples: int, repeats: int, seed: int = 0) -> dict[str, Any]:
@@ -95,27 +95,27 @@ def study(population: Population, latency: Array, samples: int, repeats: int, se
         "samples": samples,
         "repeats": repeats,
         "truth": {"log_latency": latency.tolist(), "fd": truth.quality.tolist()},
-        "rules": {rule: summary(truth, found) for rule, found in seen.items()},
+        "rules": {rule: summary(truth, outcomes) for rule, outcomes in seen.items()},
     }
 
 
-def summary(truth: Truth, found: list[tuple[Headline, list[Verdict], Margins]]) -> dict[str, Any]:
-    false = [truth.false(words, margins) for _, words, margins in found]
-    spoken = [sum(v.word in ("worth", "replaceable") for v in words) for _, words, _ in found]
+def summary(truth: Truth, outcomes: list[tuple[Headline, list[Verdict], Margins]]) -> dict[str, Any]:
+    false = [truth.false(words, margins) for _, words, margins in outcomes]
+    spoken = [sum(v.word in ("worth", "replaceable") for v in words) for _, words, _ in outcomes]
     kinds = {
-        word: sum(words[a].word == word for (_, words, _), wrong in zip(found, false, strict=True) for a in wrong)
+        word: sum(words[a].word == word for (_, words, _), wrong in zip(outcomes, false, strict=True) for a in wrong)
         for word in ("worth", "replaceable")
     }
     return {
-        "decided": float(np.mean([decided(words) for _, words, _ in found])),
-        "words": {k: v / len(found) for k, v in Counter(v.word for _, words, _ in found for v in words).items()},
+        "decided": float(np.mean([decided(words) for _, words, _ in outcomes])),
+        "words": {k: v / len(outcomes) for k, v in Counter(v.word for _, words, _ in outcomes for v in words).items()},
         "false_share": float(np.mean([len(wrong) / max(1, n) for wrong, n in zip(false, spoken, strict=True)])),
         "false_of_all": sum(map(len, false)) / max(1, sum(spoken)),
         "false_by_word": kinds,
         "false_reports": share([bool(wrong) for wrong in false]),
-        "false_headlines": share([truth.above(head, margins) for head, _, margins in found]),
-        "fastest_named": share([truth.named(head, margins) for head, _, margins in found]),
-        "headlines": dict(Counter(head.setting for head, _, _ in found).most_common(5)),
+        "false_headlines": share([truth.above(head, margins) for head, _, margins in outcomes]),
+        "fastest_named": share([truth.named(head, margins) for head, _, margins in outcomes]),
+        "headlines": dict(Counter(head.setting for head, _, _ in outcomes).most_common(5)),
     }
 
 
@@ -137,11 +137,11 @@ def run(say: Callable[[str], object], quick: bool = False, folder: Path | None =
             plan.append((f"{settings} settings that {how} differ", *drawn, samples))
     if folder is not None:
         plan += [("the settings of the suite small", *stored(folder), samples) for samples in (510, 2000)]
-    found = []
+    studies = []
     for name, population, latency, samples in plan:
         say(f"{name}, {samples} samples")
-        found.append({"name": name} | study(population, latency, samples, repeats))
-    return {"study": "verdicts", "promised": 0.05, "margin": MARGIN, "settings": found, "committed": committed(),
+        studies.append({"name": name} | study(population, latency, samples, repeats))
+    return {"study": "verdicts", "promised": 0.05, "margin": MARGIN, "settings": studies, "committed": committed(),
             "environment": environment()}  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str
     Other files are passed over, and counted on stderr. Raises InputError for a file with one of the `refused` suffixes,
     and as the module says.
     """
-    found: dict[Path, Path] = {}  # real file -> the path that it was found by
+    listed: dict[Path, Path] = {}  # real file -> the path that it was found by
     others: Counter[str] = Counter()
     for path, real in walk(folder):
         suffix = path.suffix.lower()
@@ -69,11 +69,11 @@ def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str
             raise InputError(f"{path}: '{path.suffix}' is not read, expected {', '.join(sorted(suffixes))}")
         if suffix not in suffixes:
             others[path.suffix or "without one"] += 1
-        elif found.setdefault(real, path) != path:
-            raise InputError(f"{path}: leads to {found[real]} once more, which would count twice")
+        elif listed.setdefault(real, path) != path:
+            raise InputError(f"{path}: leads to {listed[real]} once more, which would count twice")
     if others:
         print(f"ditbench: {folder}: {passed_over(others)}", file=sys.stderr)
-    return sorted(found.values(), key=lambda path: natural_key(path.relative_to(folder)))
+    return sorted(listed.values(), key=lambda path: natural_key(path.relative_to(folder)))
 
 
 def passed_over(others: Counter[str]) -> str:

@@ -97,12 +97,12 @@ def bound(node: ast.stmt) -> list[str]:
 @cache
 def imported(module: str) -> dict[str, Definition]:
     """What each imported name of a module means: a definition, or (module, "") for a module."""
-    found: dict[str, Definition] = {}
+    meanings: dict[str, Definition] = {}
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
-                found[alias.asname or alias.name] = origin(node.module, alias.name)
-    return found
+                meanings[alias.asname or alias.name] = origin(node.module, alias.name)
+    return meanings
 
 
 def origin(module: str, name: str) -> Definition:

@@ -66,9 +66,9 @@ class World:
         """Every process's tensor, in the order of their ranks, on the host; shapes may differ."""
         if self.size == 1:
             return [own]
-        found: list[Tensor] = [own] * self.size
-        dist.all_gather_object(found, own.cpu())
-        return found
+        gathered: list[Tensor] = [own] * self.size
+        dist.all_gather_object(gathered, own.cpu())
+        return gathered
 
     def replicate(self, module: nn.Module) -> nn.Module:
         """The module, with gradients that are averaged over the processes while they are computed."""

@@ -72,8 +72,8 @@ def decode(source: Source, size: int) -> Tensor:
     where, file = (source, source) if isinstance(source, Path) else (source[0], io.BytesIO(source[1]))
     try:
         with Image.open(file) as image:
-            if found := beyond_8_bits(image):
-                raise InputError(f"{where}: {found}, expected 8; convert it first, nothing is cut off silently")
+            if depth := beyond_8_bits(image):
+                raise InputError(f"{where}: {depth}, expected 8; convert it first, nothing is cut off silently")
             return centre_crop(image.convert("RGB"), size)
     except InputError:
         raise
@@ -119,21 +119,21 @@ def folder(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[s
     return [root / file for file, _ in labelled], [label for _, label in labelled], listing
 
 
-def number_classes(root: Path, found: list[str], spec: ModelSpec) -> dict[str, int]:
+def number_classes(root: Path, folders: list[str], spec: ModelSpec) -> dict[str, int]:
     """Folder -> label. Raises InputError unless they are the model's classes."""
     if spec.classes:
-        missing = [name for name in spec.classes if name not in found]
+        missing = [name for name in spec.classes if name not in folders]
         if missing:
             raise InputError(f"{root}: has no folder '{missing[0]}' ({len(missing)} of {spec.name}'s classes missing)")
         return {name: label for label, name in enumerate(spec.classes)}
-    if len(found) != spec.num_classes:
-        raise InputError(f"{root}: has {len(found)} class folders, {spec.name} has {spec.num_classes} classes")
-    if found != sorted(found):  # what was trained elsewhere may have numbered them otherwise
+    if len(folders) != spec.num_classes:
+        raise InputError(f"{root}: has {len(folders)} class folders, {spec.name} has {spec.num_classes} classes")
+    if folders != sorted(folders):  # what was trained elsewhere may have numbered them otherwise
         order = (
             "class folders are numbered in natural order (2 before 10), torchvision's ImageFolder sorts them as text"
         )
         print(f"ditbench: {root}: {order}", file=sys.stderr)
-    return {name: label for label, name in enumerate(found)}
+    return {name: label for label, name in enumerate(folders)}
 
 
 def packed(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[str]]:

@@ -64,12 +64,12 @@ class Latents:
 
 def pick(shard: Shard, rows: Tensor, flips: Tensor) -> Tensor:
     """A shard's rows [n,C,H,W] float32, those of `flips` mirrored."""
-    found = shard.latents[rows].float()
+    latents = shard.latents[rows].float()
     if shard.mirrored is not None:
-        found = torch.where(flips.view(-1, 1, 1, 1), shard.mirrored[rows].float(), found)
-    if not found.isfinite().all():
+        latents = torch.where(flips.view(-1, 1, 1, 1), shard.mirrored[rows].float(), latents)
+    if not latents.isfinite().all():
         raise InputError(f"{shard.source}: holds latents that are not finite")
-    return found
+    return latents
 
 
 def in_memory(latents: Tensor, labels: Tensor, name: str) -> Latents:
@@ -119,5 +119,5 @@ def check(shard: Shard, spec: ModelSpec) -> None:
         raise InputError(f"{file}: 'labels' is {shard.labels.dtype} {list(shard.labels.shape)}, expected int64 [N]")
     low, high = int(shard.labels.min()), int(shard.labels.max())
     if low < 0 or high >= spec.num_classes:
-        found = low if low < 0 else high
-        raise InputError(f"{file}: label {found} lies outside 0..{spec.num_classes - 1}, the classes of {spec.name}")
+        label = low if low < 0 else high
+        raise InputError(f"{file}: label {label} lies outside 0..{spec.num_classes - 1}, the classes of {spec.name}")

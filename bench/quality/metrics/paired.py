@@ -91,6 +91,7 @@ def absent(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def latent_summary(values: Mapping[str, Array], ends: Mapping[str, tuple[float | None, float | None]]) -> Metrics:
+    """Mean, standard error, median and worst 5 % of the latents' relative errors [N]; their cosine."""
     errors = values["latent_error"]
     return {
         "latent_error": float(errors.mean()),
@@ -182,4 +183,5 @@ def decibels(squared: Any) -> Any:
 
 
 def finite(value: Any) -> float | None:
+    """A number as float, None where it is infinite or not a number: JSON has neither."""
     return float(value) if np.isfinite(value) else None

@@ -24,6 +24,7 @@ def precision_recall(samples: Tensor, reference: Tensor) -> dict[str, Any]:
 
     Raises InputError when either set has no third neighbour.
     """
+    # A third neighbour needs three other members in each set.
     require_samples("precision and recall", NEIGHBOURS + 1, samples, reference)
     # The library's convention: generated first, real second. Exchanging them exchanges the two numbers silently.
     metrics = features_to_metric("prc")(

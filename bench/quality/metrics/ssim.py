@@ -46,10 +46,14 @@ def ssim(images: Tensor, other: Tensor) -> NDArray[np.float64]:
 
 def similarity(x: Tensor, y: Tensor) -> Tensor:
     """Mean over windows and channels of (2 μx μy + C₁)(2 σxy + C₂) / ((μx² + μy² + C₁)(σx² + σy² + C₂)), [B]."""
+    # The window is separable: one matrix [side-10,side] for each axis.
     rows, columns = (smoother(side).to(x.device) for side in x.shape[-2:])
+    # Windowed means of x, y, x², y², xy, each [B,C,H-10,W-10].
     mean_x, mean_y, square_x, square_y, product = (rows @ m @ columns.T for m in (x, y, x * x, y * y, x * y))
+    # Population moments: E[xy] - E[x] E[y], and the sum of both variances.
     covariance = product - mean_x * mean_y
     variances = square_x - mean_x**2 + square_y - mean_y**2
+    # Luminance term times the joint contrast and structure term, as C₃ = C₂ / 2 makes it (Wang et al. 2004).
     luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
     return (luminance * (2 * covariance + C2) / (variances + C2)).mean(dim=(1, 2, 3))
 

@@ -61,7 +61,7 @@ def generated(spec: ModelSpec, denoiser: Denoiser, samples: int, seed: int, worl
     batches = [range(start, min(start + BATCH, samples)) for start in range(0, samples, BATCH)]
     own = [generate(spec, denoiser, index, seed, world.device) for index in batches[world.rank :: world.size]]
     empty = torch.empty(0, *spec.latent_shape)
-    parts = [found.split(BATCH) for found in world.gather(torch.cat([empty, *own]))]
+    parts = [rows.split(BATCH) for rows in world.gather(torch.cat([empty, *own]))]
     latents = torch.cat([parts[n % world.size][n // world.size] for n in range(len(batches))])
     return latents, balanced_labels(range(samples), spec.num_classes)
 

@@ -39,11 +39,11 @@ class RouterRecipe(Recipe):
 class RouterLogits(nn.Module):
     """One row of logits [branches] a pair. Each is a parameter of its own, so that AdamW leaves unused rows alone."""
 
-    def __init__(self, found: Sequence[Pair], branches: int, seed: int) -> None:
+    def __init__(self, pairs: Sequence[Pair], branches: int, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.rows = nn.ParameterList(torch.randn(branches, generator=generator) for _ in found)
-        self.register_buffer("visits", torch.zeros(len(found)))
+        self.rows = nn.ParameterList(torch.randn(branches, generator=generator) for _ in pairs)
+        self.register_buffer("visits", torch.zeros(len(pairs)))
 
     @torch.no_grad()
     def clamp(self) -> None:
@@ -77,12 +77,12 @@ class RouterLoss:
     @torch.no_grad()
     def scores(self, logits: RouterLogits) -> Tensor:
         """Scores [evaluations,branches] on the host, NaN where the evaluation is always computed whole."""
-        found = torch.full(
+        probabilities = torch.full(
             (len(self.sampler.evaluations(self.denoiser.noise_schedule)), len(logits.rows[0])), torch.nan
         )
         for pair, row in zip(self.pairs, logits.rows, strict=True):
-            found[pair.cached] = row.clamp(-LIMIT, LIMIT).sigmoid().cpu()
-        return found
+            probabilities[pair.cached] = row.clamp(-LIMIT, LIMIT).sigmoid().cpu()
+        return probabilities
 
     def title(self, step: int) -> str:
         """Of the picture, after that many steps of the optimiser."""
