@@ -53,9 +53,9 @@ CONTESTANTS = [
     Contestant("taylorseer", STATIC),
     Contestant("hicache", STATIC),
     Contestant("delta-dit", STATIC),
-    Contestant("first-block-cache", INPUT, {"threshold": 0.1}),
-    Contestant("teacache", INPUT),
-    Contestant("easycache", INPUT),
+    Contestant("first-block-cache", INPUT, {"threshold": 0.5}),
+    Contestant("teacache", INPUT, {"threshold": 0.5}),
+    Contestant("easycache", INPUT, {"threshold": 0.9, "warmup": 2}),
     Contestant("speca", INPUT, {"metric": "l2"}),
     Contestant("clusca", TOKENS),
     Contestant("toca", TOKENS),
@@ -167,7 +167,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for batch in args.batch:
         print(f"batch {batch}", file=sys.stderr)
-        rows += measure(batch, 5 if args.quick else 31 // batch + 8, chosen)
+        rows += measure(batch, 5 if args.quick else 15 if batch == 1 else 7, chosen)
     print(table(rows))
     if not args.quick and not args.only:
         finished = datetime.now(UTC).isoformat(timespec="seconds")
