@@ -39,7 +39,7 @@ def terms(text: object) -> Markup:
     """Plain text, escaped, in which the first mention of every word of the glossary leads to its entry."""
     text = str(text).replace(" %", "\u00a0%")  # no line ends between a number and its unit
     pattern, entries = _pattern()
-    parts: list[str | Markup] = []
+    parts: list[str] = []  # Markup among them is markup, all else is escaped
     end, seen = 0, set[str]()
     for match in pattern.finditer(text):
         word = entries[match[1].lower()]

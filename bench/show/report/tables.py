@@ -27,7 +27,6 @@ def columns(group: Group) -> list[Column]:
         Column("Verdict", "use: the fastest that is surely good enough; worth: every other is surely worse or slower; "
                "replaceable: another is surely better on one axis and no worse on the other; else undecided",
                _verdict, "verdict", True),
-        Column("Instead", "the setting that replaces it", lambda r: r["instead"] or MISSING, "instead"),
         Column(group.heading, f"{d} ± standard error (delete-group jackknife); lower is better",
                lambda r: plus_minus(r["fd"], r["fd_se"]), "fd", True),
         PAIRED if group.is_paired else LATENCY,
@@ -41,6 +40,7 @@ def columns(group: Group) -> list[Column]:
         Column("NFE", "evaluations of the denoiser", lambda r: _whole(r["nfe"]), "nfe", True),
         Column("Accuracy", "samples classified as their label",
                lambda r: percent(r["accuracy"]), "accuracy", True),
+        Column("Instead", "the setting that replaces it", lambda r: r["instead"] or MISSING, "instead"),
         Column("Roofline-ideal", "what the speed-up would be if only computing and reading reused tensors took time: "
                "not a measurement", lambda r: times(r["speedup_roofline"]), "speedup_roofline", True, WORK),
         Column("MAC-ideal", "what the speed-up would be if time were proportional to MACs: not a measurement",
