@@ -180,7 +180,7 @@ def test_published_numbers_stand_in_their_own_columns_with_their_sources(tmp_pat
         text = printed(capsys, directory, "--format", form)
         assert "Published FID" in text
         assert "2.26 (L2C-P)" in text
-        assert (r"\shortstack[r]{2.18 (CHEB-P)\\2.27 (HC-S)\\" in text) == (form == "latex")
+        assert (r"\shortstack[r]{2.18 (CHEB-P)\\2.51 (GEO-N)\\2.27 (HC-S)\\" in text) == (form == "latex")
         assert "NVIDIA RTX A5000" in text  # in the source's note
 
 
