@@ -100,13 +100,13 @@ def spans(picked: Sequence[int], types: tuple[str, str], branches: int, tokens: 
     """One evaluation's spans, from what is picked in each block and the types of the first block and the others."""
     if types[1] == AGGRESSIVE:
         return (Span(2 if types[0] == FULL else 0, branches, STATE),)
-    found: list[Span] = []
+    computed: list[Span] = []
     for block, count in enumerate(picked):
         if count != ALL:
-            found.append(Span(2 * block, 2 * block + 1))
+            computed.append(Span(2 * block, 2 * block + 1))
         if 0 <= count < tokens:
-            found.append(Span(2 * block + 1, 2 * block + 2, fresh=count / tokens))
-    return tuple(found)
+            computed.append(Span(2 * block + 1, 2 * block + 2, fresh=count / tokens))
+    return tuple(computed)
 
 
 def schedule(name: str, step: float, layer: float) -> float:

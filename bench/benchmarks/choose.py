@@ -88,13 +88,13 @@ def decided(table: Table, members: Sequence[int], goal: Goal) -> Choice:
     """The choice among these settings, whose session they are."""
     times, processes = table.times[:, list(members)], table.processes.astype(int).tolist()
     spread = between_processes(times, processes)
-    at = {table.slugs[i]: k for k, i in enumerate(members)}
+    column = {table.slugs[i]: k for k, i in enumerate(members)}
 
     def ratio(above: str, below: str) -> Interval:
         if above == below:
             return Interval(1.0, 1.0, 1.0)
-        found = paired_ratio(times[:, at[above]].tolist(), times[:, at[below]].tolist(), processes, spread)
-        return Interval(found["median"], found["low"], found["high"])
+        interval = paired_ratio(times[:, column[above]].tolist(), times[:, column[below]].tolist(), processes, spread)
+        return Interval(interval["median"], interval["low"], interval["high"])
 
     settings = []
     for i in members:
@@ -114,14 +114,14 @@ def study(table: Table, goal: Goal, repeats: int, seed: int = 0) -> dict[str, An
     whole = decided(table, range(len(table.slugs)), goal).chosen
     rng = np.random.default_rng([seed, GOALS.index(goal) if goal in GOALS else len(GOALS)])
     same = within = named = 0
-    sizes, found = [], []
+    sizes, choices = [], []
     for _ in range(repeats):
         drawn = table.draw(rng)
         members = screened(drawn, goal)
         choice = decided(drawn, members, goal)
         sizes.append(len(members))
-        found.append("none" if choice.chosen is None else choice.chosen.slug)
-        same += found[-1] == ("none" if whole is None else whole.slug)
+        choices.append("none" if choice.chosen is None else choice.chosen.slug)
+        same += choices[-1] == ("none" if whole is None else whole.slug)
         within += agrees(table, choice.chosen, whole, goal)
         options = {s.slug for s in (*choice.untold, *([choice.chosen] if choice.chosen else []))}
         named += whole is None or whole.slug in options
@@ -133,7 +133,7 @@ def study(table: Table, goal: Goal, repeats: int, seed: int = 0) -> dict[str, An
         "within_margin": within,
         "chosen_or_named": named,
         "timed_mean": float(np.mean(sizes)),
-        "chosen": {slug: found.count(slug) for slug in sorted(set(found), key=found.count, reverse=True)},
+        "chosen": {slug: choices.count(slug) for slug in sorted(set(choices), key=choices.count, reverse=True)},
     }
 
 
@@ -153,17 +153,17 @@ def agrees(table: Table, chosen: Setting | None, whole: Setting | None, goal: Go
 def measure(say: Say) -> Table:
     """The table of dit-mnist on this machine."""
     rules = Protocol(samples=SEEDS, sampling_batch=BATCH, timing=Timing(batch=BATCH))
-    found = sweeps.candidates(MODEL, rules, ONLY)
-    task = Task(found.reference, None, Settings(), "", ())
+    candidates = sweeps.candidates(MODEL, rules, ONLY)
+    task = Task(candidates.reference, None, Settings(), "", ())
     starts = range(0, SEEDS, BATCH)
     errors: dict[str, dict[int, Array]] = {}
     rough: dict[str, dict[int, float]] = {}
     with Pool(task, cores(), 600.0) as pool:
         say("exact solution")
-        resolution = Exact(found.reference, Pooled(pool)).resolution
+        resolution = Exact(candidates.reference, Pooled(pool)).resolution
         solver = Cell(MODEL, Part("dpm-solver++", {"steps": 200, "order": 3}), None, rules)
         exact = Pooled(pool)(solver).read(range(SEEDS))
-        requests = [Request(cell, range(s, s + BATCH)) for cell in found.cells.values() for s in starts]
+        requests = [Request(cell, range(s, s + BATCH)) for cell in candidates.cells.values() for s in starts]
         for done, (request, answer) in enumerate(pool.run(requests)):
             if done % 200 == 0:
                 say(f"{done} of {len(requests)} batches")
@@ -172,9 +172,9 @@ def measure(say: Say) -> Table:
                 values = latent_error(torch.from_numpy(answer.latents), exact[start : start + BATCH])
                 errors.setdefault(slug, {})[start] = values
                 rough.setdefault(slug, {})[start] = answer.seconds
-    slugs = [slug for slug in found.cells if len(errors.get(slug, {})) == len(starts)]
+    slugs = [slug for slug in candidates.cells if len(errors.get(slug, {})) == len(starts)]
     say(f"timing {len(slugs)} settings")
-    cells = [found.cells[slug] for slug in slugs]
+    cells = [candidates.cells[slug] for slug in slugs]
     kept = protocol(rules, GOALS[0], 0)
     cells = [Cell(cell.model, cell.sampler, cell.cache, kept) for cell in cells]
     with measured(cells, cells[0], Settings(), [], cores()) as survivors:

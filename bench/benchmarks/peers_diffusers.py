@@ -47,17 +47,17 @@ def transformer_of(model: Any) -> Any:
 
 def diffusers_names(model: Any) -> dict[str, Tensor]:
     """The state dict of a DiT under diffusers' names: q, k and v apart, an embedder in every block."""
-    ours, found = model.state_dict(), dict[str, Tensor]()
+    ours, renamed = model.state_dict(), dict[str, Tensor]()
     layers = dict(RENAMED)
     for b in range(model.num_blocks):
         layers |= {f"transformer_blocks.{b}.{new}": f"blocks.{b}.{old}" for new, old in IN_BLOCK.items()}
         layers |= {f"transformer_blocks.{b}.{new}": old for new, old in EMBEDDERS.items()}
     for kind in ("weight", "bias"):
-        found |= {f"{new}.{kind}": ours[f"{old}.{kind}"] for new, old in layers.items() if f"{old}.{kind}" in ours}
+        renamed |= {f"{new}.{kind}": ours[f"{old}.{kind}"] for new, old in layers.items() if f"{old}.{kind}" in ours}
         for b in range(model.num_blocks):
             parts = ours[f"blocks.{b}.attn.qkv.{kind}"].chunk(3)
-            found |= {f"transformer_blocks.{b}.attn1.to_{n}.{kind}": p for n, p in zip("qkv", parts, strict=True)}
-    return found
+            renamed |= {f"transformer_blocks.{b}.attn1.to_{n}.{kind}": p for n, p in zip("qkv", parts, strict=True)}
+    return renamed
 
 
 @dataclass

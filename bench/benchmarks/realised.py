@@ -96,7 +96,7 @@ class Stopwatch:
 
 def decision_seconds(run: Any, call: Callable[[], object], rounds: int) -> float:
     """Median of a trajectory's seconds in `decide` and `fresh`."""
-    script, found = run.program.script, []
+    script, seconds = run.program.script, []
     begin = script.begin
     for _ in range(rounds):
         watch = Stopwatch()
@@ -109,9 +109,9 @@ def decision_seconds(run: Any, call: Callable[[], object], rounds: int) -> float
 
         script.begin = watched
         call()
-        found.append(watch.seconds)
+        seconds.append(watch.seconds)
     script.begin = begin
-    return float(np.median(found))
+    return float(np.median(seconds))
 
 
 def measure(batch: int, rounds: int, chosen: list[Contestant]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ def distinct_evaluations(plan: Plan) -> list[tuple[int, int]]:
 
 def evaluation_macs(model: Structure, plan: Plan, k: int) -> int:
     """MACs of one unguided image at evaluation k, with the branches that a policy ran to decide."""
-    looked = sum(model.branch_macs(j) + model.residual_macs(j) for at, j in plan.looked if at == k)
+    looked = sum(model.branch_macs(j) + model.residual_macs(j) for evaluation, j in plan.looked if evaluation == k)
     if plan.rows[k] and plan.rows[k][0].keep in WHOLE:
         return looked
     whole = [span for span in plan.rows[k] if span.keep != BRANCH]

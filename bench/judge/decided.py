@@ -24,20 +24,20 @@ def judged(results: Results) -> dict[Name, dict[str, Any]]:
 def decisions(results: Results) -> list[tuple[str, Decision]]:
     """Of every pool of cells that were measured alike, with its model."""
     reference = results.suite.get("reference") or {}
-    found = []
+    decided = []
     for members in pools(results.cells).values():
         model = members[0].model
-        found.append((model, decide(members, reference.get(model), results.judging)))
-    return found
+        decided.append((model, decide(members, reference.get(model), results.judging)))
+    return decided
 
 
 def largest(results: Results) -> dict[str, Decision]:
     """The decision on every model's largest pool."""
-    found: dict[str, Decision] = {}
+    by_model: dict[str, Decision] = {}
     for model, decision in decisions(results):
-        if model not in found or len(decision.rulings) > len(found[model].rulings):
-            found[model] = decision
-    return found
+        if model not in by_model or len(decision.rulings) > len(by_model[model].rulings):
+            by_model[model] = decision
+    return by_model
 
 
 def told(ruling: Ruling) -> str:

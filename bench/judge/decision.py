@@ -108,18 +108,19 @@ def _own_latency(cell: StoredCell) -> float:
 def rule(cells: Sequence[StoredCell], reference: StoredCell, judging: Judging) -> Decision:
     """The decision on cells that lack nothing, in the order of their slugs; the reference is one of them."""
     slugs = [cell.slug for cell in cells]
-    at = slugs.index(reference.slug)
+    origin = slugs.index(reference.slug)
     latency, quality = latency_axis(cells), quality_axis(cells, reference, judging.axis)
     margins = margins_of(reference, judging)
-    best = headline(latency, quality, at, margins)
-    found = verdicts(latency, quality, certain(latency, quality, margins), margins, best.setting)
-    ratios = [_exp(interval) for interval in _gaps(latency, at, sign=-1)]
-    rulings = dict(zip(slugs, (_ruling(verdict, slugs) for verdict in found), strict=True))
+    best = headline(latency, quality, origin, margins)
+    ruled = verdicts(latency, quality, certain(latency, quality, margins), margins, best.setting)
+    ratios = [_exp(interval) for interval in _gaps(latency, origin, sign=-1)]
+    rulings = dict(zip(slugs, (_ruling(verdict, slugs) for verdict in ruled), strict=True))
     speedups = dict(zip(slugs, ratios, strict=True))
     return Decision(
         judging.axis, reference.slug, _headline(best, slugs), rulings,
         at_each_speed(rulings, speedups, dict(zip(slugs, quality.values.tolist(), strict=True))),
-        dict(zip(slugs, _gaps(quality, at), strict=True)), speedups, margins, float(quality.values[at]), judging,
+        dict(zip(slugs, _gaps(quality, origin), strict=True)), speedups, margins, float(quality.values[origin]),
+        judging,
     )  # fmt: skip
 
 
@@ -158,9 +159,9 @@ def _headline(best: Best, slugs: Sequence[str]) -> Headline:
     return Headline(slugs[best.setting], Interval(*best.speedup), best.above, tuple(slugs[s] for s in best.faster))
 
 
-def _gaps(axis: Axis, at: int, sign: int = 1) -> list[Interval]:
+def _gaps(axis: Axis, origin: int, sign: int = 1) -> list[Interval]:
     """Every setting's value less that of setting `at` (the other way round for sign -1), with its 95 % interval."""
-    ends = np.stack([axis.gaps, *axis.ends(axis.pointwise(1 - 2 * ONE_SIDED))])[:, :, at]  # [3,S]: value, low, high
+    ends = np.stack([axis.gaps, *axis.ends(axis.pointwise(1 - 2 * ONE_SIDED))])[:, :, origin]  # [3,S]: value, low, high
     value, low, high = ends if sign > 0 else -ends[[0, 2, 1]]
     return [Interval(*map(float, row)) for row in zip(value, low, high, strict=True)]
 

@@ -29,11 +29,11 @@ def hypervolume(latency: Array, quality: Axis, family: list[int], reference: int
     if not 0 < height < np.inf:
         raise InputError(f"hypervolume: 'height' must be a number above 0, got {height!r}")
     low, high = (end[family, reference] for end in quality.ends(quality.critical(LEVEL)))
-    found = [
+    replicates = [
         dominated_area(zip(latency[family] - latency[reference], gaps, strict=True), height) / height
         for gaps in (quality.gaps[family, reference], high, low)
     ]
-    return Interval(*found)
+    return Interval(*replicates)
 
 
 def dominated_area(spots: Iterable[tuple[float, float]], height: float) -> float:

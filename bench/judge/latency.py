@@ -110,15 +110,15 @@ def latency_axis(cells: Sequence[StoredCell]) -> Axis:
 def chain_axis(cells: Sequence[StoredCell]) -> Axis:
     """Log latencies in ms [S] from stored ratios; those on no chain have errors of their own."""
     spread, roots = drift(cells), _roots(cells)
-    found = [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
-    keys = list(dict.fromkeys(latency.root for latency in found))
-    errors = {latency.root: latency.root_error for latency in found}
+    levels = [_chained(cell, roots) or _alone(cell, spread) for cell in cells]
+    keys = list(dict.fromkeys(latency.root for latency in levels))
+    errors = {latency.root: latency.root_error for latency in levels}
     return chained(
-        np.array([keys.index(latency.root) for latency in found], dtype=int),
+        np.array([keys.index(latency.root) for latency in levels], dtype=int),
         np.zeros(len(keys)),
         np.array([errors[key] for key in keys]),
-        np.array([latency.log for latency in found]),
-        np.array([latency.own for latency in found]),
+        np.array([latency.log for latency in levels]),
+        np.array([latency.own for latency in levels]),
     )
 
 

@@ -48,8 +48,8 @@ def _over_reference(session: Session) -> Axis | None:
     axis = session_axis(session.times(), session.processes, session.resolution()) if session.rounds else None
     if axis is None or session.reference not in session.settings:
         return axis
-    at = list(session.settings).index(session.reference)
-    return Axis(axis.values - axis.values[at], axis.deviations - axis.deviations[:, [at]], axis.freedom)
+    origin = list(session.settings).index(session.reference)
+    return Axis(axis.values - axis.values[origin], axis.deviations - axis.deviations[:, [origin]], axis.freedom)
 
 
 def _columns(cells: Sequence[StoredCell], session: Session, axis: Axis) -> tuple[Array, Array]:
@@ -58,6 +58,6 @@ def _columns(cells: Sequence[StoredCell], session: Session, axis: Axis) -> tuple
     values, deviations = np.zeros(len(cells)), np.zeros((len(axis.deviations), len(cells)))
     for s, cell in enumerate(cells):
         if cell.session is not None and cell.session.id == session.id:
-            at = names.index(cell.slug)
-            values[s], deviations[:, s] = axis.values[at], axis.deviations[:, at]
+            column = names.index(cell.slug)
+            values[s], deviations[:, s] = axis.values[column], axis.deviations[:, column]
     return values, deviations

@@ -119,11 +119,11 @@ def chances(latency: Axis, quality: Axis, margins: Margins) -> Array:
     return np.minimum(replaceable, worth)
 
 
-def threshold(found: Array) -> float:
+def threshold(doubts: Array) -> float:
     """The largest chance WRONG k / S that k settings stay below; that of one setting where none does."""
-    count = len(found)
+    count = len(doubts)
     limits = WRONG * np.arange(1, count + 1) / count
-    below = np.flatnonzero(np.sort(found) <= limits)
+    below = np.flatnonzero(np.sort(doubts) <= limits)
     return float(limits[below[-1] if len(below) else 0])
 
 
@@ -166,21 +166,21 @@ def verdicts(latency: Axis, quality: Axis, known: Certain, margins: Margins, use
     worth: Signs = np.asarray(beaten.all(axis=1))
     replaces = known.replaces(margins) & ~itself
     gone: Signs = np.asarray(replaces.any(axis=0)) & ~worth
-    found = []
+    ruled = []
     for a in range(count):
         if a == use:
-            found.append(Verdict(USE))
+            ruled.append(Verdict(USE))
         elif worth[a]:
-            found.append(Verdict(WORTH))
+            ruled.append(Verdict(WORTH))
         elif gone[a]:
             candidates = np.flatnonzero(replaces[:, a])
-            found.append(
+            ruled.append(
                 Verdict(REPLACEABLE, sorted(map(int, candidates), key=lambda b: _choice(b, a, use, gone, quality)))
             )
         else:
             rivals = np.flatnonzero(~beaten[a])
-            found.append(Verdict(UNDECIDED, sorted(map(int, rivals), key=lambda b: float(quality.values[b]))))
-    return found
+            ruled.append(Verdict(UNDECIDED, sorted(map(int, rivals), key=lambda b: float(quality.values[b]))))
+    return ruled
 
 
 def _choice(b: int, a: int, use: int | None, gone: Signs, quality: Axis) -> tuple[bool, bool, float]:
@@ -188,6 +188,6 @@ def _choice(b: int, a: int, use: int | None, gone: Signs, quality: Axis) -> tupl
     return b != use, bool(gone[b]), float(quality.values[b])
 
 
-def decided(found: list[Verdict]) -> int:
+def decided(ruled: list[Verdict]) -> int:
     """How many settings have a verdict that says something."""
-    return sum(verdict.word not in (UNDECIDED, ALONE) for verdict in found)
+    return sum(verdict.word not in (UNDECIDED, ALONE) for verdict in ruled)

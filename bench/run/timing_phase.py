@@ -25,8 +25,8 @@ class TimingPhase:
 
     def __init__(self, records: Records, server: Server, progress: Progress, fresh: Collection[str]) -> None:
         self.records, self.server, self.progress, self.fresh = records, server, progress, frozenset(fresh)
-        found = environment(records.settings.device)
-        self.machine = records.settings.recorded() | {name: found.get(name) for name in MACHINE}
+        machine = environment(records.settings.device)
+        self.machine = records.settings.recorded() | {name: machine.get(name) for name in MACHINE}
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Time all of these cells, whose other numbers are stored, and complete them. Raises OutputError."""
@@ -54,16 +54,16 @@ class TimingPhase:
             self.progress.line(f"{label(task.cell)}: {timing['status']} while it was timed: {timing['reason']}")
             return self.records.complete(task.cell, timing)
         batches = [entry_of(batch, entries[slug]) for batch, entries in more.items()]
-        found = self.runner.largest(LargestOrder(task, self.work(task))) if largest else None
-        self.records.complete(task.cell, {**timing, "batches": batches, "largest": found})
+        largest_batch = self.runner.largest(LargestOrder(task, self.work(task))) if largest else None
+        self.records.complete(task.cell, {**timing, "batches": batches, "largest": largest_batch})
 
     def at(self, batch: int, tasks: list[Task], headline: bool) -> Timings:
         """The timing of every cell at one batch, from the sessions that hold them already, and from a new one."""
         made: Timings = {}
         for session, members in self.sessions(batch, tasks):
-            found = self.runner.timings(self.order(session, members, headline))
+            timings = self.runner.timings(self.order(session, members, headline))
             for task in members:
-                made[task.cell.slug] = self.apart(task, batch, session, found[task.cell.slug], headline)
+                made[task.cell.slug] = self.apart(task, batch, session, timings[task.cell.slug], headline)
         return made
 
     def apart(self, task: Task, batch: int, session: Session, timing: dict[str, Any], headline: bool) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class TimingPhase:
     def sessions(self, batch: int, tasks: list[Task]) -> list[tuple[Session, list[Task]]]:
         """Every session that is to be gone on with or made, and the cells whose times are wanted of it."""
         known = read_sessions(self.records.store.directory)
-        found: dict[str, tuple[Session, list[Task]]] = {}
+        opened: dict[str, tuple[Session, list[Task]]] = {}
         rest = []
         for task in tasks:
             key = task.cell.key(task.settings)
@@ -85,10 +85,10 @@ class TimingPhase:
             if session is None:
                 rest.append(task)
             else:
-                found.setdefault(session.id, (session, []))[1].append(task)
-        for session, members in found.values():
+                opened.setdefault(session.id, (session, []))[1].append(task)
+        for session, members in opened.values():
             narrow(session, members)
-        return [*found.values(), *([(self.new(batch, rest), rest)] if rest else [])]
+        return [*opened.values(), *([(self.new(batch, rest), rest)] if rest else [])]
 
     def new(self, batch: int, tasks: list[Task]) -> Session:
         """A session of these cells and of what they are compared with."""
@@ -124,12 +124,12 @@ class TimingPhase:
 
 def roots(tasks: Sequence[Task]) -> list[Task]:
     """What cells are compared with: the suite's reference, and every cached cell's sampler uncached; each once."""
-    found: dict[str, Task] = {}
+    first: dict[str, Task] = {}
     for task in tasks:
         for cell in (task.reference, task.cell.baseline if task.cell.cache is not None else None):
             if cell is not None:
-                found.setdefault(cell.slug, Task(cell, task.reference, task.settings, task.directory, task.plugins))
-    return list(found.values())
+                first.setdefault(cell.slug, Task(cell, task.reference, task.settings, task.directory, task.plugins))
+    return list(first.values())
 
 
 def narrow(session: Session, tasks: list[Task]) -> None:
@@ -155,9 +155,9 @@ def session_name(model: str) -> str:
 
 def seconds(cells: Sequence[Cell]) -> dict[str, float]:
     """How long each model's timing may take, about: for the remaining time."""
-    found: dict[str, float] = {}
+    spent: dict[str, float] = {}
     for cell in cells:
         rules = cell.protocol.timing
         name = session_name(cell.model)
-        found[name] = found.get(name, 0.0) + rules.seconds * (1 + len(rules.more_batches) + rules.largest)
-    return found
+        spent[name] = spent.get(name, 0.0) + rules.seconds * (1 + len(rules.more_batches) + rules.largest)
+    return spent

@@ -44,8 +44,8 @@ def as_markdown(findings: Sequence[Finding], allow_unresolved: bool, verdicts: S
 
 
 def as_json(findings: Sequence[Finding], allow_unresolved: bool, verdicts: Sequence[str] = ()) -> dict[str, Any]:
-    found = [asdict(f) for f in findings]
-    return {"open": is_open(findings, allow_unresolved), "findings": found, "verdicts": list(verdicts)}
+    listed = [asdict(f) for f in findings]
+    return {"open": is_open(findings, allow_unresolved), "findings": listed, "verdicts": list(verdicts)}
 
 
 def verdict_lines(base: Results, new: Results) -> list[str]:
@@ -80,8 +80,8 @@ def telling(findings: Sequence[Finding]) -> list[Finding]:
 def left_out(findings: Sequence[Finding]) -> list[Finding]:
     """What neither run was asked for, gathered over cells."""
     counts = Counter((f.check, f.detail) for f in findings if f.verdict == LEFT_OUT)
-    found = [(check, f"in {n} cell{'s' * (n > 1)}: {text}") for (check, text), n in counts.items()]
-    return [Finding("", "", check, LEFT_OUT, text) for check, text in found]
+    counted = [(check, f"in {n} cell{'s' * (n > 1)}: {text}") for (check, text), n in counts.items()]
+    return [Finding("", "", check, LEFT_OUT, text) for check, text in counted]
 
 
 def name(finding: Finding) -> str:

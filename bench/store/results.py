@@ -83,22 +83,22 @@ def _read(directory: Path, clip: bool) -> Results:
 def with_sessions(cells: Iterable[StoredCell], sessions: Iterable[Session]) -> list[StoredCell]:
     """The cells, each with the session that its times name; None where that is not at hand or has not timed it."""
     known = {session.id: session for session in sessions}
-    found = [(cell, known.get(cell.timing.session or "")) for cell in cells]
+    paired = [(cell, known.get(cell.timing.session or "")) for cell in cells]
     return [
         replace(cell, session=session) if session and session.settings.get(cell.slug) == cell.key else cell
-        for cell, session in found
+        for cell, session in paired
     ]
 
 
 def _sessions(directory: Path, unreadable: list[str]) -> list[Session]:
     """The sessions of a result directory; of one that cannot be trusted the reason."""
-    found = []
+    read = []
     for path in sorted(directory.glob(f"{FOLDER}/*.json")):
         try:
-            found.append(read_session(path))
+            read.append(read_session(path))
         except InputError as error:
             unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
-    return found
+    return read
 
 
 def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[Name]]:

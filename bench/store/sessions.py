@@ -87,14 +87,14 @@ class Session:
 
     def resolution(self) -> float:
         """Half the width of the log 95 % interval of settings that ran twice a round; the widest, 0 where none did."""
-        found, spread = [0.0], self.spread()
+        differences, spread = [0.0], self.spread()
         for name in self.content["repeated"]:
             both = [r for r in self.rounds if {name, second_run(name)} <= r["wall_ns"].keys()]
             if name in self.settings and len(both) > 1:
                 times = [[r["wall_ns"][key] for r in both] for key in (second_run(name), name)]
                 ratio = paired_ratio(times[0], times[1], [r["process"] for r in both], spread)
-                found.append(math.log(ratio["high"] / ratio["low"]) / 2)
-        return max(found)
+                differences.append(math.log(ratio["high"] / ratio["low"]) / 2)
+        return max(differences)
 
     def write(self) -> None:
         """Whole or not at all; raises OutputError."""

@@ -132,13 +132,13 @@ class Reader:
         blocks = content.get("cells")
         if not isinstance(blocks, list) or not blocks:
             raise InputError(f"{self.file}: expected at least one [[cells]] table")
-        found: dict[tuple[str, str], Cell] = {}
+        named: dict[tuple[str, str], Cell] = {}
         for number, block in enumerate(blocks, start=1):
             for cell in self.block(f"{self.file}: [[cells]] {number}", block, rules):
-                found.setdefault((cell.model, cell.slug), cell)
-                if len(found) > MAX_CELLS:
+                named.setdefault((cell.model, cell.slug), cell)
+                if len(named) > MAX_CELLS:
                     raise InputError(f"{self.file}: more than {MAX_CELLS} cells")
-        return tuple(sorted(found.values(), key=lambda cell: cell.cache is not None))
+        return tuple(sorted(named.values(), key=lambda cell: cell.cache is not None))
 
     def block(self, where: str, block: Any, rules: protocol.Protocol) -> list[Cell]:
         if not isinstance(block, dict):
@@ -176,15 +176,15 @@ class Reader:
     def parts(self, where: str, kind: str, value: Any) -> list[tuple[Any, str | None]]:
         """The methods of one table or a list of tables, lists of values swept, each with what is broken in it."""
         tables = value if isinstance(value, list) else [value]
-        found = []
+        expanded = []
         for table in tables:
             if not isinstance(table, dict) or not isinstance(table.get("name"), str):
                 raise InputError(f"{where}: '{kind}' must be a table like {{ name = \"…\" }} or a list of them")
             params = {key: value for key, value in table.items() if key != "name"}
-            found += [self.part(where, kind, table["name"], given) for given in sweep(params)]
-        if not found:
+            expanded += [self.part(where, kind, table["name"], given) for given in sweep(params)]
+        if not expanded:
             raise InputError(f"{where}: '{kind}' is an empty list")
-        return found
+        return expanded
 
     def part(self, where: str, kind: str, name: str, given: dict[str, Any]) -> tuple[Part, str | None]:
         part = Part(name, given)
@@ -207,13 +207,13 @@ class Reader:
         parts = self.parts(where, "sampler", content["reference"])
         if len(parts) != 1:
             raise InputError(f"{where} must be one sampler with one setting")
-        found = {}
+        chosen = {}
         for model in dict.fromkeys(cell.model for cell in cells):
             cell = Cell(model, parts[0][0], None, rules, parts[0][1])
             if cell.slug not in {c.slug for c in cells if c.model == model}:
                 raise InputError(f"{where}: {cell.slug} is not a cell of {model}; add it to [[cells]]")
-            found[model] = cell
-        return found
+            chosen[model] = cell
+        return chosen
 
 
 def sweep(params: dict[str, Any]) -> list[dict[str, Any]]:

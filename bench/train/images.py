@@ -162,8 +162,8 @@ def check_packed(path: Path, jpeg: np.ndarray, offsets: np.ndarray, labels: np.n
         ("labels", labels, np.integer),
     ):
         if array.ndim != 1 or not np.issubdtype(array.dtype, wanted) or not len(array):
-            found = f"{array.dtype} {list(array.shape)}"
-            raise InputError(f"{path}: '{key}' is {found}, expected {wanted.__name__} [n], at least one")
+            got = f"{array.dtype} {list(array.shape)}"
+            raise InputError(f"{path}: '{key}' is {got}, expected {wanted.__name__} [n], at least one")
     if offsets[0] != 0 or offsets[-1] != len(jpeg) or not (np.diff(offsets.astype(np.int64)) > 0).all():
         raise InputError(f"{path}: 'offsets' must rise from 0 to {len(jpeg)}, the bytes of 'jpeg'")
     if len(offsets) != len(labels) + 1 or not (labels.min() >= 0 and labels.max() < len(names)):

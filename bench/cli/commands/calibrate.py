@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
         raise InputError(reason)
     expect_positive("calibrate", args, "samples", "batch")
-    found = methods.find(args.method)
-    if not hasattr(found, "calibrator"):
+    method = methods.find(args.method)
+    if not hasattr(method, "calibrator"):
         known = ", ".join(name for name in methods.names("cache") if hasattr(methods.find(name), "calibrator"))
         raise InputError(f"calibrate: '{args.method}' is not calibrated, expected one of: {known}")
     words = (
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     )
     sampler, _ = parse(["fora", "interval=1", *words])
     model = models.build(args.model, weights=args.weights, device=args.device)
-    content = calibrate(found, model, sampler, args)
+    content = calibrate(method, model, sampler, args)
     write_bytes(args.out, (json.dumps(content, indent=1) + "\n").encode())
     print(f"{args.out}: {args.method} for {args.model} with {sampler.label}, {content['seconds']:.1f} s")
     return 0

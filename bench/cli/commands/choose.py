@@ -73,11 +73,11 @@ def answer(args: argparse.Namespace, wanted: Goal, settings: Settings, jobs: int
         timeout=args.timeout,
         only=args.only,
     )
-    found = choose(question)
+    answered = choose(question)
     if args.suite:
-        write_bytes(Path(args.suite), suite_text(found.cells.values(), found.reference).encode())
-    print(json.dumps(as_json(found), indent=1) if args.json else as_text(found, args.suite))
-    return 0 if found.choice.chosen else 1
+        write_bytes(Path(args.suite), suite_text(answered.cells.values(), answered.reference).encode())
+    print(json.dumps(as_json(answered), indent=1) if args.json else as_text(answered, args.suite))
+    return 0 if answered.choice.chosen else 1
 
 
 def default_jobs(args: argparse.Namespace) -> int:

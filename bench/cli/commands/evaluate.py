@@ -38,12 +38,12 @@ def run(args: argparse.Namespace) -> int:
     prepare_extraction(args)
     require_used(args)
     labels = None if args.labels is None else read_labels(args.labels)
-    found = pairs(args) if args.paired else {}
+    result = pairs(args) if args.paired else {}
     if args.features != "none":
         asked = assessment.Assessment(args.features, args.weights, args.device, args.batch, not args.no_cache)
         judged = asked.against(args.samples, args.reference, labels)
-        found = judged | found | {"omitted": judged["omitted"] | found.get("omitted", {})}
-    print(json.dumps(found, indent=1, allow_nan=False) if args.json else table(found))
+        result = judged | result | {"omitted": judged["omitted"] | result.get("omitted", {})}
+    print(json.dumps(result, indent=1, allow_nan=False) if args.json else table(result))
     return 0
 
 

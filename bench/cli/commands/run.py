@@ -99,9 +99,9 @@ def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> i
 
 def batches(text: str) -> list[int | str]:
     """`--batch 8,64,auto` as a suite file would have it. Raises InputError for anything else."""
-    found: list[int | str] = []
+    sizes: list[int | str] = []
     for word in text.split(","):
         if word != AUTO and not (word.isascii() and word.isdigit()):
             raise InputError(f"--batch must be numbers and '{AUTO}' separated by commas, got '{text}'")
-        found.append(word if word == AUTO else int(word))
-    return found
+        sizes.append(word if word == AUTO else int(word))
+    return sizes

@@ -100,8 +100,8 @@ def scale(args: argparse.Namespace, world: World) -> Scale:
 
 def build_sampler(args: argparse.Namespace) -> Sampler:
     """Raises InputError where the method is no sampler or its parameters are wrong."""
-    found = methods.find(args.sampler)
-    if found.kind != "sampler":
+    method = methods.find(args.sampler)
+    if method.kind != "sampler":
         known = ", ".join(methods.names("sampler"))
         raise InputError(f"train-router: '{args.sampler}' is a cache method, expected one of: {known}")
     given = {"steps": args.steps} | ({} if args.variant is None else {"variant": args.variant})

@@ -77,10 +77,10 @@ def fidelity(pairs: dict[str, dict[str, Array]]) -> dict[str, Any]:
 
     The keys are null where there is nothing else to compare with.
     """
-    found: dict[str, Any] = dict.fromkeys([*PAIRED_REFERENCE, "identical"])
-    found |= dict.fromkeys(f"{name}_reference" for name in PAIRED_REFERENCE)
+    columns: dict[str, Any] = dict.fromkeys([*PAIRED_REFERENCE, "identical"])
+    columns |= dict.fromkeys(f"{name}_reference" for name in PAIRED_REFERENCE)
     for suffix, values in pairs.items():
         metrics = paired.summary(values)
         wanted = PAIRED_REFERENCE if suffix else tuple(metrics)
-        found |= {name + suffix: metrics[name] for name in wanted if name in metrics}
-    return found
+        columns |= {name + suffix: metrics[name] for name in wanted if name in metrics}
+    return columns

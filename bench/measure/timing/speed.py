@@ -22,12 +22,12 @@ def derived(timing: dict[str, Any], work: dict[str, Any], nfe: int, ceilings: Ce
     """
     seconds = timing["latency_ms"]["median"] / 1e3
     achieved = work["macs"] * timing["batch"] / seconds
-    found = {
+    rates = {
         "throughput": timing["batch"] / seconds,
         "macs_per_s": achieved,
         "gemm_fraction": achieved / ceilings["gemm_macs_per_s"],
     }
-    return found | ({"enqueue_us": timing["enqueue_ms"]["median"] * 1e3 / nfe} if "enqueue_ms" in timing else {})
+    return rates | ({"enqueue_us": timing["enqueue_ms"]["median"] * 1e3 / nfe} if "enqueue_ms" in timing else {})
 
 
 def roofline(
@@ -57,19 +57,19 @@ def flags(timing: dict[str, Any], others: int) -> list[Flag]:
     Disturbed rounds, a warm-up that did not settle and a machine that changed its pace are in the intervals, since
     ratios are taken within rounds and between processes.
     """
-    found: list[Flag] = []
+    raised: list[Flag] = []
     speedup, own = timing["speedup"], timing["resolution"]
     if speedup and own and not is_resolved(speedup, own):
         ends = {"low": speedup["low"], "high": speedup["high"], "aa_low": own["low"], "aa_high": own["high"]}
-        found.append({"code": "speedup-unresolved", **ends})
+        raised.append({"code": "speedup-unresolved", **ends})
     if own and not own["low"] <= 1 <= own["high"]:
-        found.append({"code": "aa-differs", "low": own["low"], "high": own["high"]})
+        raised.append({"code": "aa-differs", "low": own["low"], "high": own["high"]})
     if others:
-        found.append({"code": "gpu-shared", "processes": others})
+        raised.append({"code": "gpu-shared", "processes": others})
     rounds, throttled = len(timing["rounds"]), timing.get("throttled_rounds") or 0
     if throttled > THROTTLED * rounds:
-        found.append({"code": "gpu-throttled", "rounds": throttled, "of": rounds})
-    return found
+        raised.append({"code": "gpu-throttled", "rounds": throttled, "of": rounds})
+    return raised
 
 
 def telemetry(rounds: list[dict[str, Any]]) -> dict[str, Any] | None:

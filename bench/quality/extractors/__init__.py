@@ -56,13 +56,13 @@ def register(module: ModuleType) -> list[str]:
 
 @cache
 def _shipped() -> dict[str, type[Extractor]]:
-    found: dict[str, type[Extractor]] = {}
+    known: dict[str, type[Extractor]] = {}
     for info in pkgutil.iter_modules(__path__):
         added = _defined_in(importlib.import_module(f"{__name__}.{info.name}"))
-        for name in added.keys() & found.keys():
+        for name in added.keys() & known.keys():
             raise InputError(f"bench/extractors/{info.name}.py defines '{name}', as another file does")
-        found |= added
-    return found
+        known |= added
+    return known
 
 
 def _defined_in(module: ModuleType) -> dict[str, type[Extractor]]:

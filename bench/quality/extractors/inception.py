@@ -85,13 +85,13 @@ class Inception(Extractor):
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         """Resized pixels [B,3,299,299] in 0..255 -> features."""
         x = (pixels - 128) / 128
-        found: dict[str, Tensor] = {}
+        features: dict[str, Tensor] = {}
         for name in LAYERS:
             x = getattr(self.network, name)(x)
             if name == SPATIAL_LAYER:  # [B,768,17,17], its 1x1 branch first
-                found["spatial"] = x[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+                features["spatial"] = x[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
         pool = x.flatten(1)
-        return found | {"pool": pool, "logits": pool @ self.network.fc.weight.T}
+        return features | {"pool": pool, "logits": pool @ self.network.fc.weight.T}
 
 
 class Adm(Inception):

@@ -117,8 +117,8 @@ def extract_rows(extractor: Extractor, images: Tensor) -> dict[str, Tensor]:
     rows = {name: extracted[name].detach().float().cpu() for name in TENSORS if name in extracted}
     for name, tensor in rows.items():
         if len(tensor) != len(images):
-            found = f"{len(tensor)} rows of '{name}' for {len(images)} images"
-            raise InputError(f"extractor '{extractor.fingerprint}' returned {found}")
+            got = f"{len(tensor)} rows of '{name}' for {len(images)} images"
+            raise InputError(f"extractor '{extractor.fingerprint}' returned {got}")
     return rows
 
 

@@ -72,8 +72,8 @@ def moments_of(path: Path, layer: str, arrays: dict[str, np.ndarray]) -> Moments
     wanted = DIMENSIONS[layer]
     for key, array, shape in zip(KEYS[layer], (mean, covariance), ((wanted,), (wanted, wanted)), strict=True):
         if array.shape != shape or array.dtype.kind != "f":
-            found = f"{array.dtype} {list(array.shape)}"
-            raise InputError(f"{path}: '{key}' must be floats of shape {list(shape)}, got {found}")
+            got = f"{array.dtype} {list(array.shape)}"
+            raise InputError(f"{path}: '{key}' must be floats of shape {list(shape)}, got {got}")
     return stored_moments(path, layer, mean, covariance)
 
 

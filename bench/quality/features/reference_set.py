@@ -41,8 +41,8 @@ class ReferenceSet:
             return
         require_rows(f"{self.name}: features", self.features)
         if self.features.shape[1] != len(self.pool.mean):
-            found = f"{self.features.shape[1]} dimensions, the moments {len(self.pool.mean)}"
-            raise InputError(f"{self.name}: the features have {found}")
+            sizes = f"{self.features.shape[1]} dimensions, the moments {len(self.pool.mean)}"
+            raise InputError(f"{self.name}: the features have {sizes}")
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, whole or not at all. Raises OutputError when it cannot be written."""

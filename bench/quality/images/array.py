@@ -105,8 +105,8 @@ def require_one_set(path: Path, archive: zipfile.ZipFile) -> None:
         with archive.open(name) as member:
             shape, _, dtype = read_header(member)
         if dtype == np.uint8 and len(shape) == 4:
-            found = f"'{name.removesuffix('.npy')}' ({list(shape)})"
-            raise InputError(f"{path}: holds images in {found} beside 'arr_0'; join them in one array")
+            got = f"'{name.removesuffix('.npy')}' ({list(shape)})"
+            raise InputError(f"{path}: holds images in {got} beside 'arr_0'; join them in one array")
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -72,16 +72,16 @@ def summary(values: Mapping[str, Array]) -> Metrics:
     null with one pair. Without images there are neither PSNR nor SSIM, without latents only these.
     """
     ends = intervals(values)
-    found = latent_summary(values, ends) if "latent_error" in values else {}
+    metrics = latent_summary(values, ends) if "latent_error" in values else {}
     if "squared_error" in values:
         high, low = (end if end is None else finite(decibels(end)) for end in ends["squared_error"])
-        found |= psnr_of(values["squared_error"]) | {"psnr_low": low, "psnr_high": high}  # more error, fewer dB
+        metrics |= psnr_of(values["squared_error"]) | {"psnr_low": low, "psnr_high": high}  # more error, fewer dB
     if "ssim" in values:
         worst = float(np.percentile(values["ssim"], WORST))
-        found |= {"ssim": float(values["ssim"].mean()), **named_ends("ssim", ends), "ssim_worst": worst}
+        metrics |= {"ssim": float(values["ssim"].mean()), **named_ends("ssim", ends), "ssim_worst": worst}
     if "lpips" in values:
-        found |= {"lpips": float(values["lpips"].mean()), **named_ends("lpips", ends)}
-    return found
+        metrics |= {"lpips": float(values["lpips"].mean()), **named_ends("lpips", ends)}
+    return metrics
 
 
 def absent(values: Mapping[str, Any]) -> dict[str, str]:

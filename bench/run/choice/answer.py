@@ -60,8 +60,8 @@ def picked(answer: Answer) -> list[Setting]:
     nearest = sorted(answer.settings, key=lambda s: abs(s.asked(goal).value - goal.bound))
     reference = [s for s in answer.settings if s.slug == answer.reference.slug]
     wanted = [*([chosen] if chosen else []), *reference, *answer.choice.untold, *nearest]
-    found = list({setting.slug: setting for setting in wanted}.values())[:ROWS]
-    return sorted(found, key=lambda s: -s.speedup.value)
+    rows = list({setting.slug: setting for setting in wanted}.values())[:ROWS]
+    return sorted(rows, key=lambda s: -s.speedup.value)
 
 
 def note(answer: Answer, setting: Setting) -> str:
@@ -79,13 +79,13 @@ def note(answer: Answer, setting: Setting) -> str:
 
 def untold(answer: Answer) -> str:
     """What the measurement cannot say."""
-    found = answer.choice.untold
-    if not found and answer.choice.chosen is None:
+    rivals = answer.choice.untold
+    if not rivals and answer.choice.chosen is None:
         return "Every setting that was measured surely misses the goal."
-    if not found:
+    if not rivals:
         return "Nothing else that was measured can be as good: everything is told apart at 95 %."
-    names = [setting.title for setting in found[:NAMED]]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    names = [setting.title for setting in rivals[:NAMED]]
+    more = f" and {len(rivals) - NAMED} more" if len(rivals) > NAMED else ""
     better = "nearer to the exact solution" if answer.question.goal.kind == SPEEDUP else "faster"
     may = "may meet the goal" if answer.choice.chosen is None else f"may meet the goal too, and be {better}"
     return f"Not told apart: {', '.join(names)}{more} {may}."

@@ -82,11 +82,11 @@ def choose(question: Question) -> Answer:
     cells = {slug: replace(candidates.cells[slug], protocol=rules) for slug in timed}
     reference = cells[candidates.reference.slug]
     say(f"{len(cells)} settings are left to be measured")
-    with measured(list(cells.values()), reference, question.settings, question.files, question.jobs) as found:
-        settings = settings_of(found, screening.errors, screening.resolution, question.goal)
+    with measured(list(cells.values()), reference, question.settings, question.files, question.jobs) as survivors:
+        settings = settings_of(survivors, screening.errors, screening.resolution, question.goal)
 
         def slower(one: Setting, other: Setting) -> bool:
-            return found.ratio(one.slug, other.slug).low > 1
+            return survivors.ratio(one.slug, other.slug).low > 1
 
         def less_exact(one: Setting, other: Setting) -> bool:
             return surely_more(screening.errors[one.slug], screening.errors[other.slug])
@@ -94,7 +94,7 @@ def choose(question: Question) -> Answer:
         choice = decide([s for s in settings if s.slug in left], question.goal, slower, less_exact)
     spent = time.monotonic() - started
     untimed = [slug for slug in left if slug not in cells]
-    return Answer(question, choice, settings, screening, cells, untimed, found.failed, spent, pool.processor)
+    return Answer(question, choice, settings, screening, cells, untimed, survivors.failed, spent, pool.processor)
 
 
 def expect_distance(reference: Cell, settings: Settings) -> None:

@@ -27,9 +27,9 @@ class Setting:
         """What the goal bounds."""
         if goal.kind == SPEEDUP:
             return self.speedup
-        found = self.error if goal.kind == ERROR else self.above
-        assert found is not None
-        return found
+        intervals = self.error if goal.kind == ERROR else self.above
+        assert intervals is not None
+        return intervals
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,12 @@ class PooledLatents:
         """In as many parts as there are processes, or in batches, whichever are smaller."""
         pool = self.pooled.pool
         size = min(self.cell.protocol.sampling_batch, -(-len(indices) // pool.jobs))
-        found = {}
+        errors = {}
         for request, answer in pool.run(Request(self.cell, part) for part in pieces(indices, size)):
             if answer.latents is None:
                 raise InputError(f"choose: the exact solution cannot be made: {answer.reason}")
-            found[request.seeds.start] = torch.from_numpy(answer.latents)
-        return torch.cat([found[start] for start in sorted(found)])
+            errors[request.seeds.start] = torch.from_numpy(answer.latents)
+        return torch.cat([errors[start] for start in sorted(errors)])
 
 
 class Exact:

@@ -38,8 +38,8 @@ def read(stated: dict[str, str | None]) -> Goal:
     given = {kind: word for kind, word in stated.items() if word is not None}
     options = ", ".join(f"--{kind}" for kind in RANGES)
     if len(given) != 1:
-        found = " and ".join(f"--{kind}" for kind in given) or "none"
-        raise InputError(f"choose: give exactly one goal of {options}, got {found}")
+        named = " and ".join(f"--{kind}" for kind in given) or "none"
+        raise InputError(f"choose: give exactly one goal of {options}, got {named}")
     ((kind, word),) = given.items()
     return Goal(kind, number(kind, word))
 

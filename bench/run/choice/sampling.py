@@ -60,8 +60,8 @@ def main(task: Task, pipe: connection.Connection) -> None:
         except EOFError:
             return
         before = time.process_time()
-        found = answer(task, model, request)
-        pipe.send(replace(found, processor=time.process_time() - before))
+        result = answer(task, model, request)
+        pipe.send(replace(result, processor=time.process_time() - before))
 
 
 def answer(task: Task, model: Denoiser, request: Request) -> Answer:
@@ -82,15 +82,15 @@ def sampled(task: Task, model: Denoiser, seeds: range) -> Answer:
     plan = make_plan(model, sampler, None if cell.cache is None else cell.cache.method)
     run = prepared(task, model, Contender(sampler, plan), batch, task.settings.execution)
     clock = time.process_time if device == "cpu" else time.perf_counter  # waiting for a core is no work
-    found, seconds = [], []
+    batches, seconds = [], []
     for part in pieces(seeds, batch):
         noise = seeded_noise(part, model.latent_shape, cell.protocol.seed)
         noise = noise.to(device=device, dtype=getattr(torch, task.settings.dtype))
         labels = balanced_labels(part, spec.num_classes).to(device)
         started = clock()
-        found.append(run(noise, labels).float().cpu())
+        batches.append(run(noise, labels).float().cpu())
         seconds.append(clock() - started)
-    latents = torch.cat(found)
+    latents = torch.cat(batches)
     if not torch.isfinite(latents).all():
         raise ValueError("the samples are not finite")
     return Answer(latents.numpy(), min(seconds))

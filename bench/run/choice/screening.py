@@ -75,7 +75,7 @@ class Screening:
 
     def sample(self, left: list[str], seeds: range) -> list[str]:
         """Those whose samples came; the others are noted. Errors and times grow."""
-        cells, found = self.candidates.cells, set()
+        cells, failed = self.candidates.cells, set()
         wanted = [Request(cells[slug], seeds) for slug in left]
         for request, answer in self.pool.run(sorted(wanted, key=steps, reverse=True)):
             slug = request.cell.slug
@@ -83,8 +83,8 @@ class Screening:
                 self.exclude(slug, str(answer.reason))
                 continue
             self.grow(slug, answer, seeds)
-            found.add(slug)
-        return [slug for slug in left if slug in found]
+            failed.add(slug)
+        return [slug for slug in left if slug in failed]
 
     def grow(self, slug: str, answer: Answer, seeds: range) -> None:
         exact = self.exact[self.predicted(slug)].latents[seeds.start : seeds.stop]
@@ -104,5 +104,5 @@ class Screening:
 
 def steps(request: Request) -> int:
     """Work, about: the longest first, so that no process ends alone."""
-    found = request.cell.sampler.params.get("steps")
-    return found if isinstance(found, int) else 0
+    count = request.cell.sampler.params.get("steps")
+    return count if isinstance(count, int) else 0

@@ -43,8 +43,8 @@ class Measured:
         """Times of one over another's, paired in rounds."""
         if above == below:
             return Interval(1.0, 1.0, 1.0)
-        found = session_ratio(self.sessions[above], above, self.sessions[below], below)
-        return Interval(found["median"], found["low"], found["high"])
+        interval = session_ratio(self.sessions[above], above, self.sessions[below], below)
+        return Interval(interval["median"], interval["low"], interval["high"])
 
     def above(self, slug: str) -> Interval:
         """How far a setting's Fréchet distance is above the reference's, as a fraction of that, without bias."""
@@ -79,9 +79,9 @@ def measured(
 
 def read(cells: Sequence[Cell], reference: Cell, out: Path) -> Measured:
     store, sessions = Store(out), read_sessions(out)
-    found = {cell.slug: stored for cell in cells if (stored := store.read(cell)) is not None}
-    ok = {slug: cell for slug, cell in found.items() if cell.is_ok}
-    failed = {slug: f"{cell.status}: {cell.reason}" for slug, cell in found.items() if not cell.is_ok}
+    stored_cells = {cell.slug: stored for cell in cells if (stored := store.read(cell)) is not None}
+    ok = {slug: cell for slug, cell in stored_cells.items() if cell.is_ok}
+    failed = {slug: f"{cell.status}: {cell.reason}" for slug, cell in stored_cells.items() if not cell.is_ok}
     if reference.slug not in ok:
         raise InputError(f"choose: the reference {reference.slug} cannot be measured: {failed.get(reference.slug)}")
     of = {slug: session for session in sessions for slug in session.settings}
@@ -90,12 +90,12 @@ def read(cells: Sequence[Cell], reference: Cell, out: Path) -> Measured:
 
 def settings_of(measured: Measured, errors: dict[str, Array], resolution: float, goal: Goal) -> list[Setting]:
     """Every survivor that was measured, with its intervals."""
-    found = []
+    listed = []
     for slug, cell in measured.cells.items():
         exact = ode_error(errors[slug], resolution)
         error = Interval(exact["ode_error"], exact["ode_error_low"], exact["ode_error_high"])
         above = measured.above(slug) if goal.kind == FD else None
         speedup = measured.ratio(measured.reference, slug)
         if math.isfinite(speedup.value):
-            found.append(Setting(slug, cell.method, speedup, error, above))
-    return found
+            listed.append(Setting(slug, cell.method, speedup, error, above))
+    return listed

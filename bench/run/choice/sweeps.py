@@ -54,28 +54,28 @@ def candidates(model: str, rules: Protocol, only: str | None = None) -> Candidat
     """
     meta_model(model)  # a wrong name is refused here
     reference = Cell(model, Part(*REFERENCE), None, rules)
-    found = Candidates(reference, {reference.slug: reference})
+    listed = Candidates(reference, {reference.slug: reference})
     for name in methods.names("sampler"):
-        for params in swept(name, found):
-            add(found, Cell(model, Part(name, params), None, rules))
+        for params in swept(name, listed):
+            add(listed, Cell(model, Part(name, params), None, rules))
     for name in methods.names("cache"):
-        for sampler, params in cached(name, model, found):
-            add(found, Cell(model, sampler, Part(name, params), rules))
-    chosen = {cell.slug: cell for cell in select(Sweeps(list(found.cells.values())), only)}
-    return Candidates(reference, {reference.slug: reference} | chosen, found.excluded)
+        for sampler, params in cached(name, model, listed):
+            add(listed, Cell(model, sampler, Part(name, params), rules))
+    chosen = {cell.slug: cell for cell in select(Sweeps(list(listed.cells.values())), only)}
+    return Candidates(reference, {reference.slug: reference} | chosen, listed.excluded)
 
 
-def cached(name: str, model: str, found: Candidates) -> Iterator[tuple[Part, Params]]:
+def cached(name: str, model: str, listed: Candidates) -> Iterator[tuple[Part, Params]]:
     """(sampler, parameters of the cache method), by the shipped routers where it is one of those."""
     if "l1" in methods.find(name).parameters:
         cards = shipped(model).values()
         yield from ((Part(card["sampler"]["name"], card["sampler"]["params"]), {"l1": card["l1"]}) for card in cards)
         return
-    settings = swept(name, found)
+    settings = swept(name, listed)
     yield from ((Part(*sampler), params) for sampler in CACHED for params in settings)
 
 
-def swept(name: str, found: Candidates) -> list[Params]:
+def swept(name: str, listed: Candidates) -> list[Params]:
     """The settings of one method; none, with the reason noted, where it cannot be built without a file."""
     method = methods.find(name)
     stated = getattr(method, "sweep", None)
@@ -86,7 +86,7 @@ def swept(name: str, found: Candidates) -> list[Params]:
             if not all(isinstance(value, WRITABLE) for value in params.values()):
                 raise TypeError("its sweep holds what a suite file cannot say")
     except Exception as error:  # a plugin's own constructor
-        found.excluded[name] = " ".join(str(error).split())
+        listed.excluded[name] = " ".join(str(error).split())
         return []
     return settings
 
@@ -104,13 +104,13 @@ def derived(method: type[Method]) -> dict[str, list[Any]]:
     return {"threshold": [value for value in around if threshold.low <= value <= threshold.high]}
 
 
-def add(found: Candidates, cell: Cell) -> None:
+def add(listed: Candidates, cell: Cell) -> None:
     """A setting that makes no more evaluations than the reference; others cannot be faster."""
     try:
         schedule = meta_model(cell.model).noise_schedule
-        counts = [len(c.sampler.method.evaluations(schedule)) for c in (cell, found.reference)]
+        counts = [len(c.sampler.method.evaluations(schedule)) for c in (cell, listed.reference)]
     except Exception as error:  # somebody else's sampler
-        found.excluded[cell.slug] = " ".join(str(error).split())
+        listed.excluded[cell.slug] = " ".join(str(error).split())
         return
     if counts[0] <= counts[1]:
-        found.cells.setdefault(cell.slug, cell)
+        listed.cells.setdefault(cell.slug, cell)

@@ -19,8 +19,8 @@ class RulingLine:
 
 def ruling_lines(group: Group) -> list[RulingLine]:
     """In the order of VERDICTS, the most settings first among equals."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for cell in group.cells:
-        found[group.ruling(cell).word, group.instead(cell)].append(cell.method)
-    order = sorted(found, key=lambda key: (VERDICTS.index(key[0]), -len(found[key]), key[1]))
-    return [RulingLine(word + (f" by {by}" if by else ""), found[word, by]) for word, by in order]
+        lines[group.ruling(cell).word, group.instead(cell)].append(cell.method)
+    order = sorted(lines, key=lambda key: (VERDICTS.index(key[0]), -len(lines[key]), key[1]))
+    return [RulingLine(word + (f" by {by}" if by else ""), lines[word, by]) for word, by in order]

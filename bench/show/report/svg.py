@@ -33,11 +33,11 @@ def path(points: Iterable[tuple[float, float]], closed: bool = False) -> str:
 
 def runs(marks: str, wanted: str) -> list[tuple[int, int]]:
     """(start, stop) of every unbroken run of `wanted` in `marks`."""
-    found, start = [], None
+    pieces, start = [], None
     for i, mark in enumerate(marks + "\0"):
         if mark == wanted and start is None:
             start = i
         elif mark != wanted and start is not None:
-            found.append((start, i))
+            pieces.append((start, i))
             start = None
-    return found
+    return pieces

@@ -87,16 +87,16 @@ def shipped(model: str, directory: Path = DIRECTORY) -> tuple[Router, ...]:
 
     A router that cannot be read is passed over: a page does without its picture.
     """
-    found = []
+    routers = []
     for file in sorted(directory.glob("*/*.json")):
         try:
             card = read_json(file)
             if card.get("model") == model and {"sampler", "l1", "threshold", "loss"} <= set(card):
                 scores = read_scores(file.with_suffix(".safetensors"))
-                found += [Router(card, scores), Router(card, scores[::-1])]
+                routers += [Router(card, scores), Router(card, scores[::-1])]
         except (InputError, OSError, SafetensorError, ValueError):
             continue
-    return tuple(found)
+    return tuple(routers)
 
 
 def read_scores(file: Path) -> np.ndarray:
@@ -132,14 +132,14 @@ def draw(router: Router, name: str) -> Markup:
 def shades(scores: np.ndarray, top: int) -> list[Markup]:
     """One path for each of the SHADES that occur; scores [evaluations, blocks]. The darker, the nearer to 1."""
     unit, levels = WIDTH / len(scores), np.rint(scores * SHADES).astype(int)
-    found = []
+    rows = []
     for level in range(1, SHADES + 1):
         data = "".join(
             f"M{MARGIN + unit * k:.2f} {top + HEIGHT * j}h{unit:.2f}v{HEIGHT}h-{unit:.2f}z"
             for k, j in np.argwhere(levels == level)
         )
-        found += [element("path", d=data, class_="computed", fill_opacity=level / SHADES)] if data else []
-    return found
+        rows += [element("path", d=data, class_="computed", fill_opacity=level / SHADES)] if data else []
+    return rows
 
 
 def curve(losses: list[list[float]], top: int) -> list[Markup]:

@@ -80,7 +80,7 @@ def _side(cell: StoredCell, row: Row, lines: Sequence[Column], latency: Latency 
         "family": cell.family,
         "texts": [column.text(row) for column in lines],
         "numbers": {key: _short(row[key]) for key in RATIOS if pd.notna(row[key])},
-        "metrics": {m.key: found for m in with_replicates() if (found := _metric(cell, m.key))},
+        "metrics": {m.key: values for m in with_replicates() if (values := _metric(cell, m.key))},
         "latency": latency and [_short(latency.log), _short(latency.error)],
     }
 
