@@ -163,8 +163,8 @@ def test_an_interrupted_run_leaves_nothing(plugin: Path, tmp_path: Path) -> None
             break
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=60)
-    assert running.returncode == 130
+    out, error = running.communicate(timeout=60)
+    assert running.returncode == 130, error
     assert out == ""
     assert not (tmp_path / "left.toml").exists()
     assert not list(temporary.glob("ditbench-choose-*"))

@@ -43,6 +43,10 @@ def test_intervals_of_a_session_hold_at_least_as_often_as_they_say(between):
     assert 0.93 < np.mean(hits) < 0.995  # cautious where processes do not differ: medians of 6 rounds
 
 
+def test_a_setting_alone_in_its_session_has_no_pair():
+    assert session_axis(np.full((6, 1), 2.0), [0, 0, 0, 1, 1, 1]) is None
+
+
 def test_rounds_without_some_setting_are_left_out_and_one_round_says_nothing():
     times = np.exp(np.random.default_rng(0).normal(scale=0.01, size=(8, 3)))
     holed = np.concatenate([times, [[1.0, np.nan, 1.0]]])

@@ -22,7 +22,9 @@ Array = NDArray[np.float64]
 
 
 def session_axis(times: ArrayLike, processes: Sequence[int], resolution: float = 0.0) -> Axis | None:
-    """Of times [rounds, settings] and each round's process; None from fewer than 2 rounds that hold every setting.
+    """Of times [rounds, settings] and each round's process.
+
+    None of one setting, which has no pair, and from fewer than 2 rounds that hold every setting.
 
     Deviations are [rounds, S] of noise and [S, S] of what differs between processes; degrees of freedom of their sum by
     Satterthwaite (1946), as of the pair in the middle. `resolution`: half the width of the log interval of a setting
@@ -33,7 +35,7 @@ def session_axis(times: ArrayLike, processes: Sequence[int], resolution: float =
     rows, numbers = rows[whole], numbers[whole]
     _, process, rounds = np.unique(numbers, return_inverse=True, return_counts=True)
     count, freedom = len(rounds), len(rows) - len(rounds)
-    if freedom < 1:
+    if freedom < 1 or rows.shape[1] < 2:
         return None
     logs = np.log(rows) - np.log(rows).mean(axis=1, keepdims=True)  # without the round's pace
     medians = np.stack([np.median(logs[process == p], axis=0) for p in range(count)])  # [P,S]

@@ -75,7 +75,7 @@ class Screening:
 
     def sample(self, left: list[str], seeds: range) -> list[str]:
         """Those whose samples came; the others are noted. Errors and times grow."""
-        cells, failed = self.candidates.cells, set()
+        cells, came = self.candidates.cells, set()
         wanted = [Request(cells[slug], seeds) for slug in left]
         for request, answer in self.pool.run(sorted(wanted, key=steps, reverse=True)):
             slug = request.cell.slug
@@ -83,8 +83,8 @@ class Screening:
                 self.exclude(slug, str(answer.reason))
                 continue
             self.grow(slug, answer, seeds)
-            failed.add(slug)
-        return [slug for slug in left if slug in failed]
+            came.add(slug)
+        return [slug for slug in left if slug in came]
 
     def grow(self, slug: str, answer: Answer, seeds: range) -> None:
         exact = self.exact[self.predicted(slug)].latents[seeds.start : seeds.stop]

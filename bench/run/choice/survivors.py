@@ -70,7 +70,8 @@ def measured(
     cells: Sequence[Cell], reference: Cell, settings: Settings, plugins: list[str], jobs: int
 ) -> Iterator[Measured]:
     """Run the suite of these cells in a folder that is gone afterwards. Raises InputError where the reference fails."""
-    with tempfile.TemporaryDirectory(prefix="ditbench-choose-") as folder:
+    # A child that is being killed may still write: an interrupted run says that it was, not that a folder is in use.
+    with tempfile.TemporaryDirectory(prefix="ditbench-choose-", ignore_cleanup_errors=True) as folder:
         file, out = Path(folder, "choose.toml"), Path(folder, "results")
         write_bytes(file, suite_text(cells, reference).encode())
         run_suite(str(file), str(out), None, [], settings, plugins, jobs)
