@@ -50,6 +50,11 @@ def test_the_sentence_says_what_to_use_and_what_it_gains(tmp_path):
     assert sentence(group) == "Use DDIM-25: 2× as fast as DDIM-50, FD no more than 5 % worse."
 
 
+def test_no_gain_is_no_figure(tmp_path):
+    (group,) = groups(tmp_path, [factory.cell(ms=400.0, fd=4.0), factory.cell(steps=25, ms=398.0, fd=3.9)])
+    assert sentence(group) == "Use DDIM-25: as fast as DDIM-50, FD no more than 5 % worse."
+
+
 def test_where_nothing_faster_is_good_enough_the_reference_is_to_be_used(tmp_path):
     cells = [factory.cell(ms=400.0, fd=4.0), factory.cell(steps=12, ms=100.0, fd=9.0)]
     (group,) = groups(tmp_path, cells)

@@ -34,7 +34,8 @@ def sentence(group: Group) -> str:
     if best.setting == decision.reference:
         return f"Use {reference.method}: no faster setting is sure to have an {axis} at most {share} worse."
     method, gain = group.by_slug[best.setting].method, times(best.speedup.value)
-    return f"Use {method}: {gain} as fast as {reference.method}, {axis} no more than {share} worse."
+    pace = "as fast" if gain == times(1.0) else f"{gain} as fast"
+    return f"Use {method}: {pace} as {reference.method}, {axis} no more than {share} worse."
 
 
 def axis_name(group: Group) -> str:
