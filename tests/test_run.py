@@ -231,3 +231,15 @@ def wait_for(condition, seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def test_a_temporary_folder_too_deep_for_sockets_is_refused_in_one_line(tmp_path):
+    deep = tmp_path / ("d" * 80)
+    deep.mkdir()
+    suite, plugin = write_suite(tmp_path), write_plugin(tmp_path)
+    words = command("run", suite, "--plugin", plugin, "--out", tmp_path / "out")
+    run = subprocess.run(words, env=environment() | {"TMPDIR": str(deep)}, capture_output=True, text=True, check=False)
+    assert run.returncode == 2, run.stderr
+    assert "Traceback" not in run.stderr
+    last = run.stderr.splitlines()[-1]
+    assert last == f"ditbench: TMPDIR: {deep} is too long for a socket in it, expected at most 75 bytes"

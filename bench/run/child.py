@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing import connection
@@ -14,16 +15,21 @@ from typing import Any
 from bench.host.files import OutputError
 from bench.run import worker
 from bench.run.worker import Job
+from models.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 EXIT_SECONDS = 5.0
+SOCKET_NAME = 107 - len("/pymp-01234567/listener-01234567")  # what is left for the folder of a Unix socket
 Message = tuple[Any, ...]
 
 
 class Server:
-    """Starts children whose libraries use `threads` threads."""
+    """Starts children whose libraries use `threads` threads. Raises InputError where no socket fits in TMPDIR."""
 
     def __init__(self, threads: int) -> None:
+        folder = tempfile.gettempdir()
+        if len(os.fsencode(folder)) > SOCKET_NAME:
+            raise InputError(f"TMPDIR: {folder} is too long for a socket in it, expected at most {SOCKET_NAME} bytes")
         for name in THREAD_VARIABLES:
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
         self.context = multiprocessing.get_context("forkserver")
