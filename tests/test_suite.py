@@ -254,7 +254,13 @@ def test_only_selects(expression):
 
 @pytest.mark.parametrize(
     ("expression", "expected"),
-    [("nothing", "no cell of suite 'small' matches"), ("cach=fora", "did you mean 'cache'"), ("a=1,b", "key=value")],
+    [
+        ("nothing", "no cell of suite 'small' matches"),
+        ("cach=fora", "did you mean 'cache'"),
+        ("a=1,b", "key=value"),
+        ("cache=fora|deepcach", "no cell of suite 'small' matches cache=deepcach; did you mean 'deepcache'"),
+        ("cache=fora|bogus*", r"no cell of suite 'small' matches cache=bogus\*"),
+    ],
 )
 def test_only_refuses(expression, expected):
     with pytest.raises(InputError, match=expected):

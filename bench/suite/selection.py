@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypeVar
@@ -58,12 +59,15 @@ def matches(facts: Sequence[Facts], expression: str | None, where: str) -> list[
 
     An expression is either a pattern for `model/slug` or a slug (`dit-mnist/*`, `*fora*`), or conditions
     joined by commas that must all hold (`model=dit-mnist,cache=fora|none,steps=20`); values are patterns too,
-    `|` separates alternatives. Raises InputError for an unknown key and where nothing matches.
+    `|` separates alternatives. Raises InputError for an unknown key, for an alternative that no cell has, and where
+    nothing matches.
     """
     if expression is None:
         return [True] * len(facts)
     if "=" in expression:
         conditions = _conditions(expression, {key for fact in facts for key in fact})
+        for key, values in conditions.items():
+            _expect_each(key, values, {fact.get(key, "") for fact in facts}, f"--only {expression}", where)
         chosen = [all(_matches(fact.get(key, ""), values) for key, values in conditions.items()) for fact in facts]
     else:
         patterns = expression.split("|")
@@ -92,6 +96,15 @@ def _conditions(expression: str, keys: set[str]) -> dict[str, list[str]]:
         expect_one_of("key in --only", key.strip(), keys)
         conditions[key.strip()] = [_number(value.strip()) for value in values.split("|")]
     return conditions
+
+
+def _expect_each(key: str, values: list[str], known: set[str], option: str, where: str) -> None:
+    """Raise InputError for an alternative that no cell has: it would be left out without a word."""
+    for value in values:
+        if not any(_matches(one, [value]) for one in known):
+            close = difflib.get_close_matches(value, sorted(known), n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise InputError(f"{option}: no cell of {where} matches {key}={value}{hint}")
 
 
 def _number(value: str) -> str:
