@@ -144,4 +144,4 @@ def test_the_threads_of_a_group_end_with_it(tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(launcher, check=False, env=settings, capture_output=True, text=True, timeout=200)
-    assert run.stdout.split("\n") == ["[]", "[]", ""], run.stderr
+    assert run.stdout.replace("\n", "") == "[][]", (run.stdout, run.stderr)  # two processes write without turns
