@@ -117,9 +117,16 @@ def test_the_measure_switches(page):
 def test_pointing_names_the_setting_and_leaving_hides_it(page):
     point = find(page, '.point[data-family="L2C"]')[0]
     js(page, "arguments[0].scrollIntoView({block: 'center'})", point)
-    webdriver.ActionChains(page).move_to_element(point.find_element("css selector", ".mark")).perform()
-    tip = find(page, "#tip")[0]
-    assert "L2C (l1=" in tip.text
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    tip, mark = find(page, "#tip")[0], point.find_element("css selector", ".mark")
+
+    def shown(_: object) -> bool:
+        """Pointed at again until it is: a scroll that ends late moves the mark away from the pointer."""
+        webdriver.ActionChains(page).move_by_offset(3, 3).move_to_element(mark).perform()
+        return "L2C (l1=" in tip.text
+
+    WebDriverWait(page, 10).until(shown)
     assert "FD (mnist-cnn features, n=2,000)" in tip.text
     assert js(page, "document.querySelector('#tip').getBoundingClientRect().right <= innerWidth")
     webdriver.ActionChains(page).move_to_element(find(page, "#plots-h")[0]).perform()
