@@ -58,11 +58,15 @@ class LazyDiT(CacheMethod):
     def validate(self) -> None:
         import torch
 
-        self.found, self.source = self.weights, "lazydit: 'weights'"
+        self.loaded, self.source = self.weights, "lazydit: 'weights'"
         if isinstance(self.weights, (str, Path)):
             self.source = str(self.weights)
-            self.found = read_weights(Path(self.weights))
-        if not isinstance(self.found, torch.Tensor) or not self.found.is_floating_point() or self.found.isnan().any():
+            self.loaded = read_weights(Path(self.weights))
+        if (
+            not isinstance(self.loaded, torch.Tensor)
+            or not self.loaded.is_floating_point()
+            or self.loaded.isnan().any()
+        ):
             raise InputError(f"{self.source}: expected floating point [steps, blocks, 2, width] without NaN")
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
@@ -72,9 +76,9 @@ class LazyDiT(CacheMethod):
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the weights are of another shape."""
         expected = weight_shape(model, sampler)
-        if tuple(self.found.shape) != expected:
-            raise InputError(f"{self.source}: weights of shape {list(self.found.shape)}, expected {list(expected)}")
-        weights = self.found.detach().float().flip(0)  # rows are respaced steps, the last the first evaluation's
+        if tuple(self.loaded.shape) != expected:
+            raise InputError(f"{self.source}: weights of shape {list(self.loaded.shape)}, expected {list(expected)}")
+        weights = self.loaded.detach().float().flip(0)  # rows are respaced steps, the last the first evaluation's
         digest = sha256(weights.contiguous().cpu().numpy().tobytes()).hexdigest()
         thresholds = self.attn_threshold, self.mlp_threshold
         policy = Lazy(model.num_branches, thresholds, digest, weights.flatten(1, 2))

@@ -31,7 +31,7 @@ FIXED = {  # settings that change outputs and that DiT has one value of
     "attention_bias": True,
     "cross_attention_dim": None,
 }
-MOST_STEPS = 100_000  # of a noise schedule
+MAX_STEPS = 100_000  # of a noise schedule
 UNSEEN = ("timestep_spacing", "clip_sample", "thresholding")  # of a scheduler: the suite's sampler decides
 
 
@@ -120,7 +120,7 @@ def betas_of(config: dict[str, Any], path: Path) -> np.ndarray:
     if config.get("trained_betas") is None and kind not in FORMULAS:
         raise InputError(f"{path}: 'beta_schedule' is {kind!r}, expected {', '.join(FORMULAS)}")
     try:
-        if not 0 < count <= MOST_STEPS:
+        if not 0 < count <= MAX_STEPS:
             raise ValueError
         if config.get("trained_betas") is not None:
             betas = np.asarray(config["trained_betas"], dtype=np.float64)
@@ -129,7 +129,7 @@ def betas_of(config: dict[str, Any], path: Path) -> np.ndarray:
         if betas.ndim != 1 or not ((betas > 0) & (betas < 1)).all():
             raise ValueError
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: its betas must be numbers in (0, 1), at most {MOST_STEPS} of them") from error
+        raise InputError(f"{path}: its betas must be numbers in (0, 1), at most {MAX_STEPS} of them") from error
     return betas
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.timing import batch_search
-from bench.measure.timing.batch_search import GRAIN, Found, TooLarge, largest_batch
+from bench.measure.timing.batch_search import GRAIN, LargestFit, TooLarge, largest_batch
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +35,7 @@ def test_it_is_within_an_eighth_of_what_fits_and_never_more(images, most):
     true = min(images, most)
     assert found.batch <= true
     if images >= most:
-        assert found == Found(most, "images")
+        assert found == LargestFit(most, "images")
     else:
         assert true - found.batch <= max(1, found.batch // GRAIN)
         assert found.limit == "memory"
@@ -44,7 +44,7 @@ def test_it_is_within_an_eighth_of_what_fits_and_never_more(images, most):
 
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
 def test_not_even_one_image_is_an_answer(error):
-    assert largest_batch(memory_of(0, error)[0]) == Found(0, "memory")
+    assert largest_batch(memory_of(0, error)[0]) == LargestFit(0, "memory")
 
 
 def test_the_cpu_s_allocator_has_no_exception_of_its_own():
@@ -54,7 +54,7 @@ def test_the_cpu_s_allocator_has_no_exception_of_its_own():
 
 def test_what_ends_the_search_is_said():
     run, _ = memory_of(20, lambda text: TooLarge("seconds"))
-    assert largest_batch(run) == Found(20, "seconds")
+    assert largest_batch(run) == LargestFit(20, "seconds")
 
 
 def test_other_errors_come_through():

@@ -172,7 +172,7 @@ def test_the_suite_s_margins_judge_its_results(tmp_path):
     (tmp_path / "suite.json").write_text(json.dumps(suite | {"verdict": {"quality": 7}}))
     results = read_results(tmp_path)
     assert results.unreadable == ["suite.json: verdict: 'quality' must be a share in [0, 1], got 7"]
-    assert results.judging == Judging()
+    assert results.suite.judging == Judging()
 
 
 def test_a_session_s_file_that_is_damaged_is_named_and_ratios_are_chained(tmp_path):

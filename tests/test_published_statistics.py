@@ -43,7 +43,7 @@ def test_published_statistics_are_read_as_they_are(tmp_path, few_dimensions):
     assert np.array_equal(adm.spatial.mean, arrays["mu_s"].astype(np.float64))
     assert np.allclose(adm.pool.covariance, arrays["sigma"])
     assert (adm.samples, adm.features) == (None, None)
-    with pytest.raises(InputError, match="is a reference in 'adm' features, samples are in 'clean'"):
+    with pytest.raises(InputError, match="is a reference set in 'adm' features, samples are in 'clean'"):
         reference_sets.load(tmp_path / "VIRTUAL.npz", features="clean")
     np.savez(tmp_path / "c.npz", **{key: arrays[key] for key in ("mu", "sigma")})
     for features, expected in ((None, inception.Clean), ("clean", inception.Clean), ("adm", inception.Adm)):
@@ -58,7 +58,7 @@ def test_a_published_reference_is_only_compared_with_the_original_weights(tmp_pa
     files = [str(tmp_path / name) for name in ("s.npz", "VIRTUAL.npz")]
     assert main(["evaluate", *files, "--features", "digit-classifier"]) == 2
     err = capsys.readouterr().err
-    assert "is a reference in Inception features, samples are in 'digit-classifier'" in err
+    assert "is a reference set in Inception features, samples are in 'digit-classifier'" in err
 
 
 class Original:
@@ -129,9 +129,9 @@ def test_what_a_file_does_not_say_of_its_features_has_to_be_said(tmp_path, few_d
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--keep", "100"], "--keep is for images; SOURCE is a reference already"),
-        (["--weights", "w.pth"], "--weights is for images; SOURCE is a reference already"),
-        (["--features", "clean"], "SOURCE: is a reference in 'digit-classifier' features, not in 'clean'"),
+        (["--keep", "100"], "--keep is for images; SOURCE is a reference set already"),
+        (["--weights", "w.pth"], "--weights is for images; SOURCE is a reference set already"),
+        (["--features", "clean"], "SOURCE: is a reference set in 'digit-classifier' features, not in 'clean'"),
     ],
 )
 def test_an_option_that_a_reference_could_only_ignore_is_refused(tmp_path, capsys, options, says):

@@ -72,19 +72,19 @@ def test_the_session_goes_on_with_the_others(late: Path) -> None:
         assert cell["timing"]["processes"] == 2
         assert cell["timing"]["prepare_s"] >= 0
     session = next(s for s in read_sessions(late / "out") if s.id == ok[0]["timing"]["session"])
-    done = [bool(process.get("done")) for process in session.content["processes"]]
+    done = [process.done for process in session.timed_processes]
     assert sum(done) == 2
-    assert {how: session.content["removed"][f"ddim-4+late-how-{how}"]["status"] for how in OUTCOMES} == {
+    assert {how: session.removed[f"ddim-4+late-how-{how}"]["status"] for how in OUTCOMES} == {
         how: status for how, (status, _) in OUTCOMES.items()
     }
 
 
 def test_what_runs_out_of_memory_beside_others_is_tried_beside_its_baseline_alone(late: Path) -> None:
     alone = [
-        s for s in read_sessions(late / "out") if set(s.content["settings"]) == {"ddim-4", "ddim-4+late-how-memory"}
+        s for s in read_sessions(late / "out") if s.members.keys() == {"ddim-4", "ddim-4+late-how-memory"}
     ]
     (session,) = alone
-    assert session.content["removed"]["ddim-4+late-how-memory"]["status"] == "oom"
+    assert session.removed["ddim-4+late-how-memory"]["status"] == "oom"
 
 
 def test_any_two_settings_have_a_ratio(late: Path) -> None:

@@ -13,7 +13,7 @@ from bench.measure.timing import stopwatch as timing_module
 from bench.measure.timing.rounds import MAX_WARMUP, Budget
 from bench.measure.timing.stopwatch import Lap
 
-FIVE = Budget(fewest=5, most=5, seconds=0)
+FIVE = Budget(min_rounds=5, max_rounds=5, seconds=0)
 
 
 def measure(machine: FakeMachine, method, baseline, budget=FIVE, **options):
@@ -114,10 +114,10 @@ def test_a_device_shows_its_own_time_and_the_host_s(monkeypatch):
 @pytest.mark.parametrize(
     ("budget", "rounds"),
     [
-        (Budget(fewest=3, most=100, seconds=0), 3),
-        (Budget(fewest=3, most=100, seconds=0.1), 10),  # 10 ms a round
-        (Budget(fewest=3, most=4, seconds=100), 4),
-        (Budget(fewest=7, most=7, seconds=0.01), 7),
+        (Budget(min_rounds=3, max_rounds=100, seconds=0), 3),
+        (Budget(min_rounds=3, max_rounds=100, seconds=0.1), 10),  # 10 ms a round
+        (Budget(min_rounds=3, max_rounds=4, seconds=100), 4),
+        (Budget(min_rounds=7, max_rounds=7, seconds=0.01), 7),
     ],
 )
 def test_the_budget_bounds_the_rounds(budget, rounds):
@@ -127,10 +127,10 @@ def test_the_budget_bounds_the_rounds(budget, rounds):
 
 
 def test_a_budget_without_rounds_is_refused():
-    with pytest.raises(ValueError, match="fewest"):
-        Budget(fewest=0)
-    with pytest.raises(ValueError, match="fewest"):
-        Budget(fewest=5, most=4)
+    with pytest.raises(ValueError, match="min_rounds"):
+        Budget(min_rounds=0)
+    with pytest.raises(ValueError, match="min_rounds"):
+        Budget(min_rounds=5, max_rounds=4)
 
 
 def test_warm_up_ends_when_nothing_becomes_faster_any_more():

@@ -54,7 +54,7 @@ def known(directory: Path) -> dict[str, Any]:
     widths: list[float] = []
     for model in results.models:
         cells = [cell for cell in results.cells if cell.model == model and cell.is_timed]
-        own = [session for session in sessions if session.content["model"] == model]
+        own = [session for session in sessions if session.model == model]
         widths += of_session(own[0], cells) if own else of_chain(cells)
     return {
         "protocol": results.cells[0].protocol,

@@ -74,7 +74,7 @@ def quality_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that replace keys of the suite's [protocol.quality]."""
     parser.add_argument("--features", metavar="NAME", help="judge by these features; none: speed and paired metrics")
     parser.add_argument("--inception", metavar="FILE", help="weights of the feature extractor, for no download")
-    parser.add_argument("--reference", metavar="REF", help="compare with this reference: a name or a file")
+    parser.add_argument("--reference", metavar="REF", help="compare with this reference set: a name or a file")
 
 
 def quality_overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

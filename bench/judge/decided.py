@@ -23,11 +23,10 @@ def judged(results: Results) -> dict[Name, dict[str, Any]]:
 
 def decisions(results: Results) -> list[tuple[str, Decision]]:
     """Of every pool of cells that were measured alike, with its model."""
-    reference = results.suite.get("reference") or {}
     decided = []
     for members in pools(results.cells).values():
         model = members[0].model
-        decided.append((model, decide(members, reference.get(model), results.judging)))
+        decided.append((model, decide(members, results.suite.reference.get(model), results.suite.judging)))
     return decided
 
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from bench.statistics.simultaneous import Axis, from_jackknife, from_repetitions
 from bench.store.stored_cell import StoredCell
+from bench.suite.judging import AXES
 from models.errors import InputError
 
-FD, FD_OWN, ODE_ERROR = METRICS = ("fd", "fd_own", "ode_error")
+FD, FD_OWN, ODE_ERROR = AXES
 
 
 def quality_axis(cells: Sequence[StoredCell], reference: StoredCell, metric: str) -> Axis:
-    """Of cells that lack nothing (`why_lacking`). Raises InputError for a metric that is none of METRICS."""
+    """Of cells that lack nothing (`why_lacking`). Raises InputError for a metric that is none of AXES."""
     if metric == FD:
         plain = np.array([cell.quality.value("fd") for cell in cells], dtype=np.float64)
         return from_jackknife(plain, np.array([_list(cell, reference, metric) for cell in cells]).T)
@@ -25,7 +26,7 @@ def quality_axis(cells: Sequence[StoredCell], reference: StoredCell, metric: str
         resolution = max(cell.quality.value("ode_error_resolution") or 0.0 for cell in cells)
         seeds = np.array([_list(cell, reference, metric) for cell in cells]).T
         return from_repetitions(seeds, slack=2 * resolution)
-    raise InputError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    raise InputError(f"axis: expected one of {', '.join(AXES)}, got {metric!r}")
 
 
 def why_lacking(cell: StoredCell, reference: StoredCell | None, metric: str) -> str:

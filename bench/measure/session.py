@@ -23,7 +23,7 @@ def time_session(order: SessionOrder, reporter: Reporter) -> dict[str, Any]:
     session = read_session(Path(order.path))
     tasks = [task for task in order.tasks if task.cell.slug in session.settings]
     if not session.settings.keys() & order.work.keys():
-        return {"timings": {slug: session.content["removed"][slug] for slug in order.work}}
+        return {"timings": {slug: session.removed[slug] for slug in order.work}}
 
     def failed(slug: str, outcome: Outcome) -> None:
         session.remove(slug, *outcome)

@@ -1,4 +1,4 @@
-"""Assessment of samples from outside: images or stored features against a reference, without any model."""
+"""Assessment of samples from outside: images or stored features against a reference set, without any model."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Assessment:
         return extractors.build(self.features, weights=self.weights, device=self.device)
 
     def against(self, samples: str, reference: str | None, labels: np.ndarray | None = None) -> dict[str, Any]:
-        """All distribution metrics, with what they were computed from; without a reference the Inception score.
+        """All distribution metrics, with what they were computed from; without a reference set the Inception score.
 
         Whatever can be refused is refused before weights are loaded and hours are spent on features.
         """
@@ -67,7 +67,7 @@ class Assessment:
         return origin | {"reference": target.name} | metrics | details
 
     def reference(self, source: str, stored: FeatureSet | None) -> ReferenceSet:
-        """The reference, whose features are the samples'. `stored` are the samples' features where they are known."""
+        """The reference set, in the samples' features. `stored` are the samples' features where they are known."""
         if holds_images(source):
             images = self._images(source)
             quality.require_comparable(self._fingerprint(stored), self.extractor.fingerprint)
@@ -94,7 +94,7 @@ class Assessment:
 
 
 def alone(features: FeatureSet, labels: np.ndarray | None, recognises: bool) -> dict[str, Any]:
-    """What can be said without a reference: the Inception score and, with labels that are recognised, the accuracy.
+    """What can be said without a reference set: the Inception score and, with labels that are recognised, the accuracy.
 
     Raises InputError where the extractor has no logits, and for labels that do not fit.
     """

@@ -69,7 +69,7 @@ class TimingPhase:
     def apart(self, task: Task, batch: int, session: Session, timing: dict[str, Any], headline: bool) -> dict[str, Any]:
         """`timing`; of a setting that ran out of memory beside others, that of a session beside its own roots alone."""
         cells = {task.cell.slug, *(root.cell.slug for root in roots([task]))}
-        if timing.get("status") != "oom" or session.content["settings"].keys() <= cells:
+        if timing.get("status") != "oom" or session.members.keys() <= cells:
             return timing
         alone = self.new(batch, [task])
         return self.runner.timings(self.order(alone, [task], headline))[task.cell.slug]
@@ -87,7 +87,8 @@ class TimingPhase:
             else:
                 opened.setdefault(session.id, (session, []))[1].append(task)
         for session, members in opened.values():
-            narrow(session, members)
+            if not session.is_finished:  # what this run does not want of it is another one's
+                session.narrow({task.cell.slug for task in (*members, *roots(members))})
         return [*opened.values(), *([(self.new(batch, rest), rest)] if rest else [])]
 
     def new(self, batch: int, tasks: list[Task]) -> Session:
@@ -130,16 +131,6 @@ def roots(tasks: Sequence[Task]) -> list[Task]:
             if cell is not None:
                 first.setdefault(cell.slug, Task(cell, task.reference, task.settings, task.directory, task.plugins))
     return list(first.values())
-
-
-def narrow(session: Session, tasks: list[Task]) -> None:
-    """Of a session that is not finished, let those settings go that this run does not want: theirs is another one."""
-    if session.is_finished:
-        return
-    wanted = {task.cell.slug for task in (*tasks, *roots(tasks))}
-    for slug in session.content["settings"].keys() - wanted:
-        del session.content["settings"][slug]
-    session.write()
 
 
 def entry_of(batch: int, timing: dict[str, Any]) -> dict[str, Any]:

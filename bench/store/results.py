@@ -4,18 +4,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from bench.schema.cell import read_json
 from bench.schema.clipping import clipped
 from bench.store.sessions import FOLDER, Session, read_session
 from bench.store.stored_cell import Name, StoredCell, read_stored
-from bench.suite.judging import Judging
-from bench.suite.judging import read as read_judging
+from bench.store.stored_suite import StoredSuite, read_stored_suite
 from models.errors import InputError
-
-_SUITE = {"suite": str, "title": str, "description": str, "sha256": str, "protocol": dict, "settings": dict,
-          "verdict": dict, "reference": dict, "cells": list}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,7 +20,7 @@ class Results:
     cells: list[StoredCell]
     unreadable: list[str] = field(default_factory=list)
     missing: list[Name] = field(default_factory=list)
-    suite: dict[str, Any] = field(default_factory=dict)
+    suite: StoredSuite = field(default_factory=StoredSuite)
 
     @property
     def where(self) -> str:
@@ -34,9 +28,9 @@ class Results:
         return str(self.directory)
 
     @property
-    def judging(self) -> Judging:
-        """By what, and with which margins, the suite has its settings judged."""
-        return read_judging(self.suite.get("verdict") or {}, f"{self.where}: verdict")
+    def title(self) -> str:
+        """The suite's title or name, else the directory's."""
+        return self.suite.title or self.suite.name or self.directory.resolve().name
 
     @property
     def models(self) -> list[str]:
@@ -69,14 +63,14 @@ def _read(directory: Path, clip: bool) -> Results:
             unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
     if not cells and not unreadable:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
-    suite, listed = _read_suite(directory / "suite.json", unreadable)
-    order = {pair: i for i, pair in enumerate(listed)}
+    suite = _suite(directory / "suite.json", clip, unreadable)
+    order = {pair: i for i, pair in enumerate(suite.cells)}
     cells = with_sessions(cells, _sessions(directory, unreadable))
     cells.sort(key=lambda cell: order.get(cell.name, len(order)))
     present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
-    missing = [pair for pair in listed if pair not in present]
+    missing = [pair for pair in suite.cells if pair not in present]
     if clip:
-        suite, unreadable = clipped(suite), clipped(unreadable)
+        unreadable = clipped(unreadable)
     return Results(directory, cells, unreadable, missing, suite)
 
 
@@ -101,27 +95,14 @@ def _sessions(directory: Path, unreadable: list[str]) -> list[Session]:
     return read
 
 
-def _read_suite(path: Path, unreadable: list[str]) -> tuple[dict[str, Any], list[Name]]:
-    """suite.json and its list of cells; both empty, with a note in `unreadable`, where it is absent or damaged."""
+def _suite(path: Path, clip: bool, unreadable: list[str]) -> StoredSuite:
+    """The suite; an empty one, with a note in `unreadable`, where its file is damaged."""
     try:
-        suite = read_json(path)
-        return suite, _listed(path, suite)
+        return read_stored_suite(path, clip)
     except InputError as error:
         if path.exists():
             unreadable.append(str(error).removeprefix(f"{path.parent}{os.sep}"))
-        return {}, []
-
-
-def _listed(path: Path, suite: dict[str, Any]) -> list[Name]:
-    """The suite's (model, slug). Raises InputError where anything that pages read has another type."""
-    for key, kind in _SUITE.items():
-        if not isinstance(suite.get(key), kind | None):
-            raise InputError(f"{path}: {key} must be a {kind.__name__}, found {type(suite[key]).__name__}")
-    listed = suite.get("cells") or []
-    if not all(isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in listed):
-        raise InputError(f"{path}: cells must be a list of [model, method]")
-    read_judging(suite.get("verdict") or {}, f"{path}: verdict")
-    return [(model, slug) for model, slug in listed]
+        return StoredSuite()
 
 
 def one_line(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,29 @@ MEMBERS: dict[str, type] = {"settings": dict, "processes": list, "rounds": list,
 
 
 @dataclass(frozen=True)
+class TimedProcess:
+    """What one process of a session said of itself; None, empty or 0 where it broke off before it knew.
+
+    `ceilings` are the machine's rates (bench/measure/timing/machine_rates.py), `others` the strangers on the GPU.
+    """
+
+    done: bool = False
+    ceilings: dict[str, Any] | None = None
+    warmup_rounds: int | None = None
+    warmup_stable: bool = False
+    cores: list[int] | None = None
+    decode_ms: list[float] | None = None
+    energy_j: dict[str, float | None] | None = None
+    others: int = 0
+
+    @classmethod
+    def read(cls, stored: dict[str, Any]) -> TimedProcess:
+        return cls(**{key: value for key, value in stored.items() if key in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
 class Session:
-    """`content` is what the file holds (docs/results-schema.md); `settings` maps each slug to its cell's key."""
+    """`content` is what the file holds (docs/results-schema.md), which this module alone reads."""
 
     path: Path
     content: dict[str, Any]
@@ -42,9 +63,33 @@ class Session:
         return str(self.content["session"])
 
     @property
+    def model(self) -> str:
+        return str(self.content["model"])
+
+    @property
+    def batch(self) -> int:
+        """Images a call."""
+        return int(self.content["batch"])
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Slug -> key of every cell that the session was opened for."""
+        return self.content["settings"]
+
+    @property
     def settings(self) -> dict[str, str]:
         """Slug -> key of those that were not taken out."""
-        return {s: key for s, key in self.content["settings"].items() if s not in self.content["removed"]}
+        return {slug: key for slug, key in self.members.items() if slug not in self.removed}
+
+    @property
+    def removed(self) -> dict[str, dict[str, str]]:
+        """`status` and `reason` by slug of those that were taken out."""
+        return self.content["removed"]
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Slugs that run twice a round, and were not taken out."""
+        return frozenset(self.content["repeated"]) & self.settings.keys()
 
     @property
     def reference(self) -> str | None:
@@ -60,9 +105,18 @@ class Session:
         return [r["process"] for r in self.rounds]
 
     @property
+    def timed_processes(self) -> list[TimedProcess]:
+        """One a process, in the order in which they began."""
+        return [TimedProcess.read(stored) for stored in self.content["processes"]]
+
+    @property
+    def processes_done(self) -> int:
+        """How many have done their share."""
+        return sum(process.done for process in self.timed_processes)
+
+    @property
     def is_finished(self) -> bool:
-        """Whether enough processes have done their share."""
-        return sum(bool(p.get("done")) for p in self.content["processes"]) >= PROCESSES
+        return self.processes_done >= PROCESSES
 
     def times(self) -> NDArray[np.float64]:
         """Wall times [rounds, settings] in ns, NaN where a setting did not run in a round."""
@@ -88,9 +142,9 @@ class Session:
     def resolution(self) -> float:
         """Half the width of the log 95 % interval of settings that ran twice a round; the widest, 0 where none did."""
         differences, spread = [0.0], self.spread()
-        for name in self.content["repeated"]:
+        for name in self.repeated:
             both = [r for r in self.rounds if {name, second_run(name)} <= r["wall_ns"].keys()]
-            if name in self.settings and len(both) > 1:
+            if len(both) > 1:
                 times = [[r["wall_ns"][key] for r in both] for key in (second_run(name), name)]
                 ratio = paired_ratio(times[0], times[1], [r["process"] for r in both], spread)
                 differences.append(math.log(ratio["high"] / ratio["low"]) / 2)
@@ -100,9 +154,24 @@ class Session:
         """Whole or not at all; raises OutputError."""
         write_bytes(self.path, (json.dumps(self.content, allow_nan=False) + "\n").encode())
 
+    def begin_process(self, facts: dict[str, Any]) -> int:
+        """Add a process; `facts` may grow until the next write. Returns its number."""
+        self.content["processes"].append(facts)
+        return len(self.content["processes"]) - 1
+
+    def add_round(self, process: int, record: dict[str, Any]) -> None:
+        """Keep a round (bench/measure/timing/rounds.py) in memory; `write` brings it to the file."""
+        self.rounds.append({"process": process, **record})
+
     def remove(self, slug: str, status: str, reason: str) -> None:
         """Take a setting out. Its rounds so far stay in the file; nothing is claimed from them."""
-        self.content["removed"].setdefault(slug, {"status": status, "reason": reason})
+        self.removed.setdefault(slug, {"status": status, "reason": reason})
+        self.write()
+
+    def narrow(self, wanted: Container[str]) -> None:
+        """Of a session that is not finished, let all other settings go, as if it had been opened without them."""
+        for slug in [slug for slug in self.members if slug not in wanted]:
+            del self.members[slug]
         self.write()
 
 
@@ -167,8 +236,8 @@ def read_sessions(directory: Path) -> list[Session]:
 def holding(sessions: Iterable[Session], key: str, batch: int, machine: dict[str, Any]) -> Session | None:
     """The session on this machine that has, or was to have, the times of the cell with this key at this batch."""
     for session in sessions:
-        here = session.content["batch"] == batch and session.content["machine"] == machine
-        if here and key in session.content["settings"].values():
+        here = session.batch == batch and session.content["machine"] == machine
+        if here and key in session.members.values():
             return session
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 from bench.cli.options import extraction_arguments, prepare_extraction
 from models.errors import InputError
 
-HELP = "judge images: FID, sFID, IS, precision, recall, KID against a reference; PSNR and SSIM of pairs"
+HELP = "judge images: FID, sFID, IS, precision, recall, KID against a reference set; PSNR and SSIM of pairs"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "reference",
         nargs="?",
         metavar="REFERENCE",
-        help="images as well, a reference's file, name or address (imagenet256, imagenet512, mnist-5000); "
+        help="images as well, a reference set's file, name or address (imagenet256, imagenet512, mnist-5000); "
         "without one only the Inception score is computed",
     )
     parser.add_argument("--features", default="adm", metavar="NAME", help="adm (default), clean, efficientnet-lite0, …")

@@ -1,4 +1,4 @@
-"""`ditbench reference`: compute and store what samples are compared with."""
+"""`ditbench reference`: compute and store the reference set that samples are compared with."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from models.errors import InputError
 if TYPE_CHECKING:
     from bench.quality.features.reference_set import ReferenceSet
 
-HELP = "store a reference: moments and features of real images, with their fingerprint"
+HELP = "store a reference set: moments and features of real images, with their fingerprint"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", metavar="SOURCE", help="a folder of images, an npz (arr_0), or a reference's name, file or address"
+        "source",
+        metavar="SOURCE",
+        help="a folder of images, an npz (arr_0), or a reference set's name, file or address",
     )
     parser.add_argument("--out", metavar="FILE", required=True, help="where to store it (.safetensors)")
     parser.add_argument("--features", metavar="NAME", help="of images: adm (default), clean, efficientnet-lite0, …")
@@ -59,23 +61,23 @@ def from_images(args: argparse.Namespace, name: str) -> ReferenceSet:
 
 
 def from_stored(args: argparse.Namespace) -> ReferenceSet:
-    """A reference that is made already: of its features nothing can be chosen any more, and no option is ignored."""
+    """A reference set that is made already: its features cannot be chosen any more, and no option is ignored."""
     from bench.quality import extractors
     from bench.quality.features import reference_sets
     from bench.quality.features.published_statistics import has_images
 
     if args.keep is not None:
-        raise InputError(f"reference: --keep is for images; {args.source} is a reference already")
+        raise InputError(f"reference: --keep is for images; {args.source} is a reference set already")
     path = reference_sets.locate(args.source)
     made = reference_sets.load(args.source, features=args.features)
     kind = made.fingerprint.partition(":")[0]
     if args.features is None and kind == "clean" and path.suffix == ".npz":
         raise InputError(f"{args.source}: does not say of which features it is; state --features adm or clean")
     if args.features not in (None, kind):
-        raise InputError(f"{args.source}: is a reference in '{kind}' features, not in '{args.features}'")
+        raise InputError(f"{args.source}: is a reference set in '{kind}' features, not in '{args.features}'")
     if has_images(path):
         extractor = extractors.build(kind, weights=args.weights, device=args.device)
         return reference_sets.load(args.source, features=kind, extractor=extractor)
     if args.weights is not None:
-        raise InputError(f"reference: --weights is for images; {args.source} is a reference already")
+        raise InputError(f"reference: --weights is for images; {args.source} is a reference set already")
     return made

@@ -28,7 +28,7 @@ def update(base: Path, new: Results) -> list[str]:
         if not path.is_file() or path.read_bytes() != content:
             write_bytes(path, content)
             changed.append(f"{path.parent.name}/{path.stem}")
-    write_json(base / "suite.json", new.suite)
+    write_json(base / "suite.json", dict(new.suite.content))
     return sorted(changed)
 
 

@@ -16,7 +16,7 @@ from bench.store.stored_cell import StoredCell
 PASS, FAIL, UNRESOLVED = "pass", "fail", "unresolved"
 LEFT_OUT = "left out"  # neither run was asked to measure it, so that nothing can have moved
 # Another processor rounds differently, and a trajectory carries that on; a changed formula moves more.
-LATENTS, TOKENS, METRICS = 1e-3, 1e-3, 1e-2
+LATENT_TOLERANCE, TOKEN_TOLERANCE, METRIC_TOLERANCE = 1e-3, 1e-3, 1e-2  # relative
 FRACTION = 1e-5
 BORDER = 2  # samples that may fall on the other side of one
 
@@ -91,12 +91,15 @@ def tokens(base: StoredCell, new: StoredCell) -> Outcome:
     before, after = tables
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(after - before) / np.abs(before)
-    moved = (np.isnan(before) != np.isnan(after)) | (change > TOKENS)
+    moved = (np.isnan(before) != np.isnan(after)) | (change > TOKEN_TOLERANCE)
     if not moved.any():
         return PASS, ""
     k, j = (int(i) for i in np.argwhere(moved)[0])
     by = "are no longer there" if np.isnan(change[k, j]) else f"moved by {change[k, j]:.1e} of their size"
-    return FAIL, f"{place(k, j)}: tokens {by}; {int(moved.sum())} of {moved.size} moved by more than {TOKENS:g}"
+    return (
+        FAIL,
+        f"{place(k, j)}: tokens {by}; {int(moved.sum())} of {moved.size} moved by more than {TOKEN_TOLERANCE:g}",
+    )
 
 
 def latents(base: StoredCell, new: StoredCell) -> Outcome:
@@ -106,10 +109,10 @@ def latents(base: StoredCell, new: StoredCell) -> Outcome:
         return tables
     before, after = tables
     change = float(np.linalg.norm(after - before) / np.linalg.norm(before))
-    if change <= LATENTS:
+    if change <= LATENT_TOLERANCE:
         return PASS, ""
     worst = int(np.linalg.norm(after - before, axis=1).argmax())
-    return FAIL, f"latents moved by {change:.1e} of their size (most in sample {worst}), tolerance {LATENTS:g}"
+    return FAIL, f"latents moved by {change:.1e} of their size (most in sample {worst}), tolerance {LATENT_TOLERANCE:g}"
 
 
 def probes(part: str, base: StoredCell, new: StoredCell) -> tuple[np.ndarray, np.ndarray] | Outcome:
@@ -138,7 +141,7 @@ def metrics(base: StoredCell, new: StoredCell) -> Outcome:
             continue
         if was is None or now is None:
             return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
-        if abs(now - was) > (METRICS * abs(was) if metric.held_by == table.RATIO else BORDER / (samples or 1)):
+        if abs(now - was) > (METRIC_TOLERANCE * abs(was) if metric.held_by == table.RATIO else BORDER / (samples or 1)):
             return FAIL, f"{name} was {shown(was)}, is {shown(now)}"
     return PASS, ""
 

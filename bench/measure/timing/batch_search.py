@@ -23,30 +23,30 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class LargestFit:
     """`batch` is 0 where not even one image fits; `limit` is "memory", "seconds" or "images", what ended the search."""
 
     batch: int
     limit: str
 
 
-def largest_batch(run: Callable[[int], object], most: int = LIMIT) -> Found:
-    """The largest batch that `run(batch)` survives, at most `most`.
+def largest_batch(run: Callable[[int], object], max_batch: int = LIMIT) -> LargestFit:
+    """The largest batch that `run(batch)` survives, at most `max_batch` images.
 
     `run` raises an out-of-memory error, or TooLarge; anything else that it raises comes through. Batches are
     tried 1, 2, 4, … and then between the last that fits and the first that does not.
     """
     fits = 0
-    while fits < most:
-        batch = min(max(1, 2 * fits), most)
+    while fits < max_batch:
+        batch = min(max(1, 2 * fits), max_batch)
         refused = _refused(run, batch)
         if refused:
             return _bisect(run, fits, batch, refused)
         fits = batch
-    return Found(fits, "images")
+    return LargestFit(fits, "images")
 
 
-def _bisect(run: Callable[[int], object], fits: int, fails: int, limit: str) -> Found:
+def _bisect(run: Callable[[int], object], fits: int, fails: int, limit: str) -> LargestFit:
     while fails - fits > max(1, fits // GRAIN):
         middle = (fits + fails) // 2
         refused = _refused(run, middle)
@@ -54,7 +54,7 @@ def _bisect(run: Callable[[int], object], fits: int, fails: int, limit: str) -> 
             fails, limit = middle, refused
         else:
             fits = middle
-    return Found(fits, limit)
+    return LargestFit(fits, limit)
 
 
 def _refused(run: Callable[[int], object], batch: int) -> str | None:

@@ -23,13 +23,13 @@ class CellTimings:
 
     def __init__(self, session: Session, lineup: Lineup) -> None:
         self.session, self.lineup = session, lineup
-        self.processes = session.content["processes"]
-        self.rates, self.spread = all_rates(self.processes), session.spread()
-        self.repeated = frozenset(session.content["repeated"]) & session.settings.keys()
+        self.processes = session.timed_processes
+        self.rates = all_rates([process.ceilings for process in self.processes if process.ceilings])
+        self.spread = session.spread()
 
     def of(self, task: Task, work: dict[str, Any]) -> Timing:
         """A cell's timing; of one that was taken out, or whose baseline was, the status and reason of that alone."""
-        slug, removed = task.cell.slug, self.session.content["removed"]
+        slug, removed = task.cell.slug, self.session.removed
         baseline = task.cell.baseline.slug if task.cell.cache is not None else None
         if slug in removed:
             return dict(removed[slug])
@@ -37,34 +37,34 @@ class CellTimings:
             why = removed[baseline]
             return {"status": why["status"], "reason": f"{baseline}, which it is compared with: {why['reason']}"}
         reference = self.session.reference if self.session.reference in self.session.settings else None
-        rounds = cell_rounds(self.session.rounds, roles(slug, baseline, reference, self.repeated))
+        rounds = cell_rounds(self.session.rounds, roles(slug, baseline, reference, self.session.repeated))
         if not rounds:
             return {"status": "failed", "reason": "no round of its timing session was completed"}
         return self.complete(task, rounds, work)
 
     def complete(self, task: Task, rounds: list[Round], work: dict[str, Any]) -> Timing:
         last = self.processes[-1]
-        decoded = [ms for process in self.processes for ms in process.get("decode_ms") or ()]
-        others = max(process.get("others", 0) for process in self.processes)
-        measured = Measured(self.session.content["batch"], rounds, self.rates, self.spread, others)
+        decoded = [ms for process in self.processes for ms in process.decode_ms or ()]
+        others = max(process.others for process in self.processes)
+        measured = Measured(self.session.batch, rounds, self.rates, self.spread, others)
         return {
             "session": self.session.id,
             **self.common(task),
             **measured.timing(task, self.lineup, work),
-            "cores": last.get("cores"),
+            "cores": last.cores,
             "ceilings": self.rates,
-            "energy_j": (last.get("energy_j") or {}).get(task.cell.slug),
+            "energy_j": (last.energy_j or {}).get(task.cell.slug),
             "decode_ms": median_interval(decoded) if decoded else None,
         }
 
     def common(self, task: Task) -> Timing:
         """What all settings of the session share."""
-        warmed = [process for process in self.processes if "warmup_rounds" in process]
+        warmed = [process for process in self.processes if process.warmup_rounds is not None]
         return {
             "threads": task.settings.threads,
             "clock": "cuda" if task.settings.device.startswith("cuda") else "host",
-            "warmup_rounds": max(process["warmup_rounds"] for process in warmed),
-            "warmup_stable": all(process["warmup_stable"] for process in warmed),
+            "warmup_rounds": max(process.warmup_rounds or 0 for process in warmed),
+            "warmup_stable": all(process.warmup_stable for process in warmed),
         }
 
 

@@ -59,14 +59,14 @@ class LargestBatch:
         release()
         rates = {**products(self.task, self.watch), **copies(self.task, self.watch)}
         rates |= {"gemm_before": rates["gemm_macs_per_s"], "gemm_after": rates["gemm_macs_per_s"]}
-        calls, most = {self.slug: self.lineup.trajectory(self.slug, batch)}, self.rules.rounds
+        calls, max_rounds = {self.slug: self.lineup.trajectory(self.slug, batch)}, self.rules.rounds
         rounds = Rounds(calls, frozenset(calls), self.watch)
-        budget = Budget(min(2 * MIN_ROUNDS, most), most, self.rules.seconds)
+        budget = Budget(min(2 * MIN_ROUNDS, max_rounds), max_rounds, self.rules.seconds)
         with quiet_interpreter(self.task.settings.threads):
             rounds.warm_up(self.rules.seconds)
             seen = list(rounds.run(budget, np.random.default_rng(0)))
         own = cell_rounds(seen, roles(self.slug, None, None, frozenset(calls)))
-        return Measured(batch, own, all_rates([{"ceilings": rates}])).timing(self.task, self.lineup, self.work)
+        return Measured(batch, own, all_rates([rates])).timing(self.task, self.lineup, self.work)
 
     def predicted_bytes(self, batch: int) -> int:
         """What a trajectory adds to the weights: the plan's cache and one block's activations."""

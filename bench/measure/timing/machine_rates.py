@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,9 +34,8 @@ def _seconds(task: Task) -> float:
     return min(CEILING_SECONDS, CEILING_SHARE * task.cell.protocol.timing.seconds)
 
 
-def all_rates(processes: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def all_rates(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The fastest of several processes' rates; `gemm_before` is the first that was measured, `gemm_after` the last."""
-    measured = [process["ceilings"] for process in processes if "ceilings" in process]
     rates = max(measured, key=lambda rate: rate["gemm_macs_per_s"])
     copied = max(measured, key=lambda rate: rate["copy_bytes_per_s"])
     both = {key: copied[key] for key in ("copy_bytes_per_s", "copy_bytes")}

@@ -24,19 +24,21 @@ Failed = Callable[[str, BaseException], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """When a measurement ends: after `seconds`, but never before `fewest` rounds nor after `most`."""
+    """When a measurement ends: after `seconds`, but never before `min_rounds` rounds nor after `max_rounds`."""
 
-    fewest: int = 5
-    most: int = 200
+    min_rounds: int = 5
+    max_rounds: int = 200
     seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.fewest <= self.most:
-            raise ValueError(f"rounds must satisfy 1 <= fewest <= most, got {self.fewest} and {self.most}")
+        if not 1 <= self.min_rounds <= self.max_rounds:
+            raise ValueError(
+                f"rounds must satisfy 1 <= min_rounds <= max_rounds, got {self.min_rounds} and {self.max_rounds}"
+            )
 
     def is_spent(self, rounds: int, nanoseconds: int) -> bool:
         """Whether to stop after `rounds` rounds that took `nanoseconds` together."""
-        return rounds >= self.most or (rounds >= self.fewest and nanoseconds >= self.seconds * 1e9)
+        return rounds >= self.max_rounds or (rounds >= self.min_rounds and nanoseconds >= self.seconds * 1e9)
 
 
 def again(name: str) -> str:

@@ -30,18 +30,17 @@ class SessionProcess:
         self.order, self.session, self.lineup, self.reporter = order, session, lineup, reporter
         task = lineup.first
         self.task, self.rules, self.device = task, task.cell.protocol.timing, task.settings.device
-        self.batch: int = session.content["batch"]
+        self.batch = session.batch
         self.watch, self.gpu = stopwatch(self.device), telemetry.find(self.device)
-        self.number = len(session.content["processes"])
         self.written = time.monotonic()
-        done = sum(bool(p.get("done")) for p in session.content["processes"])
-        self.is_last = done + 1 >= PROCESSES
+        self.is_last = session.processes_done + 1 >= PROCESSES
 
     def measure(self) -> None:
         """Warm-up and rounds between two looks at the machine. Raises OutputError."""
+        facts: dict[str, Any] = {}
+        self.number = self.session.begin_process(facts)
         seed = [int(self.session.id.rpartition("-")[2], 16), self.number]
-        facts: dict[str, Any] = {"seed": seed, "environment": environment(self.device)}
-        self.session.content["processes"].append(facts)
+        facts |= {"seed": seed, "environment": environment(self.device)}
         threads = self.task.settings.threads
         with pinned(threads, self.device) as cores, telemetry.recording(self.gpu) as recorder:
             first = products(self.task, self.watch)
@@ -60,20 +59,20 @@ class SessionProcess:
         """Warm up, then rounds until this process's share is used up."""
         rounds = Rounds(
             calls,
-            frozenset(self.session.content["repeated"]),
+            self.session.repeated,
             self.watch,
             recorder=recorder,
             failed=self.lineup.failed,
             begins=self.reporter.begins,
         )
         self.say(0.0)
-        start, (fewest, most, seconds) = time.monotonic(), self.share()
+        start, (min_rounds, max_rounds, seconds) = time.monotonic(), self.share()
         warmed = rounds.warm_up(seconds)
-        budget = Budget(fewest, most, max(0.0, seconds - (time.monotonic() - start)))
+        budget = Budget(min_rounds, max_rounds, max(0.0, seconds - (time.monotonic() - start)))
         for count, record in enumerate(rounds.run(budget, np.random.default_rng(seed)), start=1):
-            self.session.rounds.append({"process": self.number, **record})
+            self.session.add_round(self.number, record)
             passed = time.monotonic() - start
-            self.say(min(count / fewest, max(count / most, passed / max(passed, seconds))))
+            self.say(min(count / min_rounds, max(count / max_rounds, passed / max(passed, seconds))))
             self.write_now_and_then()
         return warmed | {"seconds": round(time.monotonic() - start, 3)}
 
@@ -82,14 +81,13 @@ class SessionProcess:
 
         Rounds of a process that broke off since the last whole one are taken from its successor's share.
         """
-        processes = self.session.content["processes"]
-        whole = [number for number, process in enumerate(processes) if process.get("done")]
+        whole = [number for number, process in enumerate(self.session.timed_processes) if process.done]
         broken = [r for r in self.session.rounds if r["process"] > max(whole, default=-1)]
-        most = math.ceil(self.rules.rounds / PROCESSES)
-        fewest = min(MIN_ROUNDS, most)
+        max_rounds = math.ceil(self.rules.rounds / PROCESSES)
+        min_rounds = min(MIN_ROUNDS, max_rounds)
         spent = sum(sum(r["wall_ns"].values()) for r in broken) / 1e9
         seconds = self.rules.seconds * len(self.session.settings) / PROCESSES
-        return fewest, max(fewest, most - len(broken)), max(0.0, seconds - spent)
+        return min_rounds, max(min_rounds, max_rounds - len(broken)), max(0.0, seconds - spent)
 
     def apart(self, calls: dict[str, Call]) -> dict[str, Any]:
         """What is measured beside the rounds: decoding, and in the last process the energy of every setting."""
@@ -112,8 +110,8 @@ class SessionProcess:
 
     def say(self, fraction: float) -> None:
         """How much of the whole session is done."""
-        before = sum(bool(p.get("done")) for p in self.session.content["processes"])
-        self.reporter.phase(f"timing batch {self.batch}", min(1.0, (before + fraction) / PROCESSES))
+        done = self.session.processes_done + fraction
+        self.reporter.phase(f"timing batch {self.batch}", min(1.0, done / PROCESSES))
 
     def write_now_and_then(self) -> None:
         if time.monotonic() - self.written >= WRITE_SECONDS:

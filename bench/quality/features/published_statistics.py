@@ -80,7 +80,7 @@ def moments_of(path: Path, layer: str, arrays: dict[str, np.ndarray]) -> Moments
 def kind_of(path: Path, features: str | None, spatial: bool) -> str:
     """Which preprocessing the statistics are of. Raises InputError where that contradicts `features`."""
     if spatial and features not in (None, "adm"):
-        raise InputError(f"{path}: is a reference in 'adm' features, samples are in '{features}'")
+        raise InputError(f"{path}: is a reference set in 'adm' features, samples are in '{features}'")
     if not spatial and features not in (None, *KINDS):
-        raise InputError(f"{path}: is a reference in Inception features, samples are in '{features}'")
+        raise InputError(f"{path}: is a reference set in Inception features, samples are in '{features}'")
     return "adm" if spatial else features or "clean"

@@ -17,7 +17,6 @@ from bench.statistics.medians import is_resolved
 from bench.store.results import Results
 from bench.store.stored_cell import Name, StoredCell
 from bench.suite.judging import DEFAULT, Judging
-from bench.suite.judging import read as read_judging
 
 Analysis = dict[Name, dict[str, Any]]
 
@@ -176,8 +175,7 @@ def own_latency(cell: StoredCell) -> float:
 def groups_of(results: Results, analysis: Analysis) -> list[Group]:
     """The groups of every model, in the suite's order, the largest of a model first."""
     pools = pareto.pools(results.cells)
-    reference = results.suite.get("reference") or {}
-    judging = read_judging(results.suite.get("verdict") or {}, "suite.json: 'verdict'")
+    reference, judging = results.suite.reference, results.suite.judging
     groups: list[Group] = []
     for model in results.models:
         own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)

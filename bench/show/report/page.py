@@ -69,8 +69,8 @@ def render(results: Results, analysis: dict[Name, dict[str, Any]], groups: list[
         templates()
         .get_template("report.html")
         .render(
-            title=results.suite.get("title") or results.suite.get("suite") or results.directory.resolve().name,
-            description=results.suite.get("description") or "",
+            title=results.title,
+            description=results.suite.description,
             style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
             script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
             models=models,

@@ -20,8 +20,8 @@ def protocol_facts(results: Results) -> Facts:
     cells = results.cells
     counts = Counter(cell.status for cell in cells)
     facts = [
-        ("Suite", str(results.suite.get("suite") or _values([c.suite for c in cells]) or "unknown")),
-        ("Suite file, SHA-256 from", str(results.suite.get("sha256") or "not recorded")[:16]),
+        ("Suite", results.suite.name or _values([c.suite for c in cells])),
+        ("Suite file, SHA-256 from", (results.suite.sha256 or UNRECORDED)[:16]),
         ("Protocol version", _values([cell.protocol for cell in cells])),
         ("Cells", ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"),
         ("Time spent in cells", duration(sum(cell.seconds or 0 for cell in cells))),
@@ -29,7 +29,7 @@ def protocol_facts(results: Results) -> Facts:
     ]  # fmt: skip
     for name in ("features", "fingerprint", "reference", "reference_samples", "samples", "seed"):
         facts.append((_title(f"quality {name}"), _values([getattr(cell.quality, name) for cell in cells])))
-    rules = {k: v for k, v in (results.suite.get("protocol") or {}).items() if k != "version"}  # the cells say it
+    rules = {k: v for k, v in results.suite.protocol.items() if k != "version"}  # the cells say it
     facts += [(_title(f"protocol {key}"), value) for key, value in flat(rules) if value != "None"]
     return [*facts, *_round_facts(cells)]
 
@@ -139,7 +139,7 @@ def flat(table: Table) -> Facts:
 
 def commands(results: Results) -> Facts:
     """(what it does, command line). The directory stands as it was given, so the lines work from the same place."""
-    name = str(results.suite.get("suite") or "")
+    name = results.suite.name
     shipped = name in {path.stem for path in SHIPPED.glob("*.toml")}
     suite = name if shipped else "SUITE.toml"
     source = "" if shipped else f", SUITE.toml is the file of the suite {name}".rstrip()
@@ -155,22 +155,18 @@ def commands(results: Results) -> Facts:
 
 def _plugins(results: Results) -> str:
     """The files of third parties, by name: where they lie is the reader's."""
-    stated = results.suite.get("plugins")
-    named = [entry.get("file") for entry in stated if isinstance(entry, dict)] if isinstance(stated, list) else []
-    return "".join(f" --plugin {shlex.quote(str(name))}" for name in named)
+    return "".join(f" --plugin {shlex.quote(name)}" for name in results.suite.plugins)
 
 
 def _one(results: Results) -> str:
     """--only for the first cell."""
-    cells = results.suite.get("cells")
-    model, slug = cells[0] if isinstance(cells, list) and cells else ("MODEL", "SLUG")
+    model, slug = results.suite.cells[0] if results.suite.cells else ("MODEL", "SLUG")
     return f" --only {shlex.quote(f'{model}/{slug}')}"
 
 
 def _options(results: Results) -> str:
     """The options without which the run would be another one."""
-    settings = results.suite.get("settings")
-    chosen = settings if isinstance(settings, dict) else {}
+    chosen = results.suite.settings
     usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None}
     given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
     return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())

@@ -25,7 +25,7 @@ def pairs(runs: Sequence[Run], chosen: Sequence[tuple[Path | str, Path | str]] =
         return [(run_of(runs, base), run_of(runs, new)) for base, new in chosen]
     suites: dict[str, list[Run]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: str(run.finished or "")):
-        suites[str(run.results.suite.get("suite") or run.name)].append(run)
+        suites[run.results.suite.name or run.name].append(run)
     return [(a, b) for own in suites.values() for a, b in pairwise(own) if names_of(a) & names_of(b)]
 
 

@@ -35,7 +35,7 @@ class Run:
     @property
     def title(self) -> str:
         """The suite's title, else the directory's name."""
-        return str(self.results.suite.get("title") or self.results.suite.get("suite") or self.name)
+        return self.results.suite.title or self.results.suite.name or self.name
 
     @cached_property
     def warning(self) -> str:
