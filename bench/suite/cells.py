@@ -61,6 +61,7 @@ class Part:
         return not methods.find(self.name).__module__.startswith("methods.")
 
     def settings(self) -> dict[str, Any]:
+        """As results store it: name and all parameters."""
         return {"name": self.name, "params": self.params}
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
