@@ -25,7 +25,8 @@ from bench.show import gate_text
 from bench.store.results import read_results
 from bench.store.stored_cell import stored
 from bench.suite import protocol
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from methods.plan import Plan, Span
 from models.errors import InputError
 

@@ -12,10 +12,11 @@ from typing import Any
 import methods
 import models
 from bench.suite import SHIPPED, protocol
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
 from bench.suite.class_shares import require_every_class
 from bench.suite.judging import DEFAULT, Judging
 from bench.suite.judging import read as read_judging
+from bench.suite.part import Part
 from models.errors import InputError, expect_name, expect_one_of
 
 TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "reference", "cells")
