@@ -113,7 +113,7 @@ class Compiler:
         self.operations.append(Unembed())
 
     def restore(self, k: int, step: Step) -> None:
-        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
+        held = self.held.pop(step.slot) if step.frees else self.held[step.slot]
         self.operations.append(Restore(step.slot, self._weights(k, step.slot, held)))
 
     def enter(self, k: int, step: Step) -> None:
@@ -126,7 +126,7 @@ class Compiler:
 
     def compute(self, k: int, step: Step) -> None:
         """Run a branch, its output kept in a slot where it is read later."""
-        slot = self._take(k, step.slot) if step.flag else None
+        slot = self._take(k, step.slot) if step.keeps else None
         self._change(Compute(step.slot.start, slot, self.needed))
 
     def mark(self, k: int, step: Step) -> None:
@@ -145,9 +145,9 @@ class Compiler:
 
     def reuse(self, k: int, step: Step) -> None:
         """Put what is kept in a span's place; slots that are read for the last time become free."""
-        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
+        held = self.held.pop(step.slot) if step.frees else self.held[step.slot]
         weights = self._weights(k, step.slot, held)
-        spent = [*held.values, *held.escaping.values()] if step.flag else []
+        spent = [*held.values, *held.escaping.values()] if step.frees else []
         if step.slot.keep == BRANCH:
             self._reuse_branch(step.slot.start, weights)
             self.slots.free += spent
