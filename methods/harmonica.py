@@ -34,12 +34,14 @@ class HarmoniCa(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A router that computes every branch of every evaluation."""
         import torch
 
         return {"router": torch.ones(len(sampler.evaluations(model.noise_schedule)), model.num_branches)}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A router of the pair's size with some branches below the threshold."""
         import torch
 
         rows = len(sampler.evaluations(model.noise_schedule))
@@ -47,6 +49,7 @@ class HarmoniCa(CacheMethod):
         return {"router": kept.float(), "threshold": 0.5}
 
     def validate(self) -> None:
+        """Reads the router. Raises InputError where that is none."""
         self.given: Router = expect_scores(self.name, self.router)
         card = self.given.card
         if "seconds" in card:

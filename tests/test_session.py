@@ -16,7 +16,8 @@ from tiny_suite import PLUGIN, cached, command, ditbench, environment, write_plu
 from bench.measure.session import time_session
 from bench.measure.task import SessionOrder, Task
 from bench.store.sessions import new_session, read_session, read_sessions, session_ratio
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol, Timing
 from models.errors import InputError
 
@@ -80,9 +81,7 @@ def test_the_session_goes_on_with_the_others(late: Path) -> None:
 
 
 def test_what_runs_out_of_memory_beside_others_is_tried_beside_its_baseline_alone(late: Path) -> None:
-    alone = [
-        s for s in read_sessions(late / "out") if s.members.keys() == {"ddim-4", "ddim-4+late-how-memory"}
-    ]
+    alone = [s for s in read_sessions(late / "out") if s.members.keys() == {"ddim-4", "ddim-4+late-how-memory"}]
     (session,) = alone
     assert session.removed["ddim-4+late-how-memory"]["status"] == "oom"
 

@@ -41,7 +41,8 @@ from bench.run.choice.survivors import ROUNDS, SECONDS, measured, protocol
 from bench.statistics.interval import Interval
 from bench.statistics.paired_times import between_processes, paired_ratio
 from bench.store.sessions import PROCESSES
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol, Timing
 
 MODEL, ONLY = "dit-mnist", "cache=none|fora|deepcache|taylorseer|l2c"

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
+from bench.suite.part import Part
 
 HEAD = """name = "{name}"
 reference = {reference}

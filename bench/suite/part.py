@@ -1,0 +1,85 @@
+"""One half of a method as a suite states it: a sampler, or a cache method, with its parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import methods
+from bench.schema.cell import MAX_EXACT_INTEGER
+from models.errors import InputError
+from models.plugin_sources import sources_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sampler or a cache method by name, with the parameters that the suite states."""
+
+    name: str
+    given: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def method(self) -> Any:
+        """The method itself. Raises InputError for unknown names, keys and values."""
+        return methods.build(self.name, **self.given)
+
+    @property
+    def title(self) -> str:
+        """As papers write it; the bare name where a plugin is broken."""
+        try:
+            return methods.find(self.name).title or self.name
+        except InputError:
+            return self.name
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Every parameter, defaults filled in; only the stated ones where a plugin is broken."""
+        try:
+            return {key: plain(value) for key, value in self.method.params.items()}
+        except Exception:  # a broken plugin: the cell fails with its reason when it runs
+            return {key: plain(value) for key, value in self.given.items()}
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The stated parameters that differ from their defaults, in the method's own order."""
+        try:
+            declared = methods.find(self.name).parameters
+        except InputError:
+            return self.given
+        return {k: self.given[k] for k in declared if k in self.given and self.given[k] != declared[k].default}
+
+    @property
+    def stated_besides_steps(self) -> dict[str, Any]:
+        """`stated` without the number of steps, which has a place of its own in names and tables."""
+        return {key: value for key, value in self.stated.items() if key != "steps"}
+
+    @property
+    def from_plugin(self) -> bool:
+        """Whether its code is somebody else's."""
+        return not methods.find(self.name).__module__.startswith("methods.")
+
+    def sources(self) -> list[Path]:
+        """The files that its numbers come from: named in a parameter, or a plugin's own source."""
+        texts = [value for value in self.given.values() if isinstance(value, str) and "\0" not in value]
+        paths = [Path(text) for text in texts if Path(text).is_file()]
+        with contextlib.suppress(InputError, OSError, TypeError):  # unknown until its plugin loads
+            if self.from_plugin:
+                paths += sources_of(Path(inspect.getfile(methods.find(self.name))))
+        return paths
+
+    def settings(self) -> dict[str, Any]:
+        """As results store it: name and all parameters."""
+        return {"name": self.name, "params": self.params}
+
+    def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
+        return Part, (self.name, self.given)  # built anew in the child process: a plugin's class has no importable name
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON holds it: the value itself, or its text."""
+    exact = not isinstance(value, int) or abs(value) <= MAX_EXACT_INTEGER
+    return value if exact and isinstance(value, (str, int, float, bool, type(None))) else str(value)
