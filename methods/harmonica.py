@@ -9,10 +9,23 @@ from methods.l2c import expect_scores
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.routing.file import Router
-from models.errors import InputError
+from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
+
+
+SUFFIXES = (".safetensors", ".pt", ".pth")  # of router files
+SHIPPED = Path(__file__).parent / "routers" / "harmonica"
+
+
+def router_file(value: str | Path) -> Path:
+    """The file that a path or the name of a shipped router stands for. Raises InputError for an unknown name."""
+    path = Path(value)
+    if path.suffix in SUFFIXES or path.name != str(value) or path.exists():
+        return path
+    expect_one_of("router of harmonica", str(value), [file.stem for file in SHIPPED.glob("*.safetensors")])
+    return SHIPPED / f"{value}.safetensors"
 
 
 class HarmoniCa(CacheMethod):
@@ -25,7 +38,9 @@ class HarmoniCa(CacheMethod):
     name = "harmonica"
     title = "HarmoniCa"
     parameters = {
-        "router": Parameter(object, required=True, help="router file, or scores in [0, 1] [evaluations, branches]"),
+        "router": Parameter(
+            object, required=True, help="file, name of a shipped router, or scores in [0, 1] [evaluations, branches]"
+        ),
         "threshold": Parameter(float, 0.1, 0.0, 1.0, help="reuse scores up to this"),
     }
     router: Any
@@ -50,14 +65,15 @@ class HarmoniCa(CacheMethod):
 
     def validate(self) -> None:
         """Reads the router. Raises InputError where that is none."""
-        self.given: Router = expect_scores(self.name, self.router)
+        stated = router_file(self.router) if isinstance(self.router, (str, Path)) else self.router
+        self.given: Router = expect_scores(self.name, stated)
         card = self.given.card
         if "seconds" in card:
             self.training = {key: card[key] for key in ("seconds", "images", "l1") if key in card}
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The router's file, on which a result depends."""
-        return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
+        return [router_file(self.router)] if isinstance(self.router, (str, Path)) else []
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler."""
