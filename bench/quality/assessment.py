@@ -24,10 +24,9 @@ from bench.quality.images.folder import ImageFolder
 from bench.quality.images.source import ImageSource, open_images
 from bench.quality.metrics import paired
 from bench.quality.metrics.inception_score import order_details
+from bench.schema.metrics import METRICS
 from bench.statistics.jackknife import jackknife_groups
 from models.errors import InputError
-
-NEED_REFERENCE = ("fd", "sfd", "precision", "recall", "kid")
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def alone(features: FeatureSet, labels: np.ndarray | None, recognises: bool) -> 
         raise InputError(f"'{features.fingerprint}' has no logits: without a REFERENCE there is nothing to compute")
     classes = None if labels is None else quality.checked_labels(labels, features, recognises)
     groups = jackknife_groups(len(features), classes)
-    omitted = dict.fromkeys(NEED_REFERENCE, "no REFERENCE was given")
+    omitted = dict.fromkeys((m.key for m in METRICS if m.to_real), "no REFERENCE was given")
     scored = classes if recognises else None
     if scored is None:
         omitted["accuracy"] = quality.no_accuracy(classes)

@@ -34,6 +34,7 @@ class Metric:
     beside: tuple[str, ...] = ()
     replicates: bool = False
     raw: tuple[str, ...] = ()
+    to_real: bool = False  # compares with a set of real images
     headline: bool = False  # has a place of its own at the front of the results table
     held_by: str = ""  # RATIO or SHARE; empty: no gate holds it, because it may lie around 0 or follows from others
     compared_as: str = ""  # its name in `ditbench compare`, which compares it where it has one
@@ -47,15 +48,17 @@ class Metric:
 METRICS: tuple[Metric, ...] = (
     Metric("fd", "{distance}", "{heading}", LOWER, "Fréchet distance to the real images in the named features",
            beside=("se", "corrected", "corrected_low", "corrected_high", "infinity", "infinity_se", "spread"),
-           replicates=True, headline=True, held_by=RATIO, compared_as="quality"),
+           replicates=True, to_real=True, headline=True, held_by=RATIO, compared_as="quality"),
     Metric("sfd", "s{distance}", "Spatial Fréchet distance", LOWER, "the same in spatial features", beside=("se",),
-           replicates=True, held_by=RATIO),
+           replicates=True, to_real=True, held_by=RATIO),
     Metric("is", "IS", "Inception score in the same features", HIGHER, "Inception score in the same features",
            beside=("se",), replicates=True, held_by=RATIO),
     Metric("precision", "Precision", "Precision", HIGHER, "samples that lie among the real images",
+           to_real=True, held_by=SHARE),
+    Metric("recall", "Recall", "Recall", HIGHER, "real images that lie among the samples", to_real=True,
            held_by=SHARE),
-    Metric("recall", "Recall", "Recall", HIGHER, "real images that lie among the samples", held_by=SHARE),
-    Metric("kid", "KID", "KID", LOWER, "kernel distance to the real images", beside=("se",), replicates=True),
+    Metric("kid", "KID", "KID", LOWER, "kernel distance to the real images", beside=("se",), replicates=True,
+           to_real=True),
     Metric("accuracy", "Accuracy", "Label accuracy", HIGHER, "samples classified as their label", PERCENT,
            beside=("se",), replicates=True, headline=True, held_by=SHARE),
     Metric("psnr", "PSNR", "PSNR to the same steps uncached", HIGHER, "of the images' mean squared error", "dB",
