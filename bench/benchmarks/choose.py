@@ -86,7 +86,8 @@ class Table:
 
 def screened(table: Table, goal: Goal) -> tuple[list[int], list[int]]:
     """What is left after successive halving, the reference first; and what is timed beside it for company."""
-    left, dropped = np.arange(len(table.slugs)), {}
+    left = np.arange(len(table.slugs))
+    dropped: dict[str, int] = {}
     for seeds in RUNGS:
         seconds = table.rough[left, : seeds // BATCH].min(axis=1)
         lost = beaten(table.errors[left, :seeds], seconds, 0, goal, table.resolution)
