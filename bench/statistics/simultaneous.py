@@ -47,6 +47,15 @@ class Axis:
         """Standard error of every gap, [S,S]."""
         return np.sqrt(pair_variances(self.deviations.T @ self.deviations))
 
+    def against(self, origin: int) -> tuple[Array, Array]:
+        """Every value less that of setting `origin`, and its standard error: a column of `gaps` and of `errors`."""
+        parts = self.deviations - self.deviations[:, [origin]]
+        return self.values - self.values[origin], np.sqrt((parts**2).sum(axis=0))
+
+    def error(self, setting: int) -> Array:
+        """Standard error of a setting's own value, not of a difference."""
+        return np.sqrt((self.deviations[:, setting] ** 2).sum())
+
     def ends(self, critical: float) -> tuple[Array, Array]:
         """Low and high ends [S,S] of the intervals of all gaps; a setting's gap to itself is certain."""
         half = critical * self.errors + self.slack * (1 - np.eye(len(self.values)))
