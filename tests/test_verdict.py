@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
-from bench.benchmarks import committed_verdicts
+from bench.benchmarks import committed_verdicts, fidelity_verdicts
 from bench.benchmarks import verdicts as study
 from bench.judge.chain import chained
 from bench.judge.curve import curve_at, slope_at
+from bench.judge.decided import decisions
 from bench.judge.hypervolume import dominated_area, hypervolume
 from bench.judge.verdict import Margins, certain, decided, headline, simultaneous, threshold, verdicts
+from bench.statistics import simultaneous as simultaneous_module
 from bench.statistics.jackknife import paired_difference
 from bench.statistics.simultaneous import Axis, from_covariance, from_jackknife, from_repetitions
+from bench.store.results import read_results
 from models.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -204,3 +208,30 @@ def test_axis_of_one_setting():
     axis = Axis(np.zeros(1), np.zeros((1, 1)), 31)
     assert axis.critical(0.95) == axis.pointwise(0.95) == pytest.approx(2.04, abs=0.01)
     assert simultaneous(axis, axis).faster.sum() == 0
+
+
+@pytest.mark.parametrize("freedom", [1, 5, 31, None])
+def test_chances_are_student_s(freedom):
+    """Read off a table: as near as that a chance is never on the other side of a level by more than 1e-4 of itself."""
+    axis = Axis(np.linspace(0, 6, 40), np.eye(40) / 2**0.5, freedom)
+    exact = stdtr(np.inf if freedom is None else freedom, axis.gaps)
+    np.fill_diagonal(exact, 0.5)
+    found = axis.chance_below(0.0)
+    off = ~np.eye(40, dtype=bool)
+    np.testing.assert_allclose(found[off], exact[off], rtol=1e-4)
+
+
+def test_the_table_changes_no_ruling(monkeypatch):
+    results = [read_results(ROOT / "results" / name) for name in ("small-full", "regression")]
+    read = [decisions(one) for one in results]
+    monkeypatch.setattr(simultaneous_module, "_below", lambda t, freedom: stdtr(freedom, t))
+    assert [decisions(one) for one in results] == read
+
+
+def test_reports_by_fidelity_in_miniature_say_little_that_is_false():
+    """Both axes; results/benchmarks has no committed run of it yet."""
+    found = fidelity_verdicts.error_study(6, 1.5, repeats=40)["rule"]
+    assert found["false_share"] <= 0.05
+    assert found["decided"] > 1
+    own = fidelity_verdicts.own_study(4, 0.3, 200, repeats=4)["rule"]
+    assert own["false_share"] <= 0.25

@@ -30,7 +30,7 @@ RATIOS = tuple(cost.key for cost in COSTS if cost.compared_by == RATIO)
 MORE = (
     Column("GMACs", "of one image, guidance included, from the plan", lambda r: figure(r["macs_g"]), "macs_g"),
     Column("Throughput, images/s", "batch / median latency", lambda r: figure(r["throughput"]), "throughput"),
-    Column("Hypervolume", "of the whole method: what its front dominates; 1 is e times as fast at the reference's quality",
+    Column("Hypervolume", "of the whole method's front: 1 is e times as fast at the reference's quality",
            lambda r: f"{figure(r['hypervolume'])} {between(r['hypervolume_low'], r['hypervolume_high'])}".strip(),
            "hypervolume"),
     Column("Energy of an image, J", "measured", lambda r: figure(r["energy_j"]), "energy_j"),
