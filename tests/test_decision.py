@@ -11,10 +11,12 @@ import pytest
 from cell_factory import not_ok, typed
 from decided_group import REFERENCE, TRUTH, WORDS, documents, session, stored_group, write_group
 
+from bench.judge.compare import compare
 from bench.judge.decided import decisions, judged, told
 from bench.judge.decision import Ruling, at_each_speed, decide
 from bench.judge.gate.checks import Finding
 from bench.judge.latency import error_of
+from bench.judge.pareto import pools
 from bench.show import gate_text
 from bench.show.readme_answer import answer_section
 from bench.show.report.decision_text import sentence
@@ -225,3 +227,18 @@ def test_a_gate_says_what_to_use_and_which_verdicts_changed(tmp_path):
     finding = Finding("dit-mnist", "ddim-25", "plan", "pass", "")
     assert gate_text.as_text([finding], False, lines).splitlines() == [*lines, "gate open: 1 pass"]
     assert gate_text.as_json([finding], False, lines)["verdicts"] == lines
+
+
+def test_results_of_two_protocols_are_never_mixed(tmp_path):
+    """A folder of protocol 3 is read and judged as such; beside protocol 4 nothing is compared with it."""
+    older, newer = documents(protocol="3"), documents()
+    assert {len(members) for members in pools(typed([*older, *newer[:2]])).values()} == {len(older), 2}
+    for name, made in (("older", older), ("newer", newer)):
+        write_group(tmp_path / name, made)
+    base, new = (read_results(tmp_path / name) for name in ("older", "newer"))
+    assert base.unreadable == []
+    assert len(decisions(base)) == 1
+    rows = compare(base, new)
+    assert {row.verdict for row in rows} == {"stale"}
+    assert {row.notes for row in rows} == {("protocol 3 and 4: measure the older one again",)}
+    assert all(row.changes == () for row in rows)
