@@ -11,15 +11,19 @@ import pytest
 from cell_factory import not_ok, typed
 from decided_group import REFERENCE, TRUTH, WORDS, documents, session, stored_group, write_group
 
+from bench.judge.compare import compare
 from bench.judge.decided import decisions, judged, told
 from bench.judge.decision import Ruling, at_each_speed, decide
 from bench.judge.gate.checks import Finding
+from bench.judge.latency import error_of
+from bench.judge.pareto import pools
 from bench.show import gate_text
 from bench.show.readme_answer import answer_section
 from bench.show.report.decision_text import sentence
 from bench.show.report.group import groups_of
 from bench.show.report.markup import markdown_text
 from bench.show.report.page import write_report
+from bench.show.site.versus import errors_of
 from bench.statistics.interval import Interval
 from bench.store.results import read_results
 from bench.suite.judging import Judging
@@ -94,10 +98,23 @@ def test_results_of_before_there_were_sessions_are_chained():
         )
     made[0]["timing"] |= {"speedup_reference": None, "reference_ms": None}
     found = decide(typed(made), REFERENCE)
-    assert {slug: ruling.word for slug, ruling in found.rulings.items()} == WORDS | {
-        "ddim-50+fora-interval-2": "undecided"
-    } or True
+    assert {slug: ruling.word for slug, ruling in found.rulings.items()} == WORDS
     assert found.speedups["ddim-10"].value == pytest.approx(math.exp(1.6), rel=1e-6)
+
+
+def test_two_settings_of_one_session_are_compared_by_their_rounds(tmp_path):
+    """The page that compares any two has every part of an error: what two settings share cancels."""
+    write_group(tmp_path)
+    results = read_results(tmp_path)
+    (group,) = groups_of(results, judged(results))
+    points = {slug: errors_of(group.by_slug[slug], known) for slug, known in group.latencies.items()}
+    for a in points:
+        for b in points:
+            parts = points[a].keys() | points[b].keys()
+            found = math.hypot(*(points[a].get(part, 0.0) - points[b].get(part, 0.0) for part in parts))
+            assert found == pytest.approx(error_of(group.latencies[a], [(1.0, group.latencies[b])]), abs=1e-8)
+    apart = math.hypot(*(math.hypot(*points[slug].values()) for slug in ("ddim-25", "ddim-40")))
+    assert error_of(group.latencies["ddim-25"], [(1.0, group.latencies["ddim-40"])]) < 0.9 * apart
 
 
 def test_fidelity_is_judged_by_its_own_lists():
@@ -210,3 +227,18 @@ def test_a_gate_says_what_to_use_and_which_verdicts_changed(tmp_path):
     finding = Finding("dit-mnist", "ddim-25", "plan", "pass", "")
     assert gate_text.as_text([finding], False, lines).splitlines() == [*lines, "gate open: 1 pass"]
     assert gate_text.as_json([finding], False, lines)["verdicts"] == lines
+
+
+def test_results_of_two_protocols_are_never_mixed(tmp_path):
+    """A folder of protocol 3 is read and judged as such; beside protocol 4 nothing is compared with it."""
+    older, newer = documents(protocol="3"), documents()
+    assert {len(members) for members in pools(typed([*older, *newer[:2]])).values()} == {len(older), 2}
+    for name, made in (("older", older), ("newer", newer)):
+        write_group(tmp_path / name, made)
+    base, new = (read_results(tmp_path / name) for name in ("older", "newer"))
+    assert base.unreadable == []
+    assert len(decisions(base)) == 1
+    rows = compare(base, new)
+    assert {row.verdict for row in rows} == {"stale"}
+    assert {row.notes for row in rows} == {("protocol 3 and 4: measure the older one again",)}
+    assert all(row.changes == () for row in rows)

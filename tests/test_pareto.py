@@ -223,6 +223,53 @@ def test_fastest_within_a_floor_names_what_is_sure_and_what_may_be_as_fast():
     assert (own.point, own.sure, own.ties) == (found["ddim-50"], found["ddim-50"], [])
 
 
+def test_what_is_slower_than_a_doubtful_best_may_still_be_the_fastest():
+    """A +0.05 ± 0.41 and fast; B +0.12 ± 0.10 and slower: with 0.1 allowed A may miss the bound and B not."""
+    cells = [cell(steps=s, ms=ms, fd=fd) for s, ms, fd in ((50, 450.0, 3.0), (10, 90.0, 3.05), (20, 180.0, 3.12))]
+    for made, half in zip(cells[1:], (0.41, 0.10), strict=True):
+        fd, signs = made["quality"]["fd"], np.where(np.arange(32) % 2, 1.0, -1.0)
+        error = half / 2.0395134 / 31**0.5  # of replicates: (G - 1)/G Σ (θ_g - mean)² = 31 error²
+        made["quality"]["fd_jackknife"] = (
+            fd + np.array(cells[0]["quality"]["fd_jackknife"]) - 3.0 + error * signs
+        ).tolist()
+    found = points(cells)
+    assert choice.above(found["ddim-10"], found["ddim-50"]).high == pytest.approx(0.46, abs=0.01)
+    fastest = choice.fastest_within(list(found.values()), found["ddim-50"], 0.1)
+    assert (fastest.point.key[1], fastest.sure.key[1]) == ("ddim-10", "ddim-50")
+    assert [p.key[1] for p in fastest.ties] == ["ddim-20"]
+
+
+def test_the_fastest_within_a_bound_is_among_those_named():
+    """Simulated with known truth: 3 settings near the bound; {best, sure} and ties hold the fastest in 95 %."""
+    rng, truth, hits = np.random.default_rng(5), {40: 0.05, 20: 0.09, 10: 0.11}, []
+    for _ in range(200):
+        cells = [cell(steps=s, ms=9.0 * s, fd=3.0 + truth.get(s, 0.0)) for s in (50, *truth)]
+        for made in cells[1:]:
+            noise = rng.normal(scale=0.05 * 32**0.5, size=32)  # of groups: a mean known to 0.05
+            base = np.array(cells[0]["quality"]["fd_jackknife"]) - 3.0 + made["quality"]["fd"]
+            made["quality"]["fd"] += float(noise.mean())
+            made["quality"]["fd_jackknife"] = (base + (noise.sum() - noise) / 31).tolist()
+        found = points(cells)
+        fastest = choice.fastest_within(list(found.values()), found["ddim-50"], 0.1)
+        named = {p.key[1] for p in (fastest.point, fastest.sure, *fastest.ties)}
+        hits.append("ddim-20" in named)
+    assert np.mean(hits) >= 0.95
+
+
+def test_the_best_within_a_latency_is_chosen_without_bias():
+    """Plain values say ddim-20, whose bias is smaller; corrected ones say ddim-25."""
+    a, b = cell(steps=20, ms=180.0, fd=5.0), cell(steps=25, ms=190.0, fd=5.1)
+    b["quality"]["fd_jackknife"] = [v + 0.02 for v in b["quality"]["fd_jackknife"]]  # 31 · 0.02 less without bias
+    best, _ = choice.best_within(list(points([a, b]).values()), math.log(200.0))
+    assert best.key[1] == "ddim-25"
+
+
+def test_as_fast_as_an_uncached_cell_within_error_is_not_unmatched():
+    curve = [cell(steps=50, ms=450.0, fd=3.0), cell(steps=8, ms=100.5, fd=3.5)]
+    near = pareto.analyse(typed([*curve, cell(cache="fora", interval=5, ms=100.0, fd=3.7)]))
+    assert near["dit-mnist", "ddim-50+fora-interval-5"]["pareto"] == "undecided"
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.5, 100), st.floats(1, 1000), st.booleans()), min_size=1, max_size=8))
 def test_verdicts_are_consistent(places):

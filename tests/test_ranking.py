@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 from cell_factory import cell, suite_of, typed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.judge import pareto, ranking
+from bench.judge.curve import crossing
+from bench.judge.hypervolume import dominated_area
 from bench.show.table import frame
 
 CURVE = [cell(steps=40, ms=400.0, fd=4.0), cell(steps=10, ms=100.0, fd=8.0)]
@@ -45,27 +48,57 @@ def test_faster_or_better_never_lowers_it(fd, ms, factor):
     assert equal(max(fd / factor, 4.01), ms).value >= equal(fd, ms).value * (1 - 1e-9)
 
 
+def test_between_knots_the_curve_is_the_monotone_one():
+    """2 + 60/N² at a few step counts: the chord would say a later crossing, and so flatter the setting."""
+    steps = [5, 8, 15, 40]
+    curve = [cell(steps=n, ms=10.0 * n, fd=2 + 60 / n**2) for n in steps]
+    chord = np.exp(np.interp(-2.6, [-2 - 60 / n**2 for n in steps], np.log([10.0 * n for n in steps])))
+    assert chord > 1.09 * 100.0  # a distance of 2.6 takes 10 steps
+    assert equal(fd=2.6, ms=50.0, curve=curve).value * 50.0 == pytest.approx(100.0, rel=0.015)
+
+
+def test_a_crossing_at_a_knot_and_off_the_curve():
+    logs, values = np.array([0.0, 1.0, 2.0]), np.array([3.0, 2.0, 2.5])
+    assert crossing(logs, values, 3.0) == 0
+    assert crossing(logs, values, 2.0) == 1
+    assert 0 < crossing(logs, values, 2.2) < 1
+    assert crossing(logs, values, 1.9) is crossing(logs, values, 3.1) is None
+
+
 def test_area_of_a_staircase_written_out():
-    assert ranking.dominated_area([(0.2, 0.6), (0.5, 0.1)], (1.0, 1.0)) == pytest.approx(0.8 * 0.4 + 0.5 * 0.5)
-    assert ranking.dominated_area([(1.0, 0.0), (0.0, 1.0), (2.0, -5.0)], (1.0, 1.0)) == 0
+    assert dominated_area([(-0.8, 0.6), (-0.5, 0.1)], 1.0) == pytest.approx(0.8 * 0.4 + 0.5 * 0.5)
+    assert dominated_area([(0.0, 0.0), (-1.0, 1.0), (1.0, -5.0)], 1.0) == 0
 
 
 @given(SPOTS, st.floats(0, 1), st.floats(0, 1))
 def test_a_dominated_spot_changes_no_area_and_any_spot_never_lowers_it(spots, dx, dy):
-    area = ranking.dominated_area(spots, (1.0, 1.0))
-    assert ranking.dominated_area([*spots, (dx, dy)], (1.0, 1.0)) >= area - 1e-12
+    spots = [(x - 1.0, y) for x, y in spots]
+    area = dominated_area(spots, 1.0)
+    assert dominated_area([*spots, (dx - 1.0, dy)], 1.0) >= area - 1e-12
     for x, y in spots[:1]:
-        assert ranking.dominated_area([*spots, (x + dx, y + dy)], (1.0, 1.0)) == pytest.approx(area)
+        assert dominated_area([*spots, (x + dx, y + dy)], 1.0) == pytest.approx(area)
     assert 0 <= area <= 1
 
 
-def test_hypervolume_of_a_family_in_the_box_of_the_uncached_cells():
+def test_hypervolume_of_a_family_up_to_the_reference_s_latency_and_twice_its_distance():
     fora = cell(cache="fora", interval=2, ms=200.0, fd=5.0)
-    found = ranking.hypervolumes(typed([*CURVE, fora]))
-    assert found["FORA"].value == pytest.approx(0.5 * 0.75)  # half of log 4 wide, 3 of 4 high
-    assert found["FORA"].low < 0.375 < found["FORA"].high
-    assert found["DDIM"].value == 0  # both ends of a two-cell curve lie on the box
-    assert ranking.hypervolumes(typed([CURVE[0], fora])) == {}  # no box
+    found = ranking.hypervolumes(typed([*CURVE, fora]), "ddim-40")
+    area = math.log(2) * 0.75  # log 2 faster than the reference, and a quarter of its distance above
+    assert found["FORA"].value == pytest.approx(area)
+    assert found["FORA"].low < area < found["FORA"].high
+    assert found["DDIM"].value == pytest.approx(0, abs=1e-9)  # 10 steps lie twice as far off as the reference
+    assert ranking.hypervolumes(typed([*CURVE, fora])) == found  # the slowest uncached cell is the reference
+    assert ranking.hypervolumes(typed([CURVE[0], fora])).keys() == {"DDIM", "FORA"}
+    assert ranking.hypervolumes(typed([fora])) == {}  # no reference
+    other = ranking.ranked(typed([*CURVE, fora]), {"dit-mnist": "ddim-10"})["dit-mnist", fora["slug"]]
+    assert other["hypervolume"] == 0  # slower than this reference
+
+
+def test_a_cell_without_replicates_is_in_no_front():
+    lost, kept = cell(cache="fora", interval=3, ms=100.0, fd=4.0), cell(cache="fora", interval=2, ms=200.0, fd=5.0)
+    del lost["quality"]["fd_jackknife"]
+    found = ranking.hypervolumes(typed([*CURVE, kept, lost]))["FORA"]
+    assert found == ranking.hypervolumes(typed([*CURVE, kept]))["FORA"]
 
 
 def test_the_columns_stand_in_the_tidy_table_and_open_ends_are_empty():

@@ -1,19 +1,24 @@
 """Verdicts, simultaneous intervals, the fewer-steps curve and areas, against simulations whose truth is known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
-from bench.benchmarks import committed_verdicts
+from bench.benchmarks import committed_verdicts, fidelity_verdicts
 from bench.benchmarks import verdicts as study
 from bench.judge.chain import chained
 from bench.judge.curve import curve_at, slope_at
+from bench.judge.decided import decisions
 from bench.judge.hypervolume import dominated_area, hypervolume
 from bench.judge.verdict import Margins, certain, decided, headline, simultaneous, threshold, verdicts
+from bench.statistics import simultaneous as simultaneous_module
 from bench.statistics.jackknife import paired_difference
 from bench.statistics.simultaneous import Axis, from_covariance, from_jackknife, from_repetitions
+from bench.store.results import read_results
 from models.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -140,20 +145,32 @@ def test_the_curve_is_monotone_and_has_ends():
         curve_at(x[::-1], y, 2.0)
 
 
-def test_areas_hold_their_truth():
+def test_areas_of_what_is_known():
+    """Twice as fast at half the reference's distance above it; and what is as far off as the unit."""
+    latency, quality = sure(0.0, -np.log(2), -2.0, -1.0), sure(2.0, 3.0, 4.0, 1.0)
+    assert hypervolume(latency, quality, [1], 0).value == pytest.approx(0.5 * np.log(2))
+    assert hypervolume(latency, quality, [0, 2], 0).value == pytest.approx(0, abs=1e-4)
+    assert hypervolume(latency, quality, [1, 3], 0).value == pytest.approx(1.5)
+    assert hypervolume(latency, sure(0.0, 1.0, 1.0, 1.0), [1], 0) is None
     assert dominated_area([(-1.0, 0.0)], 2.0) == 2
     assert dominated_area([(-1.0, 0.0), (-2.0, 1.0), (0.5, -9.0)], 2.0) == 3
-    rng, truth = np.random.default_rng(2), np.array([0.0, 0.05, 0.2, 0.4])
-    latency, hits = -np.arange(4.0), []
-    area = dominated_area(zip(latency[1:], truth[1:], strict=True), 0.5) / 0.5
-    for _ in range(15):
-        axis = from_repetitions(truth + rng.normal(size=(33, 1)) + 0.5 * rng.normal(size=(33, 4)))
-        found = hypervolume(latency, axis, [1, 2, 3], 0, 0.5)
-        hits.append(found.low <= area <= found.high)
-        assert found.low <= found.value <= found.high
-    assert np.mean(hits) >= 0.85
-    with pytest.raises(InputError, match="height"):
-        hypervolume(latency, axis, [1], 0, 0.0)
+
+
+def test_intervals_of_areas_hold_their_truth():
+    """Samples with classes, all of whose errors enter: gaps, latencies and the unit."""
+    population, latency = study.made(6, step=0.5)
+    settings = list(population.settings.items())
+    population = replace(population, settings=dict([settings[2], *settings[:2], *settings[3:]]))  # a known reference
+    truth, rng, widths, hits = study.Truth(population, latency), np.random.default_rng(4), [], []
+    for _ in range(40):
+        fast, good = study.report(population, truth, 640, rng)
+        for family in ([1, 3, 5], [2, 4]):
+            found = hypervolume(fast, good, family, 0)
+            hits.append(found.low <= truth.area(family) <= found.high)
+            widths.append((found.high - found.low) / truth.area(family))
+            assert found.low <= found.value <= found.high
+    assert np.mean(hits) >= 0.95
+    assert np.median(widths) < 1.2
 
 
 def test_reports_in_miniature_say_little_that_is_false():
@@ -191,3 +208,30 @@ def test_axis_of_one_setting():
     axis = Axis(np.zeros(1), np.zeros((1, 1)), 31)
     assert axis.critical(0.95) == axis.pointwise(0.95) == pytest.approx(2.04, abs=0.01)
     assert simultaneous(axis, axis).faster.sum() == 0
+
+
+@pytest.mark.parametrize("freedom", [1, 5, 31, None])
+def test_chances_are_student_s(freedom):
+    """Read off a table: as near as that a chance is never on the other side of a level by more than 1e-4 of itself."""
+    axis = Axis(np.linspace(0, 6, 40), np.eye(40) / 2**0.5, freedom)
+    exact = stdtr(np.inf if freedom is None else freedom, axis.gaps)
+    np.fill_diagonal(exact, 0.5)
+    found = axis.chance_below(0.0)
+    off = ~np.eye(40, dtype=bool)
+    np.testing.assert_allclose(found[off], exact[off], rtol=1e-4)
+
+
+def test_the_table_changes_no_ruling(monkeypatch):
+    results = [read_results(ROOT / "results" / name) for name in ("small-full", "regression")]
+    read = [decisions(one) for one in results]
+    monkeypatch.setattr(simultaneous_module, "_below", lambda t, freedom: stdtr(freedom, t))
+    assert [decisions(one) for one in results] == read
+
+
+def test_reports_by_fidelity_in_miniature_say_little_that_is_false():
+    """Both axes; results/benchmarks has no committed run of it yet."""
+    found = fidelity_verdicts.error_study(6, 1.5, repeats=40)["rule"]
+    assert found["false_share"] <= 0.05
+    assert found["decided"] > 1
+    own = fidelity_verdicts.own_study(4, 0.3, 200, repeats=4)["rule"]
+    assert own["false_share"] <= 0.25

@@ -23,6 +23,7 @@ from bench.benchmarks.committed_verdicts import RULES, committed
 from bench.benchmarks.jackknife_coverage import share
 from bench.host.environment import environment
 from bench.host.files import write_json
+from bench.judge.hypervolume import dominated_area
 from bench.judge.verdict import Headline, Margins, Verdict, decided, headline, verdicts
 from bench.statistics.jackknife import jackknife_groups
 from bench.statistics.simultaneous import Axis, from_jackknife, from_repetitions
@@ -51,6 +52,11 @@ class Truth:
     def __init__(self, population: Population, latency: Array) -> None:
         self.latency = latency
         self.quality = np.array([population.distance(name) for name in population.settings])
+
+    def area(self, family: list[int]) -> float:
+        """The true hypervolume of some settings."""
+        gaps = self.quality[family] / self.quality[0] - 1
+        return dominated_area(zip(self.latency[family] - self.latency[0], gaps, strict=True), 1.0)
 
     def false(self, verdicts: Sequence[Verdict], margins: Margins) -> list[int]:
         """Settings of which something false is said."""

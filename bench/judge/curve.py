@@ -38,3 +38,19 @@ def slope_at(log_latency: Array, values: Array, where: float) -> float:
     if len(values) < 2 or not log_latency[0] <= where < log_latency[-1]:
         return 0.0
     return float(PchipInterpolator(log_latency, values).derivative()(where))
+
+
+def crossing(log_latency: Array, values: Array, level: float) -> float | None:
+    """Where the curve through values [K], fastest knot first, first is as low as `level`: its log latency.
+
+    None where the fastest knot is lower already, or no knot is as low.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    if not len(values) or values[0] < level or values.min() > level:
+        return None
+    first = int(np.argmax(values <= level))
+    if not first or values[first] == level:
+        return float(log_latency[first])
+    places = PchipInterpolator(log_latency, values).solve(level, extrapolate=False)
+    return float(min(x for x in places if log_latency[first - 1] <= x <= log_latency[first]))

@@ -14,7 +14,7 @@ from bench.store.stored_cell import Name
 
 def judged(results: Results) -> dict[Name, dict[str, Any]]:
     """`bench.judge.ranking.ranked`, and `verdict` and `verdict_by` of every cell that is ok."""
-    analysis = ranked(results.cells)
+    analysis = ranked(results.cells, results.suite.reference)
     for model, decision in decisions(results):
         for slug, ruling in decision.rulings.items():
             analysis.setdefault((model, slug), {}).update(verdict=ruling.word, verdict_by=told(ruling))

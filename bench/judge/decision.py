@@ -161,7 +161,9 @@ def _headline(best: Best, slugs: Sequence[str]) -> Headline:
 
 def _gaps(axis: Axis, origin: int, sign: int = 1) -> list[Interval]:
     """Every setting's value less that of setting `at` (the other way round for sign -1), with its 95 % interval."""
-    ends = np.stack([axis.gaps, *axis.ends(axis.pointwise(1 - 2 * ONE_SIDED))])[:, :, origin]  # [3,S]: value, low, high
+    gaps, errors = axis.against(origin)
+    half = axis.pointwise(1 - 2 * ONE_SIDED) * errors + axis.slack * (np.arange(len(gaps)) != origin)
+    ends = np.stack([gaps, gaps - half, gaps + half])  # [3,S]: value, low, high
     value, low, high = ends if sign > 0 else -ends[[0, 2, 1]]
     return [Interval(*map(float, row)) for row in zip(value, low, high, strict=True)]
 

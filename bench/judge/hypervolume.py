@@ -1,8 +1,9 @@
 """The area that a family's settings dominate, with an interval that holds.
 
-The area falls with every quality value, so its value where all of them are at the high ends of intervals that hold at
-once lies below the true one, and that of all low ends above. The box must not depend on the samples: its far corner is
-the reference's latency and a stated distance above the reference.
+A setting stands at its log latency over the reference's, and at its distance above the reference's own, as a share of
+that. The area falls with both, so with all of them at the high ends of intervals that hold at once it lies below the
+true one, and with all at the low ends above. The box does not depend on what else was measured: it ends at the
+reference's latency and at twice its distance. Gaps are paired, so what seeds and rounds have in common cancels.
 """
 
 from __future__ import annotations
@@ -14,26 +15,33 @@ from numpy.typing import NDArray
 
 from bench.statistics.interval import Interval
 from bench.statistics.simultaneous import Axis
-from models.errors import InputError
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
 
 
-def hypervolume(latency: Array, quality: Axis, family: list[int], reference: int, height: float) -> Interval:
-    """Of the settings `family`: area between log latency 0 (the reference's) and gap `height`, in units of `height`.
+def hypervolume(latency: Axis, quality: Axis, family: list[int], reference: int) -> Interval | None:
+    """Of the settings `family`: area between the reference's latency and twice its distance, in units of that distance.
 
-    `latency` [S] are log latencies, `quality` knows all S settings. 1 is a setting e times as fast at the reference's
-    quality. Raises InputError unless `height` is above 0.
+    1 is a setting e times as fast at the reference's quality. `latency` holds logarithms, `quality` distances without
+    bias, of the same S settings. None where the reference's own distance, the unit, is not certainly above 0.
     """
-    if not 0 < height < np.inf:
-        raise InputError(f"hypervolume: 'height' must be a number above 0, got {height!r}")
-    low, high = (end[family, reference] for end in quality.ends(quality.critical(LEVEL)))
-    replicates = [
-        dominated_area(zip(latency[family] - latency[reference], gaps, strict=True), height) / height
-        for gaps in (quality.gaps[family, reference], high, low)
-    ]
-    return Interval(*replicates)
+    chance = (1 - LEVEL) / (2 * len(family) + 1)  # Bonferroni: two intervals a setting, and that of the unit
+    fast, good = latency.pointwise(1 - chance), quality.pointwise(1 - chance)
+    unit = _ends(quality.values[reference], quality.error(reference), good)
+    if unit[1] <= 0:
+        return None
+    x = _ends(*(array[family] for array in latency.against(reference)), fast)  # [3,F]: value, low, high
+    y = _ends(*(array[family] for array in quality.against(reference)), good)
+    # A gap's share is largest over the smallest unit if it is above 0, and over the largest if it is below.
+    low, high = y[1] / np.where(y[1] > 0, unit[2], unit[1]), y[2] / np.where(y[2] > 0, unit[1], unit[2])
+    sides = ((x[0], y[0] / unit[0]), (x[2], high), (x[1], low))
+    return Interval(*(dominated_area(zip(logs.tolist(), gaps.tolist(), strict=True), 1.0) for logs, gaps in sides))
+
+
+def _ends(value: Array, error: Array, critical: float) -> Array:
+    """Value, low and high end [3,...]."""
+    return np.stack([value, value - critical * error, value + critical * error])
 
 
 def dominated_area(spots: Iterable[tuple[float, float]], height: float) -> float:

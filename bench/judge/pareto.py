@@ -39,6 +39,13 @@ class Point:
     known: Latency | None = None  # with what it shares with others; None: nothing
 
     @property
+    def corrected(self) -> float:
+        """`fd` without bias where there are replicates, else the plain one."""
+        groups = len(self.fd) - 1
+        plain = float(self.fd[0])
+        return groups * plain - (groups - 1) * float(self.fd[1:].mean()) if groups > 1 else plain
+
+    @property
     def latency(self) -> Latency:
         return self.known or Latency(self.log_latency, self.log_latency_se, False)
 
@@ -144,18 +151,34 @@ def gap_to_curve(point: Point, points: Sequence[Point]) -> Interval | None:
         return None
     if point.log_latency >= curve[-1].log_latency:
         return fd_difference(point, [(1.0, curve[-1])])
-    logs = np.array([knot.log_latency for knot in curve])
-    right = int(np.searchsorted(logs, point.log_latency, side="right"))
+    there, steps = on_curve(curve, point.log_latency, len(point.fd))
+    logs, values = knots(curve)
+    slope = slope_at(logs, values, point.log_latency)
+    return fd_difference(point, there, extra=abs(slope) * error_of(point.latency, steps))
+
+
+def on_curve(
+    curve: Sequence[Point], log_latency: float, length: int
+) -> tuple[list[tuple[float, Point]], list[tuple[float, Latency]]]:
+    """What `fd_difference` and `error_of` take for the place at `log_latency` between the ends of a curve.
+
+    Its fd [`length`] and replicates are on the monotone curve; where the knots' do not pair with them, on the chord.
+    """
+    logs, _ = knots(curve)
+    right = int(np.searchsorted(logs[1:-1], log_latency, side="right")) + 1
     a, b = curve[right - 1], curve[right]
-    w = (point.log_latency - a.log_latency) / (b.log_latency - a.log_latency)
-    slope = slope_at(logs, np.array([float(knot.fd[0]) for knot in curve]), point.log_latency)
-    shift = error_of(point.latency, [(1 - w, a.latency), (w, b.latency)])
-    if any(len(knot.fd) != len(point.fd) for knot in curve):  # replicates do not pair: along the chord
-        return fd_difference(point, [(1 - w, a), (w, b)], extra=abs(slope) * shift)
-    there = curve_at(logs, np.stack([knot.fd for knot in curve]), point.log_latency)
-    assert there is not None, "the point is within the curve"
-    error = math.hypot((1 - w) * a.fd_se, w * b.fd_se)
-    return fd_difference(point, [(1.0, replace(a, fd=there, fd_se=error))], extra=abs(slope) * shift)
+    w = (log_latency - a.log_latency) / (b.log_latency - a.log_latency)
+    steps = [(1 - w, a.latency), (w, b.latency)]
+    if any(len(knot.fd) != length for knot in curve):
+        return [(1 - w, a), (w, b)], steps
+    fd = curve_at(logs, np.stack([knot.fd for knot in curve]), log_latency)
+    assert fd is not None, "the place is on the curve"
+    return [(1.0, replace(a, fd=fd, fd_se=math.hypot((1 - w) * a.fd_se, w * b.fd_se)))], steps
+
+
+def knots(curve: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
+    """Log latencies [K] and distances without bias [K] of a curve's points."""
+    return np.array([p.log_latency for p in curve]), np.array([p.corrected for p in curve])
 
 
 def distinct(curve: Sequence[Point]) -> list[Point]:
@@ -163,7 +186,7 @@ def distinct(curve: Sequence[Point]) -> list[Point]:
     best: dict[float, Point] = {}
     for knot in curve:
         known = best.get(knot.log_latency)
-        if known is None or float(knot.fd[0]) < float(known.fd[0]):
+        if known is None or knot.corrected < known.corrected:
             best[knot.log_latency] = knot
     return list(best.values())
 
@@ -201,9 +224,9 @@ def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> t
     """(one of VERDICTS, slugs of the cells that certainly dominate it).
 
     Alone: there is no other cell to compare with. Dominated: some cell is better and faster with both intervals clear
-    of 0, or fewer steps of the same sampler are better at equal latency. Unmatched: cached, and no uncached cell was
-    measured as fast, so that nothing says what fewer steps would do there. Front: every other cell, and that curve, is
-    worse or slower with an interval clear of 0.
+    of 0, or fewer steps of the same sampler are better at equal latency. Unmatched: cached, and every uncached cell is
+    certainly slower, so that nothing says what fewer steps would do there. Front: every other cell, and that curve, is
+    worse or slower with an interval clear of 0, and an uncached cell was measured as fast as a cached one.
     """
     others = [p for p in points if p.key != point.key]
     if not others:
@@ -212,7 +235,8 @@ def verdict_of(point: Point, points: Sequence[Point], gap: Interval | None) -> t
     by = [p.key[1] for p, worse, slower in signs if worse > 0 and slower > 0]
     if by or (gap is not None and gap.sign > 0):
         return "dominated", by
-    if point.cached and not any(p.log_latency <= point.log_latency for p in others if not p.cached):
+    if point.cached and all(slower < 0 for p, _, slower in signs if not p.cached):
         return "unmatched", by
-    clear = all(worse < 0 or slower < 0 for _, worse, slower in signs)
+    matched = not point.cached or any(p.log_latency <= point.log_latency for p in others if not p.cached)
+    clear = matched and all(worse < 0 or slower < 0 for _, worse, slower in signs)
     return ("front" if clear and (gap is None or gap.sign < 0) else "undecided"), by

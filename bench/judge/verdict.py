@@ -174,18 +174,14 @@ def verdicts(latency: Axis, quality: Axis, known: Certain, margins: Margins, use
             ruled.append(Verdict(WORTH))
         elif gone[a]:
             candidates = np.flatnonzero(replaces[:, a])
-            ruled.append(
-                Verdict(REPLACEABLE, sorted(map(int, candidates), key=lambda b: _choice(b, a, use, gone, quality)))
-            )
+            # the headline first, then what is not itself replaceable, then the best
+            order = np.lexsort((quality.values[candidates], gone[candidates], candidates != use))
+            ruled.append(Verdict(REPLACEABLE, candidates[order].tolist()))
         else:
             rivals = np.flatnonzero(~beaten[a])
-            ruled.append(Verdict(UNDECIDED, sorted(map(int, rivals), key=lambda b: float(quality.values[b]))))
+            order = np.argsort(quality.values[rivals], kind="stable")
+            ruled.append(Verdict(UNDECIDED, rivals[order].tolist()))
     return ruled
-
-
-def _choice(b: int, a: int, use: int | None, gone: Signs, quality: Axis) -> tuple[bool, bool, float]:
-    """Which replacement to name first: the headline, then what is not itself replaceable, then the best."""
-    return b != use, bool(gone[b]), float(quality.values[b])
 
 
 def decided(ruled: list[Verdict]) -> int:

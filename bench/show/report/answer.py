@@ -30,7 +30,7 @@ class FamilyLine:
     speedups: str
     share: str  # of the MAC-ideal speed-up that the clock saw
     equal: str  # the largest speed-up at equal quality
-    hypervolume: str  # of the family's front, in areas of the box around the uncached cells
+    hypervolume: str  # of the family's front
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The fastest setting at a given quality: one line for every floor, a step above the reference's Fréchet distance."""
+"""The fastest setting at a given quality: a line a floor, a step above the reference's distance without bias."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bench.show.report.group import Group
 from bench.show.report.phrases import distance, ms
 from bench.store.stored_cell import StoredCell
 
-FLOORS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)  # times the reference's distance
+FLOORS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)  # times the reference's distance without bias
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ def fastest_lines(group: Group) -> list[FastestLine]:
     points, lines = list(group.points.values()), []
     quickest = min(points, key=lambda p: p.log_latency)
     for factor in FLOORS:
-        bound = factor * float(reference.fd[0])
-        fastest = fastest_within(points, reference, bound - float(reference.fd[0]))
+        own = max(0.0, reference.corrected)
+        bound = factor * own
+        fastest = fastest_within(points, reference, bound - own)
         if fastest is None:
             continue
         lines.append(_line(group, reference, factor, bound, fastest))

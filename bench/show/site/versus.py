@@ -30,7 +30,7 @@ RATIOS = tuple(cost.key for cost in COSTS if cost.compared_by == RATIO)
 MORE = (
     Column("GMACs", "of one image, guidance included, from the plan", lambda r: figure(r["macs_g"]), "macs_g"),
     Column("Throughput, images/s", "batch / median latency", lambda r: figure(r["throughput"]), "throughput"),
-    Column("Hypervolume", "of the whole method: the area that its front dominates, in areas of the uncached box",
+    Column("Hypervolume", "of the whole method's front: 1 is e times as fast at the reference's quality",
            lambda r: f"{figure(r['hypervolume'])} {between(r['hypervolume_low'], r['hypervolume_high'])}".strip(),
            "hypervolume"),
     Column("Energy of an image, J", "measured", lambda r: figure(r["energy_j"]), "energy_j"),
@@ -81,8 +81,20 @@ def _side(cell: StoredCell, row: Row, lines: Sequence[Column], latency: Latency 
         "texts": [column.text(row) for column in lines],
         "numbers": {key: _short(row[key]) for key in RATIOS if pd.notna(row[key])},
         "metrics": {m.key: values for m in with_replicates() if (values := _metric(cell, m.key))},
-        "latency": latency and [_short(latency.log), _short(latency.error)],
+        "latency": latency and [_short(latency.log), errors_of(cell, latency)],
     }
+
+
+def errors_of(cell: StoredCell, latency: Latency) -> dict[str, float]:
+    """The error of a log latency by its independent parts: two cells share a part that has the same name in both.
+
+    In one session those of rounds and processes, so what two settings had in common in a round cancels; on a chain the
+    error of the sampler that a cell was timed beside, and the cell's own.
+    """
+    if latency.parts is not None:
+        return {str(k): _short(latency.parts[k]) for k in latency.parts.nonzero()[0]}
+    parts = {f"of {cell.slug}": latency.own, f"beside {latency.root}": latency.root_error}
+    return {name: _short(error) for name, error in parts.items() if error}
 
 
 def _metric(cell: StoredCell, name: str) -> Values | None:

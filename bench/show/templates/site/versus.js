@@ -20,10 +20,16 @@
     const error = Math.sqrt(((groups - 1) / groups) * sum(gaps.map((gap) => (gap - mean) ** 2)));
     return around(groups * value - (groups - 1) * mean, data.quantiles[groups] * error);
   }
-  /** Latency of a over that of b with its 95 % interval; latencies are [logarithm, standard error]. */
+  /** Latency of a over that of b with its 95 % interval; latencies are [logarithm, errors by part]. */
   function ratio(a, b) {
-    const log = around(a[0] - b[0], data.z * Math.hypot(a[1], b[1]));
+    const log = around(a[0] - b[0], data.z * unshared(a[1], b[1]));
     return { value: Math.exp(log.value), low: Math.exp(log.low), high: Math.exp(log.high), sign: sign(log) };
+  }
+
+  /** Standard error of a difference: a part that both sides share counts by what it differs. */
+  function unshared(a, b) {
+    const parts = new Set([...Object.keys(a), ...Object.keys(b)]);
+    return Math.hypot(...[...parts].map((part) => (a[part] ?? 0) - (b[part] ?? 0)));
   }
 
   /** Three significant digits, a true minus. */
