@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Subject:
     def named(cls, name: str, weights: str | None = None) -> Subject:
         """A model at its own guidance. Raises InputError as `models.build` does."""
         spec = models.spec(name)
-        return cls(models.build(name, weights=weights), spec, spec.guidance_scale)
+        return cls(built(name, weights), spec, spec.guidance_scale)
 
     def guided(self, scale: float) -> Subject:
         """The same model at another scale of guidance."""
@@ -59,6 +60,12 @@ class Subject:
             guidance_scale=self.guidance,
             guidance_channels=self.spec.guidance_channels,
         ).clone()
+
+
+@lru_cache(maxsize=1)
+def built(name: str, weights: str | None) -> Denoiser:
+    """The model, once for all studies of it that follow one another: its exact solutions are known with it."""
+    return models.build(name, weights=weights)
 
 
 def title(part: Part) -> str:
