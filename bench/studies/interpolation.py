@@ -35,7 +35,7 @@ class Settings:
     coarse: int = 1
 
 
-FULL = Settings(Part("ddim", {"steps": 50}), seeds=32, points=9, draws=4, images=320)
+FULL = Settings(Part("ddim", {"steps": 50}), seeds=24, points=6, draws=2, images=160)
 QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=32, routers=1, coarse=10)
 
 

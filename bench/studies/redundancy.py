@@ -158,20 +158,26 @@ def plot(data: dict[str, Any]) -> Any:
     """Above and in the middle the change from one evaluation to the next, block × time; below of all pairs, s × m."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     shown = data["samplers"]
     figure = Figure(figsize=(1.9 * len(shown) + 1, 5.2), layout="constrained")
     axes = figure.subplots(3, len(shown), squeeze=False)
     for column, one in zip(axes.T, shown, strict=True):
-        change = np.array(one["neighbours"])
+        change, last = np.array(one["neighbours"]), one["evaluations"] - 0.5
         panels = (change[0::2], change[1::2], mean_of_pairs(one["pairs"], one["evaluations"]))
-        for place, values in zip(column, panels, strict=True):
-            image = place.imshow(np.maximum(values, 1e-4), norm=LogNorm(1e-4, 1), cmap="viridis", aspect="auto")
-        column[0].set_title(one["sampler"].replace("-uvit", "\nuvit"))
+        for place, values, left in zip(column, panels, (0.5, 0.5, -0.5), strict=True):
+            extent = (left, last, len(values) - 0.5, -0.5)
+            shown_values = np.maximum(values, 1e-4)
+            image = place.imshow(shown_values, norm=LogNorm(1e-4, 1), cmap="viridis", aspect="auto", extent=extent)
+            place.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            place.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        column[0].set_title(one["sampler"].replace("-variant-", "\n"))
         column[2].set_xlabel("evaluation m")
     for place, name in zip(axes[:, 0], ("attention: block", "MLP: block", "all branches: evaluation s"), strict=True):
         place.set_ylabel(name)
-    figure.colorbar(image, ax=axes, shrink=0.6, label="‖f(hₘ) − f(hₛ)‖² / ‖f(hₘ)‖²   (upper rows: s = m − 1)")
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, format="{x:g}")
+    bar.set_label("‖f(hₘ) − f(hₛ)‖² / ‖f(hₘ)‖²   (upper rows: s = m − 1)")
     return figure
 
 

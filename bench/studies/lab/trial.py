@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.quality.metrics.ode_error import ode_error
+from bench.statistics.jackknife import quantile
 from bench.studies.lab.exact import Solution, exact
 from bench.studies.lab.masks import Cacheable, Mask
 from bench.studies.lab.subject import Subject
@@ -48,3 +50,9 @@ def mean_error(errors: Sequence[float], resolution: float) -> dict[str, float]:
     """`ode_error` as value, low and high."""
     found = ode_error(np.array(errors), resolution)
     return {"value": found["ode_error"], "low": found["ode_error_low"], "high": found["ode_error_high"]}
+
+
+def mean_of(values: NDArray[np.float64]) -> dict[str, float]:
+    """The mean of paired differences, or of errors, [n] of n seeds with Student's interval: value, low, high."""
+    mean, half = float(values.mean()), quantile(len(values)) * float(values.std(ddof=1)) / len(values) ** 0.5
+    return {"value": mean, "low": mean - half, "high": mean + half}
