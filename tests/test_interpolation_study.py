@@ -87,7 +87,7 @@ def test_uniform_removes_whole_evaluations_that_lie_apart():
 
 def test_equal_scores_go_in_a_drawn_order():
     scores = np.array([[0.0, 0.0, 1.0, 0.5], [0.0, 0.0, 0.0, 1.0]])
-    router = Learned(0.1, scores, np.ones((4, 4), dtype=bool))
+    router = Learned(0.1, scores, np.ones((4, 4), dtype=bool), 0.5)
     ranks = router.importance(0)
     assert sorted(ranks[scores == 0]) == [0, 1, 2, 3, 4]
     assert ranks[0, 3] == 5

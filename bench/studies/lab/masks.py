@@ -100,6 +100,7 @@ class Learned:
     l1: float
     scores: Array
     mask: Mask
+    threshold: float
 
     def importance(self, seed: int = 0) -> Array:
         """The scores; which of two equal ones goes first, as many are at their limits, is drawn."""
@@ -123,7 +124,7 @@ def learned(subject: Subject, sampler: Sampler) -> list[Learned]:
 def _learned(subject: Subject, sampler: Sampler, l1: float, path: Path, rows: Sequence[int]) -> Learned:
     scores: Tensor = read_router(path).scores
     plan = make_plan(subject.model, sampler, L2C(l1=l1))
-    return Learned(l1, scores.double().numpy()[list(rows)], plan.computed)
+    return Learned(l1, scores.double().numpy()[list(rows)], plan.computed, plan.notes["threshold"])
 
 
 def calibrated(subject: Subject, sampler: Sampler, cacheable: Cacheable) -> Array:
