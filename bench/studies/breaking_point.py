@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.quality.metrics.paired import latent_error
 from bench.studies.lab.judge import Judge, change
-from bench.studies.lab.masks import Learned, Mask, calibrated, learned
+from bench.studies.lab.masks import Array, Learned, Mask, calibrated, learned
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
 from bench.studies.lab.trial import Trial, mean_of
@@ -86,14 +86,14 @@ class Comparison:
         cacheable = self.trial.cacheable
         if method == "learned":
             return cacheable.without(self.nearest(removed).importance(), removed)
-        if method == "SmoothCache" and self._calibrated is None:
-            self._calibrated = calibrated(self.trial.subject, self.trial.part.method, cacheable)
-        chosen = {
-            "SmoothCache": lambda: self._calibrated,
-            "uniform": cacheable.uniform,
-            "random": lambda: cacheable.random(0),
-        }
-        return cacheable.without(chosen[method](), removed)
+        if method == "SmoothCache":
+            return cacheable.without(self.calibrated, removed)
+        return cacheable.without(cacheable.uniform() if method == "uniform" else cacheable.random(0), removed)
+
+    @cached_property
+    def calibrated(self) -> Array:
+        """SmoothCache's importances."""
+        return calibrated(self.trial.subject, self.trial.part.method, self.trial.cacheable)
 
     def nearest(self, removed: float) -> Learned:
         """The router whose own mask removes the most similar share."""
