@@ -11,9 +11,9 @@ import methods
 from bench.sampling import seeded_noise
 from bench.statistics.rank_correlation import rank_correlation
 from bench.studies.lab import recorder
-from bench.studies.lab.recorder import Recorder, branch_groups, by_image, pair_errors, redundancy
+from bench.studies.lab.recorder import Changes, Recorder, branch_groups, by_image, pair_errors, redundancy
 from bench.studies.lab.subject import Subject
-from bench.studies.redundancy import next_errors, shares
+from bench.studies.redundancy import shares
 from bench.train.router.interpolation import record
 from methods.plan import Plan
 from models.errors import InputError
@@ -34,11 +34,13 @@ def subject():
 
 
 def test_a_constant_branch_is_wholly_redundant(subject):
-    errors = redundancy(subject, methods.build("ddim", steps=5), range(3), batch=2)
-    assert errors.shape == (3, 4, 5, 5)
-    assert errors[:, CONSTANT].max() < 1e-12
-    others = np.delete(next_errors(errors), CONSTANT, axis=1)
-    assert others.min() > 1e-9
+    found = redundancy(subject, methods.build("ddim", steps=5), range(3), batch=2)
+    assert found.errors.shape == (3, 4, 5, 5)
+    assert found.errors[:, CONSTANT].max() < 1e-12
+    assert found.absolute[:, CONSTANT].max() < 1e-9
+    assert np.delete(found.relative, CONSTANT, axis=1).min() > 1e-9
+    values = 2 * 4 * 32  # halves, tokens, width
+    assert found.lengths[:, CONSTANT] == pytest.approx(np.full((3, 5), values * 0.3**2), rel=1e-5)
 
 
 def test_several_passes_find_the_same(subject, monkeypatch):
@@ -46,7 +48,9 @@ def test_several_passes_find_the_same(subject, monkeypatch):
     at_once = redundancy(subject, sampler, range(2), batch=2)
     monkeypatch.setattr(recorder, "KEPT_BYTES", 1)
     assert branch_groups(subject, sampler, 2) == [(0,), (1,), (2,), (3,)]
-    assert np.array_equal(redundancy(subject, sampler, range(2), batch=2), at_once)
+    found = redundancy(subject, sampler, range(2), batch=2)
+    assert np.array_equal(found.errors, at_once.errors)
+    assert np.array_equal(found.lengths, at_once.lengths)
 
 
 def test_what_is_recorded_is_what_the_branches_put_out(subject):
@@ -78,6 +82,13 @@ def test_nothing_is_relative_to_nothing():
 def test_the_halves_of_an_image_are_one_vector():
     out = torch.arange(4.0).view(4, 1, 1)  # images 0, 1, then the same two unconditional
     assert by_image([out], 2).tolist() == [[[0.0, 2.0]], [[1.0, 3.0]]]
+
+
+def test_changes_from_one_evaluation_to_the_next():
+    errors = np.arange(9.0).reshape(1, 1, 3, 3)
+    found = Changes(errors, np.array([[[7.0, 10.0, 100.0]]]))
+    assert found.relative.tolist() == [[[1.0, 5.0]]]  # at [0, 1] and [1, 2]
+    assert found.absolute.tolist() == [[[10.0, 500.0]]]
 
 
 def test_shares_are_counted_by_kind_and_time():

@@ -99,7 +99,7 @@ def answer(data: dict[str, Any]) -> str:
     """One sentence: the blend's shape, and how the learned masks stand against random ones."""
     means = np.array([np.mean(point["errors"]) for point in data["blend"]])
     fall, steps = means[0] - means[-1], -np.diff(means)
-    monotone = "at every step" if (steps > 0).all() else "though not at every step"
+    monotone = "falling at every step" if (steps > 0).all() else "though not falling at every step"
     largest = 100 * abs(steps).max() / abs(fall)
     ratios = [mask["ratio"] for mask in data["masks"]]
     better, worse = sum(r["low"] > 1 for r in ratios), sum(r["high"] < 1 for r in ratios)

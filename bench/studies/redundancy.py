@@ -11,7 +11,7 @@ import numpy as np
 from bench.statistics.bootstrap import mean_intervals
 from bench.statistics.interval import Interval
 from bench.statistics.rank_correlation import rank_correlation
-from bench.studies.lab.recorder import Array, redundancy
+from bench.studies.lab.recorder import Array, Changes, redundancy
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject, title
 from bench.studies.lab.words import interval_text, percent_text, rounded
@@ -25,6 +25,7 @@ NAME = "redundancy"
 QUESTION = "Which branches hardly change from one evaluation to another, when, and is that what L2C's routers learn?"
 
 SMALL = 0.01  # of ‖f(h_m)‖²: a change of a tenth of the output's length
+KINDS = ("relative", "absolute")  # changes that scores are ranked with
 THIRDS = ("first third", "middle third", "last third")
 
 
@@ -63,22 +64,16 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
 
 def of_sampler(subject: Subject, settings: Settings, part: Part) -> dict[str, Any]:
     """Everything about one sampler: mean errors of all pairs s < m, shares of small ones, and what routers scored."""
-    errors = redundancy(subject, part.method, range(settings.images), settings.batch)
-    neighbours = next_errors(errors)
-    pairs = errors.mean(axis=0)
+    changes = redundancy(subject, part.method, range(settings.images), settings.batch)
+    pairs = changes.errors.mean(axis=0)
     return {
         "sampler": title(part),
-        "evaluations": errors.shape[-1],
-        "neighbours": rounded(neighbours.mean(axis=0)),  # [branch][m - 1]: of m - 1 for m
+        "evaluations": pairs.shape[-1],
+        "neighbours": rounded(changes.relative.mean(axis=0)),  # [branch][m - 1]: of m - 1 for m
         "pairs": [[rounded(row[:m]) for m, row in enumerate(branch.T)][1:] for branch in pairs],  # [branch][m - 1][s]
-        "shares": shares(neighbours),
-        "routers": routers(subject, part.method, neighbours),
+        "shares": shares(changes.relative),
+        "routers": routers(subject, part.method, changes),
     }
-
-
-def next_errors(errors: Array) -> Array:
-    """Errors [images, branches, E - 1] of every evaluation's output for the next one."""
-    return np.diagonal(errors, offset=1, axis1=2, axis2=3)
 
 
 def shares(neighbours: Array) -> dict[str, dict[str, float]]:
@@ -95,15 +90,15 @@ def shares(neighbours: Array) -> dict[str, dict[str, float]]:
     }
 
 
-def routers(subject: Subject, sampler: Sampler, neighbours: Array) -> list[dict[str, Any]]:
-    """Of every router that is shipped for the sampler: how its scores rank with the errors where it decides."""
+def routers(subject: Subject, sampler: Sampler, changes: Changes) -> list[dict[str, Any]]:
+    """Of every router that is shipped for the sampler: how its scores rank with the changes where it decides."""
     decided = routed_evaluations(subject.model, sampler.evaluations(subject.model.noise_schedule))
-    errors = np.stack([neighbours[:, :, r.evaluation - 1] for r in decided], axis=1)  # [images, decided, branches]
-    found = []
+    places, found = [r.evaluation - 1 for r in decided], []
     for l1, path in strengths(subject.spec.name, sampler).items():
         scores = read_router(path).scores.double().numpy()[[r.row for r in decided]]
-        rho = rank_correlation(scores.ravel(), errors.reshape(len(errors), -1))
-        found.append({"l1": l1, "correlation": None if rho is None else asdict(rho)})
+        kinds = {name: getattr(changes, name)[:, :, places] for name in KINDS}  # [images, branches, decided]
+        rhos = {name: rank_correlation(scores.T.ravel(), at.reshape(len(at), -1)) for name, at in kinds.items()}
+        found.append({"l1": l1, **{name: None if rho is None else asdict(rho) for name, rho in rhos.items()}})
     return found
 
 
@@ -122,15 +117,16 @@ def answer(data: dict[str, Any]) -> str:
 
 
 def about_routers(data: dict[str, Any]) -> str:
-    known = [r["correlation"] for one in data["samplers"] for r in one["routers"] if r["correlation"]]
-    if not known:
-        return "no router is shipped whose scores could be compared"
-    least, most = (chosen(known, key=lambda rho: rho["value"]) for chosen in (min, max))
-    sure = sum(rho["low"] > 0 for rho in known)
-    return (
-        f"L2C's scores rise with the change in {sure} of {len(known)} shipped routers, with rank correlations from "
-        f"{interval_text(least)} to {interval_text(most)}"
-    )
+    said = []
+    for kind in KINDS:
+        known = [r[kind] for one in data["samplers"] for r in one["routers"] if r[kind]]
+        if not known:
+            return "no router is shipped whose scores could be compared"
+        least, most = (chosen(known, key=lambda rho: rho["value"]) for chosen in (min, max))
+        sure = sum(rho["low"] > 0 for rho in known)
+        span = f"ρ from {interval_text(least)} to {interval_text(most)}"
+        said.append(f"with the {kind} change in {sure} of {len(known)} routers ({span})")
+    return f"L2C's scores surely rise {' and '.join(said)}"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:
@@ -140,7 +136,7 @@ def tables(data: dict[str, Any]) -> list[Table]:
         for one in data["samplers"]
     ]
     router_rows = [
-        (one["sampler"], f"{r['l1']:g}", interval_text(r["correlation"]) if r["correlation"] else "all scores equal")
+        (one["sampler"], f"{r['l1']:g}", *(interval_text(r[kind]) if r[kind] else "all equal" for kind in KINDS))
         for one in data["samplers"]
         for r in one["routers"]
     ]
@@ -150,7 +146,7 @@ def tables(data: dict[str, Any]) -> list[Table]:
             ("sampler", *groups),
             tuple(share_rows),
         ),
-        Table("Rank correlation of routers' scores with the change", ("sampler", "λ", "ρ"), tuple(router_rows)),
+        Table("Rank correlation of routers' scores with the change", ("sampler", "λ", *KINDS), tuple(router_rows)),
     ]
 
 

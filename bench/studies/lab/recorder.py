@@ -46,17 +46,42 @@ class Recording(Decisions):
         return ()
 
 
-def redundancy(subject: Subject, sampler: Sampler, seeds: range, batch: int) -> Array:
-    """‖f(h_m) - f(h_s)‖² / ‖f(h_m)‖² of every image, branch and pair: float64 [images, branches, E, E], at [s, m].
+@dataclass(frozen=True)
+class Changes:
+    """How far outputs f(h_k) change along a trajectory, both halves of the guidance together.
 
-    f(h_k) is a branch's output at evaluation k of the uncached trajectory, both halves of the guidance together.
+    `errors` [images, branches, E, E] are ‖f(h_m) - f(h_s)‖² / ‖f(h_m)‖² at [s, m]; `lengths` [images, branches, E] are
+    ‖f(h_m)‖².
     """
+
+    errors: Array
+    lengths: Array
+
+    @property
+    def relative(self) -> Array:
+        """From every evaluation to the next: [images, branches, E - 1]."""
+        return np.diagonal(self.errors, offset=1, axis1=2, axis2=3)
+
+    @property
+    def absolute(self) -> Array:
+        """‖f(h_m) - f(h_{m-1})‖² [images, branches, E - 1]."""
+        return self.relative * self.lengths[:, :, 1:]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Changes], axis: int) -> Changes:
+        return cls(
+            *(np.concatenate(arrays, axis) for arrays in zip(*((p.errors, p.lengths) for p in parts), strict=True))
+        )
+
+
+def redundancy(subject: Subject, sampler: Sampler, seeds: range, batch: int) -> Changes:
+    """Of every image, branch and pair of evaluations of the uncached trajectory, `batch` images at a time."""
     found = []
     for first in range(seeds.start, seeds.stop, batch):
         part = range(first, min(first + batch, seeds.stop))
         groups = branch_groups(subject, sampler, len(part))
-        found.append(np.concatenate([of_group(subject, sampler, part, group) for group in groups], axis=1))
-    return np.concatenate(found)
+        found.append(Changes.joined([of_group(subject, sampler, part, group) for group in groups], axis=1))
+    return Changes.joined(found, axis=0)
 
 
 def branch_groups(subject: Subject, sampler: Sampler, images: int) -> list[tuple[int, ...]]:
@@ -68,12 +93,14 @@ def branch_groups(subject: Subject, sampler: Sampler, images: int) -> list[tuple
     return [tuple(range(j, min(j + size, count))) for j in range(0, count, size)]
 
 
-def of_group(subject: Subject, sampler: Sampler, seeds: range, branches: tuple[int, ...]) -> Array:
-    """The redundancy [images, branches, E, E] of some branches."""
+def of_group(subject: Subject, sampler: Sampler, seeds: range, branches: tuple[int, ...]) -> Changes:
+    """The changes of some branches."""
     recorder = Recorder(branches)
     plan = Plan(subject.model.num_branches, ((),) * subject.evaluations(sampler), policy=recorder)
     subject.latents(sampler, plan, seeds, len(seeds))
-    return np.stack([pair_errors(by_image(recorder.kept.pop(j), len(seeds))) for j in branches], axis=1)
+    outputs = (by_image(recorder.kept.pop(j), len(seeds)) for j in branches)
+    pairs = [(pair_errors(out), (out**2).sum(axis=2)) for out in outputs]
+    return Changes(*(np.stack(arrays, axis=1) for arrays in zip(*pairs, strict=True)))
 
 
 def by_image(outputs: Sequence[Tensor], images: int) -> Array:
