@@ -71,7 +71,7 @@ def figures(results: Results, form: str) -> Iterator[tuple[str, Callable[[], byt
 def pareto(group: Group, measure: Measure, size: Size, forms: Iterable[str] = tuple(STAMPS)) -> dict[str, bytes]:
     """One plot as files, by format; `size` in inches."""
     with matplotlib.rc_context(STYLE):
-        return _saved(pareto_figure(group, measure, size), forms)
+        return saved(pareto_figure(group, measure, size), forms)
 
 
 def _pareto(group: Group, measure: Measure, size: Size, form: str) -> bytes:
@@ -80,10 +80,10 @@ def _pareto(group: Group, measure: Measure, size: Size, form: str) -> bytes:
 
 def _plans(cells: Sequence[StoredCell], form: str) -> bytes:
     with matplotlib.rc_context(STYLE):
-        return _saved(plan_figure(cells, FULL[0]), [form])[form]
+        return saved(plan_figure(cells, FULL[0]), [form])[form]
 
 
-def _saved(figure: Figure, forms: Iterable[str]) -> dict[str, bytes]:
+def saved(figure: Figure, forms: Iterable[str]) -> dict[str, bytes]:
     """The figure's files, laid out once."""
     files = {}
     with warnings.catch_warnings():

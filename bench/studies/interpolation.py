@@ -1,0 +1,166 @@
+"""The path between the fast and the exact model, and whether a learned mask is better than a random one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.statistics.ratio_of_means import ratio_of_means
+from bench.studies.lab.blend import blended
+from bench.studies.lab.judge import Judge
+from bench.studies.lab.masks import Learned, learned
+from bench.studies.lab.result import Table
+from bench.studies.lab.subject import Subject
+from bench.studies.lab.trial import Trial, mean_error
+from bench.studies.lab.words import interval_text
+from bench.suite.cells import Part
+
+NAME = "interpolation"
+QUESTION = "Is the path from the cached to the exact model smooth, and is a learned mask better than a random one?"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`points` divide each path evenly; `draws` random masks stand against one of a router; `images` give the FD."""
+
+    sampler: Part
+    seeds: int
+    points: int
+    draws: int
+    images: int
+    routers: int = 100  # at most
+    coarse: int = 1
+
+
+FULL = Settings(Part("ddim", {"steps": 50}), seeds=24, points=6, draws=2, images=160)
+QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=32, routers=1, coarse=10)
+
+
+def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
+    trial = Trial(subject, settings.sampler, settings.seeds, settings.coarse)
+    routers = learned(subject, settings.sampler.method)
+    routers.sort(key=lambda router: abs(trial.cacheable.removed(router.mask) - 0.5))
+    middle, chosen = routers[0], sorted(routers[: settings.routers], key=lambda router: router.l1)
+    places = np.linspace(0, 1, settings.points).tolist()
+    return {
+        "resolution": step("resolution", lambda: trial.solution.resolution),
+        "blend": step("blend", lambda: [blend_at(trial, at) for at in places]),
+        "router": middle.l1,
+        "learned": step("learned", lambda: [along(trial, middle.importance(), at) for at in places]),
+        "random": step("random", lambda: [randomly(trial, at, settings.draws) for at in places]),
+        "masks": step("masks", lambda: [against_random(trial, router, settings.draws) for router in chosen]),
+        "fd": step("fd", lambda: distances(trial, settings.images)),
+    }
+
+
+def blend_at(trial: Trial, beta: float) -> dict[str, Any]:
+    return {"at": beta, "errors": trial.errors(blended(trial.cacheable, beta))}
+
+
+def along(trial: Trial, importance: Any, at: float) -> dict[str, Any]:
+    """Errors where that share of the cacheable branches, the most important ones, is computed."""
+    return {"at": at, "errors": trial.errors(trial.cacheable.without(importance, 1 - at))}
+
+
+def randomly(trial: Trial, at: float, draws: int) -> dict[str, Any]:
+    """The same where it is drawn which ones: errors [draws][seeds]."""
+    importances = [trial.cacheable.random(seed) for seed in range(draws)]
+    return {"at": at, "errors": [trial.errors(trial.cacheable.without(one, 1 - at)) for one in importances]}
+
+
+def against_random(trial: Trial, router: Learned, draws: int) -> dict[str, Any]:
+    """A router's own mask, and random ones that compute as many attention and as many MLP branches."""
+    own = trial.errors(router.mask)
+    drawn = [trial.errors(trial.cacheable.shuffled(router.mask, seed)) for seed in range(draws)]
+    return {
+        "l1": router.l1,
+        "removed": trial.cacheable.removed(router.mask),
+        "errors": own,
+        "random": drawn,
+        "ratio": asdict(ratio_of_means(np.array(drawn), np.array([own]))),
+    }
+
+
+def distances(trial: Trial, images: int) -> list[dict[str, float]]:
+    """FD without its bias at both ends and in the middle of the blend."""
+    judge = Judge(trial.subject, range(images))
+    found = []
+    for at in (0.0, 0.5, 1.0):
+        judged = judge(trial.latents(blended(trial.cacheable, at), images))
+        ends = {end: judged[f"fd_corrected_{end}"] for end in ("low", "high")}
+        found.append({"at": at, "value": judged["fd_corrected"], **ends})
+    return found
+
+
+def answer(data: dict[str, Any]) -> str:
+    """One sentence: the blend's shape, and how the learned masks stand against random ones."""
+    means = np.array([np.mean(point["errors"]) for point in data["blend"]])
+    fall, steps = means[0] - means[-1], -np.diff(means)
+    monotone = "falling at every step" if (steps > 0).all() else "though not falling at every step"
+    largest = 100 * abs(steps).max() / abs(fall)
+    ratios = [mask["ratio"] for mask in data["masks"]]
+    better, worse = sum(r["low"] > 1 for r in ratios), sum(r["high"] < 1 for r in ratios)
+    most = max(ratios, key=lambda ratio: ratio["value"])
+    return (
+        f"Blending from cached to computed takes the error to the exact solution from {means[0]:.3g} to "
+        f"{means[-1]:.3g}, {monotone}, and no step of β by {1 / len(steps):.3g} makes more than {largest:.0f} % of the "
+        f"difference; of {len(ratios)} learned masks {better} are surely better than random ones of equal cost and "
+        f"{worse} surely worse, the random ones' error being up to {interval_text(most)} times theirs."
+    )
+
+
+def tables(data: dict[str, Any]) -> list[Table]:
+    known = data["resolution"]
+    paths = tuple(
+        (
+            f"{blend['at']:.3g}",
+            interval_text(mean_error(blend["errors"], known), 4),
+            interval_text(mean_error(router["errors"], known), 4),
+            interval_text(mean_error(np.mean(drawn["errors"], axis=0).tolist(), known), 4),
+        )
+        for blend, router, drawn in zip(data["blend"], data["learned"], data["random"], strict=True)
+    )
+    masks = tuple(
+        (f"{mask['l1']:g}", f"{100 * mask['removed']:.0f} %", f"{np.mean(mask['errors']):.4f}",
+         f"{np.mean(mask['random']):.4f}", interval_text(mask["ratio"]))
+        for mask in data["masks"]
+    )  # fmt: skip
+    fd = tuple((f"{one['at']:g}", interval_text(one)) for one in data["fd"])
+    return [
+        Table("Error to the exact solution", ("β, or share computed", "blend", "learned order", "random order"), paths),
+        Table("Routers' masks", ("λ", "removed", "error", "random, equal cost", "random / learned"), masks),
+        Table("FD of the blend, without bias", ("β", "FD"), fd),
+    ]
+
+
+def plot(data: dict[str, Any]) -> Any:
+    """Left the three paths, right the routers' masks beside random ones of equal cost."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.9, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for key, name, mark in (("blend", "all branches blended, β", "o-"), ("learned", "learned order", "s-")):
+        draw(left, [p["at"] for p in data[key]], [p["errors"] for p in data[key]], data["resolution"], name, mark)
+    drawn = [np.mean(point["errors"], axis=0) for point in data["random"]]
+    draw(left, [p["at"] for p in data["random"]], drawn, data["resolution"], "random order", "^--")
+    left.set(xlabel="β, or share of cacheable branches computed", ylabel="error to the exact solution")
+    removed = [100 * mask["removed"] for mask in data["masks"]]
+    draw(right, removed, [m["errors"] for m in data["masks"]], data["resolution"], "router's mask", "s-")
+    drawn = [np.mean(mask["random"], axis=0) for mask in data["masks"]]
+    draw(right, removed, drawn, data["resolution"], "random, equal cost", "^--")
+    right.set(xlabel="cacheable branches removed, %")
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def draw(axes: Any, x: list[float], errors: list[Any], known: float, name: str, mark: str) -> None:
+    """A line of mean errors with their intervals."""
+    found = [mean_error(one, known) for one in errors]
+    means = np.array([one["value"] for one in found])
+    ends = np.abs(np.array([[one["low"], one["high"]] for one in found]).T - means)
+    axes.errorbar(x, means, yerr=ends, fmt=mark, markersize=4, linewidth=1, capsize=2, label=name)

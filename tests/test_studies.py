@@ -1,0 +1,166 @@
+"""Studies: found by being there, the same on a second run, going on where they stopped, and shown as pages."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+
+from bench import studies
+from bench.cli import main
+from bench.show.study_page import render, svg, write_pages
+from bench.studies.lab.result import Order, Table, conduct, plot, read_result, tables
+from bench.studies.lab.steps import Steps
+from models.errors import InputError
+
+NAMES = studies.names()
+ROOM = Path(studies.__path__[0])
+MODELS = ("dit-mnist", "uvit-mnist")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory) -> Path:
+    """Every study, quickly, of one model."""
+    out = tmp_path_factory.mktemp("studies")
+    assert main(["study", "all", "--quick", "--model", "dit-mnist", "--out", str(out)]) == 0
+    return out
+
+
+def test_every_file_is_a_study_under_the_name_of_its_file():
+    files = {path.stem.replace("_", "-") for path in ROOM.glob("*.py")} - {"--init--"}
+    assert set(NAMES) == files
+    for name in NAMES:
+        module = studies.load(name)
+        assert name == module.NAME
+        assert studies.question(name) == module.QUESTION
+        assert module.QUESTION.endswith("?")
+        assert "\n" not in module.QUESTION
+
+
+def test_a_file_without_a_question_is_no_study(tmp_path):
+    (tmp_path / "bare.py").write_text('NAME = "bare"\n')
+    with pytest.raises(InputError, match=r"bare\.py: a study states its NAME and its QUESTION"):
+        studies.constants(tmp_path / "bare.py")
+
+
+def test_list_says_which_there_are(capsys):
+    assert main(["study", "list", "--json"]) == 0
+    assert [study["name"] for study in json.loads(capsys.readouterr().out)] == NAMES
+    assert main(["study", "list"]) == 0
+    assert all(studies.question(name) in capsys.readouterr().out for name in NAMES[:1])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["redundncy"], "unknown study 'redundncy'; did you mean 'redundancy'?"),
+        (["redundancy", "--model", "dit-mnst"], "unknown model 'dit-mnst'; did you mean 'dit-mnist'?"),
+        (["redundancy", "--json"], "--json belongs to list"),
+        (["redundancy", "--model", "dit-xl-2", "--quick"], "dit-xl-2"),
+        (["redundancy", "--qick"], "did you mean '--quick'?"),
+    ],
+)
+def test_bad_input_is_one_line(words, said, tmp_path, capsys):
+    assert main(["study", *words, "--out", str(tmp_path)]) == 2
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert complaint.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_leaves_its_result_its_plot_and_its_page(name, quick):
+    files = sorted(path.name for path in (quick / name).iterdir())
+    assert files == ["dit-mnist.html", "dit-mnist.json", "dit-mnist.svg"]
+    result = read_result(quick / name / "dit-mnist.json")
+    page = (quick / name / "dit-mnist.html").read_text("utf-8")
+    assert result["question"] == studies.question(name)
+    assert result["answer"].endswith(".")
+    assert result["command"] == f"ditbench study {name} --model dit-mnist --quick"
+    for said in (result["question"], result["command"]):
+        assert str(escape(said)) in page
+    assert all(len(row) == len(table.head) for table in tables(result) for row in table.rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_answer_is_made_from_the_data(name, quick):
+    result = read_result(quick / name / "dit-mnist.json")
+    assert result["answer"] == studies.load(name).answer(result["data"])
+    other = json.loads(json.dumps(result["data"]), parse_float=lambda text: float(text) * 0.5)
+    assert studies.load(name).answer(other) != result["answer"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_second_run_gives_the_same_bytes(name, quick, tmp_path):
+    again = conduct(Order(name, "dit-mnist", quick=True), tmp_path)
+    write_pages(again, tables(again), partial(plot, again), tmp_path / name / "dit-mnist")
+    for suffix in ("json", "svg", "html"):
+        first, second = (folder / name / f"dit-mnist.{suffix}" for folder in (quick, tmp_path))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_steps_are_kept_until_the_study_is_done(tmp_path):
+    made = []
+
+    def measure():
+        made.append(1)
+        return {"value": 0.1, "pair": (1, 2)}
+
+    steps = Steps(tmp_path / "kept", "same")
+    first = steps("one", measure)
+    assert steps("one", measure) == first == {"value": 0.1, "pair": [1, 2]}
+    assert len(made) == 1
+    Steps(tmp_path / "kept", "other code")("one", measure)
+    assert len(made) == 2
+    (tmp_path / "kept" / "one.json").write_text('{"identity": "same", "val')
+    assert steps("one", measure) == first
+    assert len(made) == 3
+    steps.forget()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_an_interrupted_study_goes_on(tmp_path, monkeypatch):
+    module = studies.load("redundancy")
+    calls = []
+
+    def interrupted(subject, settings, part):
+        calls.append(part.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(subject, settings, part)
+
+    original = module.of_sampler
+    monkeypatch.setattr(module, "of_sampler", interrupted)
+    order = Order("redundancy", "dit-mnist", quick=True)
+    with pytest.raises(KeyboardInterrupt):
+        conduct(order, tmp_path)
+    assert not (tmp_path / "redundancy" / "dit-mnist.json").exists()
+    conduct(order, tmp_path)
+    assert len(calls) == 3  # the first sampler was not measured again
+
+
+def test_what_a_result_says_is_escaped():
+    hostile = "<script>alert(1)</script>"
+    result = dict.fromkeys(("question", "answer", "study", "model", "command"), hostile)
+    table = Table(hostile, (hostile,), ((hostile,),))
+    page = render(result | {"settings": {hostile: hostile}, "made_with": {hostile: hostile}}, [table], b"")
+    assert hostile not in page
+
+
+def test_another_file_is_no_result(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(InputError, match=r"x\.json: expected a study's result"):
+        read_result(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[1].glob("results/studies/*/*.json")), ids=str)
+def test_committed_results_say_what_they_show(path):
+    result = read_result(path)
+    assert result["answer"] == studies.load(result["study"]).answer(result["data"])
+    assert path.with_suffix(".svg").is_file()
+    assert b"<svg" in svg(partial(plot, result))
+    documented = (Path(__file__).parents[1] / "docs" / "studies.md").read_text("utf-8")
+    assert result["answer"] in " ".join(documented.split())
