@@ -80,9 +80,7 @@ def test_the_session_goes_on_with_the_others(late: Path) -> None:
 
 
 def test_what_runs_out_of_memory_beside_others_is_tried_beside_its_baseline_alone(late: Path) -> None:
-    alone = [
-        s for s in read_sessions(late / "out") if s.members.keys() == {"ddim-4", "ddim-4+late-how-memory"}
-    ]
+    alone = [s for s in read_sessions(late / "out") if s.members.keys() == {"ddim-4", "ddim-4+late-how-memory"}]
     (session,) = alone
     assert session.removed["ddim-4+late-how-memory"]["status"] == "oom"
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Iterable
@@ -13,11 +11,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import methods
 import models
-from bench.schema.cell import MAX_EXACT_INTEGER, SCHEMA
+from bench import engines
+from bench.engines import OURS
+from bench.schema.cell import SCHEMA
 from bench.suite import protocol
-from models.errors import InputError
+from bench.suite.part import Part, plugin_sources, sources, stated_of
 from models.fetch import recorded_sha256
 from models.folders import belonging
 from models.official import weights_file
@@ -25,46 +24,6 @@ from models.plugin_sources import sources_of
 
 if TYPE_CHECKING:
     from bench.sampling.compiled import Execution
-
-
-@dataclass(frozen=True)
-class Part:
-    """A sampler or a cache method by name, with the parameters that the suite states."""
-
-    name: str
-    given: dict[str, Any] = field(default_factory=dict, hash=False)
-
-    @cached_property
-    def method(self) -> Any:
-        """The method itself. Raises InputError for unknown names, keys and values."""
-        return methods.build(self.name, **self.given)
-
-    @property
-    def title(self) -> str:
-        """As papers write it; the bare name where a plugin is broken."""
-        try:
-            return methods.find(self.name).title or self.name
-        except InputError:
-            return self.name
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Every parameter, defaults filled in; only the stated ones where a plugin is broken."""
-        try:
-            return {key: _plain(value) for key, value in self.method.params.items()}
-        except Exception:  # a broken plugin: the cell fails with its reason when it runs
-            return {key: _plain(value) for key, value in self.given.items()}
-
-    @property
-    def from_plugin(self) -> bool:
-        """Whether its code is somebody else's."""
-        return not methods.find(self.name).__module__.startswith("methods.")
-
-    def settings(self) -> dict[str, Any]:
-        return {"name": self.name, "params": self.params}
-
-    def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
-        return Part, (self.name, self.given)  # built anew in the child process: a plugin's class has no importable name
 
 
 def _default_execution() -> Execution:
@@ -90,46 +49,73 @@ class Settings:
 
 @dataclass(frozen=True)
 class Cell:
-    """`broken` is the reason why the cell cannot be built, known before it runs: a broken plugin's."""
+    """`broken` is the reason why the cell cannot be built, known before it runs: a broken plugin's.
+
+    `engine` is whose code samples, ours or a library's; a library's cells have cache methods of the library.
+    """
 
     model: str
     sampler: Part
     cache: Part | None
     protocol: protocol.Protocol
     broken: str | None = None
+    engine: str = OURS
 
     @property
     def baseline(self) -> Cell:
-        """The same sampler, uncached."""
+        """The same sampler, uncached, by our own code."""
         return Cell(self.model, self.sampler, None, self.protocol)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether that is another cell."""
+        return self.cache is not None or self.engine != OURS
+
+    @property
+    def own_baseline(self) -> Cell | None:
+        """The same sampler, uncached, by the cell's library; None where that is the cell itself, or ours."""
+        if self.cache is None or self.engine == OURS:
+            return None
+        return Cell(self.model, self.sampler, None, self.protocol, self.broken, self.engine)
+
+    @property
+    def planned(self) -> Any:
+        """The cache method that makes the plan; None where there is none, or a library decides for itself."""
+        return self.cache.method if self.cache is not None and self.engine == OURS else None
 
     @cached_property
     def slug(self) -> str:
-        """File name of the cell, unique within its model: `ddim-50`, `ddim-50+fora-interval-3`."""
-        return _sampler_slug(self.sampler) + ("" if self.cache is None else "+" + _cache_slug(self.cache))
+        """File name of the cell, unique within its model: `ddim-50`, `ddim-50+fora-interval-3`, `ddim-50@diffusers`."""
+        engine = "" if self.engine == OURS else f"@{_safe(self.engine)}"
+        return _sampler_slug(self.sampler) + engine + ("" if self.cache is None else "+" + _cache_slug(self.cache))
 
     @cached_property
     def title(self) -> str:
         """The method's name for people: `DDIM-50 + FORA (interval=3)`."""
         steps = self.sampler.params.get("steps")
         title = self.sampler.title + ("" if steps is None else f"-{steps}")
-        title += _bracket({k: v for k, v in _stated(self.sampler).items() if k != "steps"})
-        if self.cache is None:
-            return title
-        return f"{title} + {self.cache.title}{_bracket(_stated(self.cache))}"
+        title += _bracket({k: v for k, v in stated_of(self.sampler).items() if k != "steps"})
+        if self.cache is not None:
+            title += f" + {self.cache.title}{_bracket(stated_of(self.cache))}"
+        return title + self._by
+
+    @property
+    def _by(self) -> str:
+        return "" if self.engine == OURS else f" [{self.engine}]"
 
     @property
     def family(self) -> str:
         """What a cell is grouped by: its cache method's title, else its sampler's with all that is stated but steps."""
         if self.cache is not None:
-            return self.cache.title
-        return self.sampler.title + _bracket({k: v for k, v in _stated(self.sampler).items() if k != "steps"})
+            return self.cache.title + self._by
+        stated = {k: v for k, v in stated_of(self.sampler).items() if k != "steps"}
+        return self.sampler.title + _bracket(stated) + self._by
 
     @property
     def setting(self) -> str:
         """What tells it from others of its family: the cache method's stated parameters, else the sampler's steps."""
         if self.cache is not None:
-            return _listed(_stated(self.cache)) or self.cache.title
+            return _listed(stated_of(self.cache)) or self.cache.title
         return str(self.sampler.params.get("steps") or self.title)
 
     def identity(self, settings: Settings) -> dict[str, Any]:
@@ -146,12 +132,20 @@ class Cell:
             "weights": "random" if settings.weights == "random" else None,  # others are among the files
             "files": _digests(self._files(parts, settings)),
             "judged_by": _digests([self.protocol.quality.weights, self.protocol.quality.reference]),
-        }
+        } | self._library()
+
+    def _library(self) -> dict[str, Any]:
+        """What a library's cell depends on besides; nothing for ours, whose keys stay what they were."""
+        if self.engine == OURS:
+            return {}
+        versions = {} if self.broken else engines.find(self.engine).versions()
+        return {"engine": {"name": self.engine, "versions": versions}}
 
     def _files(self, parts: list[Part], settings: Settings) -> list[Path | None]:
         """Weights, plugins and routers: the same names with other contents are another cell."""
-        paths: list[Path | None] = [path for part in parts for path in _sources(part)]
+        paths: list[Path | None] = [path for part in parts for path in sources(part)]
         if self.broken is None:
+            paths += [] if self.engine == OURS else plugin_sources(engines.find(self.engine))
             spec = models.spec(self.model)
             weights = weights_file(spec, settings.weights)
             plugin = models.plugin_file(self.model)
@@ -183,7 +177,7 @@ class Cell:
             "setting": self.setting,
             "sampler": {"steps": self.sampler.params.get("steps"), **self.sampler.settings()},
             "cache": None if self.cache is None else self.cache.settings(),
-        }
+        } | ({} if self.engine == OURS else {"engine": self.engine})
 
 
 def _digests(paths: Iterable[str | Path | None]) -> list[str]:
@@ -197,29 +191,14 @@ def _sha256(identity: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    """A parameter's value as JSON holds it: the value itself, or its text."""
-    exact = not isinstance(value, int) or abs(value) <= MAX_EXACT_INTEGER
-    return value if exact and isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _stated(part: Part) -> dict[str, Any]:
-    """The stated parameters that differ from their defaults, in the method's own order."""
-    try:
-        declared = methods.find(part.name).parameters
-    except models.InputError:
-        return part.given
-    return {k: part.given[k] for k in declared if k in part.given and part.given[k] != declared[k].default}
-
-
 def _sampler_slug(part: Part) -> str:
     steps = part.params.get("steps")
-    rest = {k: v for k, v in _stated(part).items() if k != "steps"}
+    rest = {k: v for k, v in stated_of(part).items() if k != "steps"}
     return _safe(part.name) + ("" if steps is None else f"-{_safe(steps)}") + _pairs(rest)
 
 
 def _cache_slug(part: Part) -> str:
-    return _safe(part.name) + _pairs(_stated(part))
+    return _safe(part.name) + _pairs(stated_of(part))
 
 
 def _pairs(params: dict[str, Any]) -> str:
@@ -245,16 +224,6 @@ def _safe(value: Any) -> str:
     text = _text(value)
     clean = re.sub(r"[^A-Za-z0-9+._-]+", "-", text).strip("-.")[-40:]
     return clean if clean == text else f"{clean}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
-
-
-def _sources(part: Part) -> list[Path]:
-    """The files that a method's numbers come from: named in a parameter, or a plugin's own source."""
-    paths = [Path(v) for v in part.given.values() if isinstance(v, str) and "\0" not in v and Path(v).is_file()]
-    with contextlib.suppress(models.InputError, OSError, TypeError):  # unknown until its plugin loads
-        source = methods.find(part.name)
-        if not source.__module__.startswith("methods."):
-            paths += sources_of(Path(inspect.getfile(source)))
-    return paths
 
 
 @cache

@@ -11,6 +11,8 @@ from typing import Any
 
 import methods
 import models
+from bench import engines
+from bench.engines import OURS
 from bench.suite import SHIPPED, protocol
 from bench.suite.cells import Cell, Part
 from bench.suite.class_shares import require_every_class
@@ -19,7 +21,7 @@ from bench.suite.judging import read as read_judging
 from models.errors import InputError, expect_name, expect_one_of
 
 TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "reference", "cells")
-CELL_KEYS = ("models", "sampler", "cache")
+CELL_KEYS = ("models", "engine", "sampler", "cache")
 MAX_CELLS = 10_000
 
 
@@ -138,7 +140,7 @@ class Reader:
                 named.setdefault((cell.model, cell.slug), cell)
                 if len(named) > MAX_CELLS:
                     raise InputError(f"{self.file}: more than {MAX_CELLS} cells")
-        return tuple(sorted(named.values(), key=lambda cell: cell.cache is not None))
+        return tuple(sorted(named.values(), key=lambda cell: (cell.has_baseline, cell.cache is not None)))
 
     def block(self, where: str, block: Any, rules: protocol.Protocol) -> list[Cell]:
         if not isinstance(block, dict):
@@ -146,21 +148,33 @@ class Reader:
         for key in block:
             expect_one_of(f"key in {where}", key, CELL_KEYS)
         samplers = self.parts(where, "sampler", block.get("sampler"))
-        caches = self.parts(where, "cache", block["cache"]) if "cache" in block else [(None, None)]
         cells = []
-        for model, (sampler, fault), (cache, cache_fault) in itertools.product(
-            self.models(where, block), samplers, caches
-        ):
-            broken = fault or cache_fault or self.unknown_model(where, model)
-            cells.append(Cell(model, sampler, cache, rules, broken))
+        for engine in self.listed(where, "engine", "an engine's", block.get("engine", OURS)):
+            unknown = self.unknown_engine(where, engine)
+            caches = self.parts(where, "cache", block["cache"], engine) if "cache" in block else [(None, None)]
+            for model, (sampler, fault), (cache, cache_fault) in itertools.product(
+                self.listed(where, "models", "a model's", block.get("models")), samplers, caches
+            ):
+                broken = unknown or fault or cache_fault or self.unknown_model(where, model)
+                cells.append(Cell(model, sampler, cache, rules, broken, engine))
         return cells
 
-    def models(self, where: str, block: dict[str, Any]) -> list[str]:
-        value = block.get("models")
+    def listed(self, where: str, key: str, whose: str, value: Any) -> list[str]:
         chosen = [value] if isinstance(value, str) else value
-        if not isinstance(chosen, list) or not chosen or not all(isinstance(m, str) for m in chosen):
-            raise InputError(f"{where}: 'models' must be a model's name or a list of names")
+        if not isinstance(chosen, list) or not chosen or not all(isinstance(name, str) for name in chosen):
+            raise InputError(f"{where}: '{key}' must be {whose} name or a list of names")
         return chosen
+
+    def unknown_engine(self, where: str, engine: str) -> str | None:
+        """The reason why the engine's cells will fail, None for a known one. Raises InputError for a wrong name."""
+        expect_name(f"{where}: an engine's name", engine)
+        if self.broken and engine not in engines.names():
+            return self.broken
+        try:
+            expect_one_of("engine", engine, engines.names())
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return None
 
     def unknown_model(self, where: str, model: str) -> str | None:
         """The reason why the model's cells will fail, None for a known one. Raises InputError for a wrong name."""
@@ -173,7 +187,7 @@ class Reader:
             raise InputError(f"{where}: {error}") from None
         return None
 
-    def parts(self, where: str, kind: str, value: Any) -> list[tuple[Any, str | None]]:
+    def parts(self, where: str, kind: str, value: Any, engine: str = OURS) -> list[tuple[Any, str | None]]:
         """The methods of one table or a list of tables, lists of values swept, each with what is broken in it."""
         tables = value if isinstance(value, list) else [value]
         expanded = []
@@ -181,22 +195,23 @@ class Reader:
             if not isinstance(table, dict) or not isinstance(table.get("name"), str):
                 raise InputError(f"{where}: '{kind}' must be a table like {{ name = \"…\" }} or a list of them")
             params = {key: value for key, value in table.items() if key != "name"}
-            expanded += [self.part(where, kind, table["name"], given) for given in sweep(params)]
+            expanded += [self.part(where, kind, Part(table["name"], given, engine)) for given in sweep(params)]
         if not expanded:
             raise InputError(f"{where}: '{kind}' is an empty list")
         return expanded
 
-    def part(self, where: str, kind: str, name: str, given: dict[str, Any]) -> tuple[Part, str | None]:
-        part = Part(name, given)
-        if self.broken and name not in methods.names():
+    def part(self, where: str, kind: str, part: Part) -> tuple[Part, str | None]:
+        ours = part.engine == OURS
+        if self.broken and part.name not in methods.names() and (ours or part.engine not in engines.names()):
             return part, self.broken
         try:
-            expect_one_of(f"{kind} method" if kind == "cache" else kind, name, methods.names(kind))
+            if ours:
+                expect_one_of(f"{kind} method" if kind == "cache" else kind, part.name, methods.names(kind))
             _ = part.method
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         except Exception as error:  # a plugin's own constructor
-            return part, f"{name}: {type(error).__name__}: {error}"
+            return part, f"{part.name}: {type(error).__name__}: {error}"
         return part, None
 
     def references(self, content: dict[str, Any], cells: tuple[Cell, ...], rules: protocol.Protocol) -> dict[str, Cell]:
