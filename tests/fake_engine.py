@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from bench import plugins
+from bench.engines import Engine
 
 PLUGIN = '''
 import copy
@@ -21,6 +25,7 @@ class Hold(EngineCache):
         "fault": Parameter(str, default="", choices=("", "nothing", "leak")),
     }
     off = {"interval": 1}
+    tiny = {"interval": 3}
 
     def apply(self, network, evaluations):
         whole, kept, calls = network.branch, {}, [0] * network.num_branches
@@ -79,3 +84,9 @@ def by_engine(engine: str, cache: str = "", steps: str = "4") -> str:
     """A [[cells]] table of the tiny model (tests/tiny_suite.py) run by an engine."""
     line = f"cache = {cache}\n" if cache else ""
     return f'[[cells]]\nmodels = "tiny"\nengine = "{engine}"\nsampler = {{ name = "ddim", steps = {steps} }}\n{line}'
+
+
+def engines_in(path: Path) -> dict[str, Any]:
+    """The engines of a plugin file, by name; they are registered nowhere."""
+    found = vars(plugins.load_file(str(path))).values()
+    return {e.name: e for e in found if isinstance(e, type) and issubclass(e, Engine) and e.name}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_engine import by_engine, write_engine
-from tiny_suite import cached, ditbench, write_plugin, write_suite
+from tiny_suite import ROOT, cached, ditbench, write_plugin, write_suite
+
+from bench import engines
 
 HOLD = '{ name = "hold", interval = 2 }'
 
@@ -54,10 +57,10 @@ def test_every_cell_says_what_became_of_it(run):
 @pytest.mark.parametrize(
     ("slug", "reason"),
     [
-        ("ddim-4@echo+hold-interval-3-fault-nothing", "echo's hold: reused nothing, all 32 branches ran"),
+        ("ddim-4@echo+hold-interval-3-fault-nothing", "hold of echo: reused nothing, all 32 branches ran"),
         (
             "ddim-4@echo+hold-interval-3-fault-leak",
-            "echo's hold: leaks from one trajectory into the next: 16 branches ran",
+            "hold of echo: leaks from one trajectory into the next: 16 branches ran",
         ),
         ("ddim-4@off-by-a-percent", "not our network: uncached outputs differ by 1.0e-02 of the largest"),
         ("ddim-4@absent", "engine 'absent': no-such-package is not installed (tested: no-such-package==1.0)"),
@@ -137,3 +140,19 @@ def test_cells_of_ours_keep_their_names_and_keys():
 )
 def test_wrong_names_and_values_are_one_line(block, line, tmp_path):
     assert line in refusal(tmp_path, block)
+
+
+def test_the_extra_installs_the_versions_that_are_tested():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    tested = {f"{package}=={version}" for name in engines.names()[1:]
+              for package, version in engines.find(name).packages.items()}  # fmt: skip
+    assert set(extras["engines"]) == tested
+
+
+def test_the_page_names_every_engine_with_its_versions_and_parameters():
+    page = (ROOT / "docs" / "engines.md").read_text("utf-8")
+    for engine in map(engines.find, engines.names()[1:]):
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{engine.name}` |")]
+        assert all(f"{package} {version}" in row for package, version in engine.packages.items())
+        for cache in engine.caches:
+            assert f"`{cache.name}` ({', '.join(f'`{key}`' for key in cache.parameters)})" in row

@@ -40,7 +40,7 @@ def examine(task: Task, model: Denoiser, contender: Contender) -> Examined | Non
     """
     if contender.engine is None:
         return None
-    who = contender.engine.name if contender.cache is None else f"{contender.engine.name}'s {contender.cache.name}"
+    who = contender.engine.name if contender.cache is None else f"{contender.cache.name} of {contender.engine.name}"
     batch = inputs(task, model, task.cell.protocol.timing.batch)
     difference = uncached_difference(contender, model, *batch)
     run = by_library(task.cell.model, model, contender)

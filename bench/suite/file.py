@@ -168,6 +168,8 @@ class Reader:
     def unknown_engine(self, where: str, engine: str) -> str | None:
         """The reason why the engine's cells will fail, None for a known one. Raises InputError for a wrong name."""
         expect_name(f"{where}: an engine's name", engine)
+        if engine == OURS:
+            return None
         if self.broken and engine not in engines.names():
             return self.broken
         try:
