@@ -13,6 +13,9 @@ from fake_engine import by_engine, write_engine
 from tiny_suite import ROOT, cached, ditbench, write_plugin, write_suite
 
 from bench import engines
+from bench.judge.gate.decision import Unable
+from bench.judge.gate.duel import Duel
+from bench.store.stored_cell import read_stored
 
 HOLD = '{ name = "hold", interval = 2 }'
 
@@ -156,3 +159,17 @@ def test_the_page_names_every_engine_with_its_versions_and_parameters():
         assert all(f"{package} {version}" in row for package, version in engine.packages.items())
         for cache in engine.caches:
             assert f"`{cache.name}` ({', '.join(f'`{key}`' for key in cache.parameters)})" in row
+
+
+def test_the_list_names_engines_and_what_is_installed(tmp_path):
+    done = ditbench("list", "engines", "--json", *arguments(tmp_path))
+    listed = {row["name"]: row for row in json.loads(done.stdout)["engines"]}
+    assert {"diffusers", "cache-dit", "echo", "absent"} <= listed.keys()
+    assert listed["absent"]["packages"] == {"no-such-package": {"tested": "1.0", "installed": None}}
+    assert listed["echo"]["caches"]["hold"]["interval"]["default"] == 2
+
+
+def test_a_librarys_cell_fights_no_duel_of_commits(run):
+    cell = read_stored(run / "cells" / "tiny" / "ddim-4@echo.json")
+    with pytest.raises(Unable, match="echo runs it"):
+        object.__new__(Duel).begin(cell)
