@@ -42,12 +42,14 @@ class ClusCa(CacheMethod):
     exact = {"interval": 1, "clusters": 4}
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """More tokens than clusters are needed."""
         tokens = model.token_shape()[0]
         if self.params["clusters"] >= tokens:
             return f"clusca: 'clusters' = {self.params['clusters']} leaves none of {tokens} tokens"
         return None
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Between refreshes all attention is extrapolated, and of every MLP one token of each cluster is computed."""
         order, share = self.params["order"], self.params["clusters"] / model.token_shape()[0]
         between: list[Span] = []
         for block in range(model.num_blocks):
@@ -69,9 +71,11 @@ class ClusterChoice(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """After the last block, whose tokens are clustered."""
         return (self.branches,)
 
     def begin(self, evaluations: int) -> Decisions:
+        """The draws of one trajectory, from a generator of its own."""
         return Clusters(self)
 
 
@@ -85,6 +89,7 @@ class Clusters(Decisions):
         self.drawn_at = -1  # the evaluation of `drawn`
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """At a refresh, cluster the tokens [N,T,D]; which rows are computed is known before."""
         import torch
 
         if self.policy.full[k]:
@@ -95,6 +100,7 @@ class Clusters(Decisions):
         return ()
 
     def fresh(self, k: int, index: int, look: Look) -> Tensor:
+        """One token of each cluster for this block: int64 [N,K]; drawn once an evaluation."""
         if k != self.drawn_at:
             self.drawn_at, self.drawn = k, self.draw()
         return self.drawn[index // 2]

@@ -47,6 +47,7 @@ class DBCache(CacheMethod):
     exact = {"front": 1, "threshold": 0.0}
 
     def validate(self) -> None:
+        """Raises InputError where `mask` is no list of zeros and ones that begins with 1."""
         mask = self.params["mask"]
         if mask is not None and not (isinstance(mask, (list, tuple)) and mask and all(v in (0, 1) for v in mask)):
             raise InputError(f"dbcache: 'mask' must be a list of zeros and ones, got {mask!r}")
@@ -54,12 +55,14 @@ class DBCache(CacheMethod):
             raise InputError("dbcache: 'mask' begins with 0, but the first evaluation has nothing to reuse")
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """A block has to be left between `front` and `back`."""
         if self.params["front"] + self.params["back"] >= model.num_blocks:
             kept = f"'front' = {self.params['front']} and 'back' = {self.params['back']}"
             return f"dbcache: {kept} leave nothing to reuse of {model.num_blocks} blocks"
         return None
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Nothing is reused by the plan itself: the policy decides. Raises InputError for a mask of another length."""
         count, mask = len(sampler.evaluations(model.noise_schedule)), self.params["mask"]
         if mask is not None and len(mask) != count:
             raise InputError(f"dbcache: 'mask' has {len(mask)} entries, expected {count}, one an evaluation")
@@ -84,13 +87,16 @@ class DualBlock(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before the first block, after the first blocks (the decision), and after those that may be reused."""
         return 0, self.middle.start, self.middle.stop
 
     @property
     def slots(self) -> tuple[Span, ...]:
+        """The offset of the blocks in the middle."""
         return (self.middle,)
 
     def begin(self, evaluations: int) -> Decisions:
+        """The counters of one trajectory."""
         return DualBlockDecisions(self)
 
 
@@ -101,6 +107,7 @@ class DualBlockDecisions(Decisions):
         self.cached, self.run, self.accumulated = 0, 0, 0.0
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Compare the first blocks' residual [N,T,D] with the one of the last computed evaluation."""
         policy = self.policy
         if point == 0:
             self.start = look.tokens.clone()
@@ -117,6 +124,7 @@ class DualBlockDecisions(Decisions):
         return ()
 
     def reuses(self, k: int, residual: Tensor) -> bool:
+        """Whether evaluation k reuses: mask, warm-up and limits first, then the relative change."""
         policy = self.policy
         if self.before is None or (policy.mask is not None and policy.mask[k]):
             return False
@@ -134,4 +142,5 @@ class DualBlockDecisions(Decisions):
 
 
 def reached(value: Any, limit: Any) -> bool:
+    """Whether a limit is set and the value is there."""
     return limit is not None and value >= limit

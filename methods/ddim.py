@@ -44,6 +44,7 @@ class DDIM(Sampler):
     prediction: str | None
 
     def validate(self) -> None:
+        """Raises InputError where `offset` or `set_alpha_to_one` is given with a spacing that has none."""
         if self.spacing == "official":
             self.spacing = self.params["spacing"] = EVEN
         for key in ("offset", "set_alpha_to_one"):
@@ -52,17 +53,21 @@ class DDIM(Sampler):
 
     @property
     def label(self) -> str:
+        """`DDIM-50 (η=0.5, leading)`: what differs from the defaults in brackets."""
         settings = [f"η={self.eta:g}"] * (self.eta > 0) + [self.spacing] * (self.spacing != EVEN)
         return super().label + (f" ({', '.join(settings)})" if settings else "")
 
     def tables(self, schedule: NoiseSchedule) -> Respaced:
+        """ᾱ and timesteps of the chosen steps."""
         from_one = self.set_alpha_to_one is not False
         return respace(schedule, self.steps, self.spacing, self.offset or 0, from_one)
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """One a step, from noise to clean."""
         return self.tables(schedule).evaluations()
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """From x [B,C,H,W] at the noisiest step to the clean sample, eq. 12 at every step; see Sampler.sample."""
         tables = self.tables(schedule)
         for k, i in enumerate(reversed(range(len(tables)))):
             noise = self.noise(tables, i, denoise(k, x)[:, : x.shape[1]], x)  # ε [B,C,H,W], without variances

@@ -32,12 +32,15 @@ class DDPM(Sampler):
     spacing: str | None
 
     def tables(self, schedule: NoiseSchedule) -> Respaced:
+        """ᾱ, posterior and timesteps of the respaced steps."""
         return respace(schedule, self.steps, EVEN if self.spacing in (None, OFFICIAL) else self.spacing)
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """One a step, from noise to clean."""
         return self.tables(schedule).evaluations()
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """Ancestral sampling of x [B,C,H,W]: the posterior's mean and noise at every step; see Sampler.sample."""
         tables = self.tables(schedule)
         for k, i in enumerate(reversed(range(len(tables)))):
             out = denoise(k, x)

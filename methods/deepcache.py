@@ -35,11 +35,13 @@ class DeepCache(CacheMethod):
     pattern: str
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """A block has to be left between the first and last `depth`."""
         if 2 * self.depth >= model.num_blocks:
             return f"deepcache: depth {self.depth} leaves nothing to keep of {model.num_blocks} blocks"
         return None
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Between refreshes the inner blocks' kept state (with long skips) or offset (DiT) stands in their place."""
         edge = 2 * self.depth  # branches
         deep = (Span(edge, model.num_branches - edge, STATE if model.skips else OFFSET),)
         count = len(sampler.evaluations(model.noise_schedule))

@@ -41,12 +41,15 @@ class DEIS(Sampler):
     prediction: str
 
     def grid(self, schedule: NoiseSchedule) -> Grid:
+        """Trained steps and noise levels of the chosen spacing."""
         return multistep_grid(schedule, self.spacing, self.steps, SIGMA_MIN)
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """One a step of the grid."""
         return self.grid(schedule).evaluations(schedule)
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """From noise x [B,C,H,W] to the sample, by a polynomial through the last noises; see Sampler.sample."""
         grid = self.grid(schedule)
         recent: list[Any] = []  # noise predictions, newest first
         lowered = self.lower_order_final and self.steps < FEW_STEPS

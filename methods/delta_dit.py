@@ -34,14 +34,17 @@ class DeltaDiT(CacheMethod):
     blocks: int | None
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """A block has to be left that is computed."""
         if self.skipped(model) >= model.num_blocks:
             return f"delta-dit: 'blocks' = {self.blocks} leaves none of {model.num_blocks} blocks"
         return None
 
     def skipped(self, model: Denoiser) -> int:
+        """How many blocks are skipped: as stated, else three quarters, at least one."""
         return self.blocks or max(1, 3 * model.num_blocks // 4)
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Between refreshes the offset of the rear blocks, after `front` of the trajectory that of the front ones."""
         end, skipped = model.num_branches, 2 * self.skipped(model)
         rear, front = Span(end - skipped, end, OFFSET), Span(0, skipped, OFFSET)
         count = len(sampler.evaluations(model.noise_schedule))

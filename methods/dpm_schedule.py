@@ -47,10 +47,12 @@ class DiscreteLambda:
         self.first_time = 1.0 / kept
 
     def to_lambda(self, t: float) -> float:
+        """λ = log(α / σ) at time t in (0, 1]; σ² = 1 - α²."""
         log_alpha = float(np.interp(t, self.times, self.log_alpha))
         return log_alpha - 0.5 * math.log(-math.expm1(2.0 * log_alpha))
 
     def to_time(self, lam: float) -> float:
+        """The inverse of `to_lambda`, by interpolation of log α."""
         return float(np.interp(math.log(alpha(lam)), self.log_alpha[::-1], self.times[::-1]))
 
     def network_time(self, t: float) -> float:
@@ -65,6 +67,7 @@ class LinearVP:
         self.beta_min, self.beta_max, self.first_time = beta_min, beta_max, first_time
 
     def to_lambda(self, t: float) -> float:
+        """λ = log(α / σ) at time t in (0, 1], log α the integral of -β / 2."""
         log_alpha = -0.25 * t**2 * (self.beta_max - self.beta_min) - 0.5 * t * self.beta_min
         return log_alpha - 0.5 * math.log(-math.expm1(2.0 * log_alpha))
 
@@ -74,6 +77,7 @@ class LinearVP:
         return rest / (self.beta_min + math.sqrt(self.beta_min**2 + (self.beta_max - self.beta_min) * rest))
 
     def network_time(self, t: float) -> float:
+        """The network takes the continuous time itself."""
         return t
 
 

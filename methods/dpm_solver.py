@@ -84,6 +84,7 @@ class DPMSolver(Sampler):
         return self.spacing not in (None, OFFICIAL)
 
     def validate(self) -> None:
+        """Fills in the default order. Raises InputError where variant, steps, times and spacing do not fit together."""
         self.validate_grid()
         if self.order is None:
             self.order = self.params["order"] = 3 if self.variant == UVIT_FAST else 2
@@ -95,6 +96,7 @@ class DPMSolver(Sampler):
             raise InputError(f"{self.name}: '{self.variant}' needs 'skip_type' = '{UNIFORM}', got '{self.skip_type}'")
 
     def validate_grid(self) -> None:
+        """Raises InputError where options of diffusers' grids are given without one, or one cannot be used."""
         if not self.on_grid and (self.final_sigma or self.sigmas):
             raise InputError(
                 f"{self.name}: 'final_sigma' and 'sigmas' need 'spacing' = 'leading', 'linspace' or 'trailing'"
@@ -105,18 +107,21 @@ class DPMSolver(Sampler):
             raise InputError(f"{self.name}: 'spacing' = '{self.spacing}' needs 'final_sigma' = 'sigma_min'")
 
     def grid(self, schedule: NoiseSchedule) -> Grid:
+        """Trained steps and noise levels of diffusers' grid."""
         return multistep_grid(
             schedule, str(self.spacing), self.steps, self.final_sigma or ZERO, self.sigmas or "trained"
         )
 
     @property
     def label(self) -> str:
+        """`DPM-Solver++(2M)-20`: order and variant, then what differs from the defaults."""
         marks = [f"{self.order}{VARIANTS[self.variant]}"]
         marks += [self.skip_type] * (self.skip_type != UNIFORM) + ["taylor"] * (self.solver_type == "taylor")
         marks += ["denoised"] * self.denoise_to_zero
         return f"{self.title}({', '.join(marks)})-{self.steps}"
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """One a stage of the solver, in execution order."""
         if self.on_grid:
             return self.grid(schedule).evaluations(schedule)
         integral = self.integral(schedule)
@@ -124,6 +129,7 @@ class DPMSolver(Sampler):
         return [Evaluation(network_time(s.time), s.step, s.index) for s in self.stages(integral)]
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """From noise x [B,C,H,W]: x = scale * start + Σ weight * integrand at every stage; see Sampler.sample."""
         start = x
         recent: deque[Tensor] = deque(maxlen=3)  # integrands, newest first; no update looks further back
         stages = self.grid_stages(schedule) if self.on_grid else self.stages(self.integral(schedule))
@@ -190,5 +196,6 @@ class DPMSolverPlusPlus(DPMSolver):
     threshold: float
 
     def integrand(self, out: Tensor, x: Tensor, lam: float) -> Tensor:
+        """The predicted clean image [B,C,H,W], thresholded where asked for."""
         clean = to_data(super().integrand(out, x, lam), x, alpha(lam), alpha(-lam))
         return dynamic_threshold(clean, self.threshold) if self.threshold else clean

@@ -38,6 +38,7 @@ class Integral:
     solver_type: str = "dpmsolver"  # or "taylor"
 
     def lambdas(self, times: Sequence[float]) -> list[float]:
+        """λ at each of the times."""
         return [self.schedule.to_lambda(t) for t in times]
 
     def update(self, rule: Rule, lambdas: Sequence[float], target: float) -> tuple[float, list[float]]:

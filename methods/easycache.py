@@ -37,6 +37,7 @@ class EasyCache(CacheMethod):
     warmup: int
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Nothing is reused by the plan itself: the policy decides."""
         count = len(sampler.evaluations(model.noise_schedule))
         policy = Rate(model.num_branches, self.threshold, self.warmup)
         return Plan(model.num_branches, ((),) * count, policy=policy)
@@ -50,13 +51,16 @@ class Rate(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before the first block, where the input is known."""
         return (0,)
 
     @property
     def slots(self) -> tuple[Span, ...]:
+        """What the network last added to its input."""
         return (Span(0, self.branches, CHANGE),)
 
     def begin(self, evaluations: int) -> Decisions:
+        """The rate and the sum of one trajectory."""
         return RateDecisions(self)
 
 
@@ -68,6 +72,7 @@ class RateDecisions(Decisions):
         self.computing = False
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Add the predicted relative change of the output; reuse while the sum is below the threshold."""
         x = look.x
         if look.output is None:
             self.last, self.computing = x.clone(), True

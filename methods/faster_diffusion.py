@@ -45,6 +45,7 @@ class FasterDiffusion(CacheMethod):
             raise InputError("faster-diffusion: give 'interval', or 'key_steps' = 'paper' without it")
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Between key steps the encoder's blocks are not run; what is kept of them stands in their place."""
         last = model.num_blocks // 2 if model.skips else model.num_blocks // 2 - 1  # U-ViT's encoder ends at the middle
         encoder = (Span(0, 2 * (last + 1), STATE if self.keep == FEATURES else BRANCH),)
         count = len(sampler.evaluations(model.noise_schedule))

@@ -32,6 +32,7 @@ class FirstBlockCache(CacheMethod):
     threshold: float
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Nothing is reused by the plan itself: the policy decides."""
         count = len(sampler.evaluations(model.noise_schedule))
         return Plan(model.num_branches, ((),) * count, policy=FirstBlock(model.num_branches, self.threshold))
 
@@ -43,13 +44,16 @@ class FirstBlock(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before and after the first block."""
         return 0, 2
 
     @property
     def slots(self) -> tuple[Span, ...]:
+        """The offset of all blocks but the first."""
         return (Span(2, self.branches, OFFSET),)
 
     def begin(self, evaluations: int) -> Decisions:
+        """The kept residual of one trajectory."""
         return FirstBlockDecisions(self)
 
 
@@ -59,6 +63,7 @@ class FirstBlockDecisions(Decisions):
         self.computed_residual: Tensor | None = None
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Reuse where the first block's residual [N,T,D] changed less than the threshold."""
         if point == 0:
             self.start = look.tokens.clone()
             return ()

@@ -48,6 +48,7 @@ class FlowEuler(Sampler):
         return [*shifted.tolist(), 0.0]
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """One a step, from noise to clean; with `second` another at the end of every step but the last."""
         times, evaluations = self.times(schedule), []
         for k in range(self.steps):
             evaluations.append(Evaluation(schedule.network_time(times[k]), k))
@@ -56,6 +57,7 @@ class FlowEuler(Sampler):
         return evaluations
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """Steps along the velocity from noise x [B,C,H,W]: Euler's, or with `second` Heun's; see Sampler.sample."""
         times, done, channels = self.times(schedule), 0, x.shape[1]
         for k in range(self.steps):
             step = times[k + 1] - times[k]

@@ -28,6 +28,7 @@ class Fora(CacheMethod):
     pattern: str
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Every `interval`-th evaluation computes all; in between every branch's kept output is reused."""
         reuse = (Span(0, model.num_branches),)
         count = len(sampler.evaluations(model.noise_schedule))
         rows = (() if full else reuse for full in refreshes(count, self.interval, self.pattern))

@@ -9,10 +9,23 @@ from methods.l2c import expect_scores
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.routing.file import Router
-from models.errors import InputError
+from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
+
+
+SUFFIXES = (".safetensors", ".pt", ".pth")  # of router files
+SHIPPED = Path(__file__).parent / "routers" / "harmonica"
+
+
+def router_file(value: str | Path) -> Path:
+    """The file that a path or the name of a shipped router stands for. Raises InputError for an unknown name."""
+    path = Path(value)
+    if path.suffix in SUFFIXES or path.name != str(value) or path.exists():
+        return path
+    expect_one_of("router of harmonica", str(value), [file.stem for file in SHIPPED.glob("*.safetensors")])
+    return SHIPPED / f"{value}.safetensors"
 
 
 class HarmoniCa(CacheMethod):
@@ -25,7 +38,9 @@ class HarmoniCa(CacheMethod):
     name = "harmonica"
     title = "HarmoniCa"
     parameters = {
-        "router": Parameter(object, required=True, help="router file, or scores in [0, 1] [evaluations, branches]"),
+        "router": Parameter(
+            object, required=True, help="file, name of a shipped router, or scores in [0, 1] [evaluations, branches]"
+        ),
         "threshold": Parameter(float, 0.1, 0.0, 1.0, help="reuse scores up to this"),
     }
     router: Any
@@ -34,12 +49,14 @@ class HarmoniCa(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A router that computes every branch of every evaluation."""
         import torch
 
         return {"router": torch.ones(len(sampler.evaluations(model.noise_schedule)), model.num_branches)}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A router of the pair's size with some branches below the threshold."""
         import torch
 
         rows = len(sampler.evaluations(model.noise_schedule))
@@ -47,14 +64,16 @@ class HarmoniCa(CacheMethod):
         return {"router": kept.float(), "threshold": 0.5}
 
     def validate(self) -> None:
-        self.given: Router = expect_scores(self.name, self.router)
+        """Reads the router. Raises InputError where that is none."""
+        stated = router_file(self.router) if isinstance(self.router, (str, Path)) else self.router
+        self.given: Router = expect_scores(self.name, stated)
         card = self.given.card
         if "seconds" in card:
             self.training = {key: card[key] for key in ("seconds", "images", "l1") if key in card}
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The router's file, on which a result depends."""
-        return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
+        return [router_file(self.router)] if isinstance(self.router, (str, Path)) else []
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler."""

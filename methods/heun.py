@@ -40,6 +40,7 @@ class Heun(Sampler):
     prediction: str
 
     def grid(self, schedule: NoiseSchedule) -> Grid:
+        """Trained steps and noise levels of the chosen spacing."""
         table, index = trained_sigmas(schedule), np.arange(len(schedule))
         visited = np.array(even_points(self.spacing, len(schedule), self.steps))
         levels = np.interp(visited, index, table)
@@ -49,6 +50,7 @@ class Heun(Sampler):
         return Grid(tuple(visited.tolist()), (*levels.tolist(), 0.0))
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """Two a step, one in the last: the slope at its start, and at its end."""
         grid, first = self.grid(schedule), schedule.first_timestep
         evaluations = [Evaluation(grid.steps[0] + first, 0)]
         for k in range(1, self.steps):
@@ -56,6 +58,7 @@ class Heun(Sampler):
         return evaluations
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """From noise x [B,C,H,W] to the sample, each step by the mean of both slopes; see Sampler.sample."""
         grid, done = self.grid(schedule), 0
         if self.spacing != LEADING:
             x = grid.sigma(0) * x  # diffusers starts from x / α = σ x there

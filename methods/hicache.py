@@ -38,5 +38,6 @@ class HiCache(CacheMethod):
     keep: str
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """TaylorSeer's refreshes; in between the branches are predicted by Hermite polynomials."""
         span = Span(0, model.num_branches, self.keep, self.order, self.sigma)
         return extrapolated(model, sampler, self, span)

@@ -52,12 +52,14 @@ class L2C(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A router that computes every branch of every evaluation."""
         import torch
 
         return {"router": torch.ones(*_score_shape(model, sampler))}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A router of the pair's size with some branches below the threshold."""
         import torch
 
         rows, branches = _score_shape(model, sampler)
@@ -65,6 +67,7 @@ class L2C(CacheMethod):
         return {"router": kept.float(), "threshold": 0.5}
 
     def validate(self) -> None:
+        """Raises InputError unless either `router` or `l1` is given, and where the router holds no scores in [0, 1]."""
         if (self.router is None) == (self.l1 is None):
             raise InputError("l2c: give either 'router' (a file or a tensor of scores) or 'l1' (λ of a shipped router)")
         self.official = isinstance(self.router, str) and self.router == OFFICIAL
@@ -86,6 +89,7 @@ class L2C(CacheMethod):
         return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """None where a router is there for this model and sampler; else why not."""
         if self.official:
             return _reason(find_official, model.name, sampler)
         if self.given is not None:

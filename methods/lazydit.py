@@ -44,18 +44,21 @@ class LazyDiT(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """Weights of zero: every score is 0.5, which reaches the threshold."""
         import torch
 
         return {"weights": torch.zeros(weight_shape(model, sampler))}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """Small random weights of the pair's shape, from a fixed seed."""
         import torch
 
         generator = torch.Generator().manual_seed(0)
         return {"weights": 0.1 * torch.randn(weight_shape(model, sampler), generator=generator)}
 
     def validate(self) -> None:
+        """Reads the weights' file. Raises InputError where it holds no floating point numbers, or NaN."""
         import torch
 
         self.loaded, self.source = self.weights, "lazydit: 'weights'"
@@ -86,6 +89,7 @@ class LazyDiT(CacheMethod):
 
 
 def weight_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int, int, int]:
+    """[evaluations, blocks, 2, width]: one weight vector a branch and evaluation."""
     return len(sampler.evaluations(model.noise_schedule)), model.num_blocks, 2, model.token_shape()[1]
 
 
@@ -114,13 +118,16 @@ class Lazy(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before every branch."""
         return tuple(range(self.branches))
 
     @property
     def slots(self) -> tuple[Span, ...]:
+        """Every branch's output."""
         return tuple(Span(j, j + 1) for j in range(self.branches))
 
     def begin(self, evaluations: int) -> Decisions:
+        """The masks of one trajectory."""
         return LazyDecisions(self)
 
 
@@ -130,6 +137,7 @@ class LazyDecisions(Decisions):
         self.computed: list[Tensor] = []
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """An image whose score, sigmoid(Σ w · z) over tokens of z [N,T,D], is below the threshold reuses the branch."""
         import torch
 
         if point == 0:
@@ -144,4 +152,5 @@ class LazyDecisions(Decisions):
         return () if share == 1.0 else (Span(point, point + 1, fresh=share),)
 
     def fresh(self, k: int, index: int, look: Look) -> Tensor:
+        """The images that are computed: bool [N]."""
         return self.mask

@@ -50,6 +50,7 @@ class MagCache(CacheMethod):
     training: dict[str, Any] | None = None
 
     def validate(self) -> None:
+        """Reads the calibration. Raises InputError where it holds no finite numbers."""
         if isinstance(self.ratios, (list, tuple)):
             self.stored: dict[str, Any] = {"source": "magcache: 'ratios'", "data": {"ratios": list(self.ratios)}}
             numbers(self.stored, "ratios", max(1, len(self.ratios)))
@@ -107,13 +108,16 @@ class Magnitudes(Calibrator):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before the first and after the last block."""
         return 0, self.branches
 
     def begin(self, evaluations: int) -> Decisions:
+        """Measure one trajectory more."""
         self.measured.append([])
         return Residuals(self.measured[-1])
 
     def result(self) -> dict[str, Any]:
+        """The mean over trajectories, one number an evaluation."""
         return {"ratios": np.mean(self.measured, axis=0).tolist()}
 
 
@@ -123,6 +127,7 @@ class Residuals(Decisions):
         self.before: Tensor | None = None
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Append the mean ratio of norms [N,T] of this residual to the one before; nothing is reused."""
         if point == 0:
             self.start = look.tokens.clone()
             return ()

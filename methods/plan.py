@@ -47,26 +47,37 @@ class Plan:
         for k, row in enumerate(self.rows):
             self._check_row(k, row)
         if self.rows and self.rows[0]:
-            raise ValueError("evaluation 0 has nothing to reuse")
+            raise ValueError("evaluation 0 has nothing to reuse yet: rows[0] must be ()")
         orders: dict[tuple[int, int, str], tuple[int, float]] = {}
         for slot in (slot for row in self.rows for span in row for slot in span.slots()):
             place = (slot.start, slot.stop, slot.keep)
             if orders.setdefault(place, (slot.order, slot.sigma)) != (slot.order, slot.sigma):
-                raise ValueError(f"branches {slot.start}..{slot.stop} are reused with two different orders")
+                raise ValueError(
+                    f"branches {slot.start}..{slot.stop - 1}: all spans that reuse them must have one order and sigma, "
+                    f"got {orders[place]} and {(slot.order, slot.sigma)}"
+                )
 
     def _check_row(self, k: int, row: Sequence[Span]) -> None:
         end = 0
         for span in row:
             if not end <= span.start < span.stop <= self.branches:
                 raise ValueError(
-                    f"evaluation {k}: span {span.start}..{span.stop} overlaps or leaves 0..{self.branches}"
+                    f"evaluation {k}: Span({span.start}, {span.stop}) must begin at {end} or later, where the span "
+                    f"before it ends, and end at {self.branches} or earlier"
                 )
             if span.keep in WHOLE and (span.start, span.stop) != (0, self.branches):
-                raise ValueError(f"evaluation {k}: a kept {span.keep} stands for all {self.branches} branches")
+                raise ValueError(
+                    f"evaluation {k}: a span that keeps '{span.keep}' must be Span(0, {self.branches}), "
+                    f"got Span({span.start}, {span.stop})"
+                )
             if span.keep not in (BRANCH, STATE, OFFSET, *WHOLE):
-                raise ValueError(f"evaluation {k}: unknown kind of span '{span.keep}'")
+                known = ", ".join((BRANCH, STATE, OFFSET, *WHOLE))
+                raise ValueError(f"evaluation {k}: a span's keep must be one of {known}, got '{span.keep}'")
             if span.keep != BRANCH and (span.start % 2 or span.stop % 2):
-                raise ValueError(f"evaluation {k}: a {span.keep} span must start and stop at a block boundary")
+                raise ValueError(
+                    f"evaluation {k}: a span that keeps '{span.keep}' must start and stop at even branches, between "
+                    f"blocks, got Span({span.start}, {span.stop})"
+                )
             if span.fresh and (span.keep != BRANCH or span.stop != span.start + 1 or not 0 < span.fresh < 1):
                 raise ValueError(f"evaluation {k}: only a share in (0, 1) of one branch is computed anew, got {span}")
             end = span.stop

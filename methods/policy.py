@@ -82,7 +82,7 @@ class Decisions:
 
     def fresh(self, k: int, index: int, look: Look) -> Tensor:
         """What a partly reused branch computes: tokens int64 [N,K], or images bool [N]."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: a span with fresh= needs a method fresh(k, index, look)")
 
     def merge(self, kept: Tensor, fresh: Tensor, out: Tensor) -> Tensor:
         """`kept` [N,T,D] with `out`, of the tokens [N,K] or the images [N] in `fresh`, written in its place."""

@@ -67,15 +67,18 @@ class Respaced:
 
     @cached_property
     def alphas_cumprod(self) -> np.ndarray:
+        """ᾱ_i = Π (1 - β_j) over j <= i."""
         return np.cumprod(1.0 - self.betas)
 
     @cached_property
     def alphas_cumprod_prev(self) -> np.ndarray:
+        """ᾱ_{i-1}; 1 before index 0."""
         return np.append(1.0, self.alphas_cumprod[:-1])
 
     # The posterior q(x_{t-1} | x_t, x_0), Ho et al. (arXiv 2006.11239), eq. 6 and 7.
     @cached_property
     def posterior_variance(self) -> np.ndarray:
+        """β_i (1 - ᾱ_{i-1}) / (1 - ᾱ_i); zero at index 0."""
         return self.betas * (1.0 - self.alphas_cumprod_prev) / (1.0 - self.alphas_cumprod)
 
     @cached_property
@@ -123,10 +126,12 @@ class FixedStride(Respaced):
 
     @cached_property
     def alphas_cumprod(self) -> np.ndarray:
+        """ᾱ at each picked step."""
         return self.trained_alphas_cumprod[list(self.timestep_map)]
 
     @cached_property
     def alphas_cumprod_prev(self) -> np.ndarray:
+        """ᾱ at the trained step `stride` before each; `final` where there is none."""
         before = np.array(self.timestep_map) - self.stride
         return np.where(before >= 0, self.trained_alphas_cumprod[np.maximum(before, 0)], self.final)
 

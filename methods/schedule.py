@@ -34,11 +34,13 @@ class Schedule(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """A schedule that computes every evaluation."""
         count = len(sampler.evaluations(model.noise_schedule))
         return {"file": {"attn": [1] * count, "mlp": [1] * count}}
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """Attention computed at every evaluation, MLPs at every other."""
         count = len(sampler.evaluations(model.noise_schedule))
         return {"file": {"attn": [1] * count, "mlp": [int(k % 2 == 0) for k in range(count)]}}
 

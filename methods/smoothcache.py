@@ -57,6 +57,7 @@ class SmoothCache(CacheMethod):
         return {"schedule": {"attn": [1] * count, "mlp": [int(k % 2 == 0) for k in range(count)]}}
 
     def validate(self) -> None:
+        """Raises InputError unless there is either a schedule or a threshold with its calibration."""
         if (self.schedule is None) == (self.calibration is None):
             raise InputError("smoothcache: give 'schedule', or 'calibration' with 'threshold'")
         if (self.calibration is None) != (self.threshold is None):
@@ -124,9 +125,11 @@ class Errors(Calibrator):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before every branch."""
         return tuple(range(self.branches))
 
     def begin(self, evaluations: int) -> Decisions:
+        """Measure one trajectory more."""
         return Differences(self)
 
     def mean(self) -> np.ndarray:
@@ -134,6 +137,7 @@ class Errors(Calibrator):
         return np.mean(self.measured, axis=0)
 
     def result(self) -> dict[str, Any]:
+        """By kind of branch, the mean over blocks: [j][k] is the error of evaluation k's output j + 1 later."""
         rows = self.mean().reshape(-1, 2, self.lookahead, self.evaluations - 1).mean(axis=0)
         return {
             kind: [rows[place, j, : self.evaluations - 1 - j].tolist() for j in range(self.lookahead)]
@@ -149,6 +153,7 @@ class Differences(Decisions):
         errors.measured.append(self.table)
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Any]:
+        """Compare the branch's output [N,T,D] with the last ones; nothing is reused."""
         now, before = look.output_of(point), self.recent.get(point, [])
         for j, then in enumerate(before):  # newest first
             difference = float((then - now).abs().sum())

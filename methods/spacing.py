@@ -93,6 +93,7 @@ class Grid:
         return math.inf if self.sigmas[k] == 0 else -math.log(self.sigmas[k])
 
     def alpha(self, k: int) -> float:
+        """α at point k of the grid, from its noise level."""
         return 1.0 / math.sqrt(1.0 + self.sigmas[k] ** 2)
 
     def sigma(self, k: int) -> float:

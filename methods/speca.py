@@ -54,6 +54,7 @@ class SpeCa(CacheMethod):
     tiny = {"threshold": 0.2, "min_steps": 0, "order": 1, "metric": "l2"}
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Nothing is reused by the plan itself: the policy decides."""
         count = len(sampler.evaluations(model.noise_schedule))
         last = model.num_branches - (1 if model.skips else 2)
         policy = Speculation(model.num_branches, last, **self.params)
@@ -74,16 +75,20 @@ class Speculation(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before the first branch, before the verified block, and after it."""
         return 0, self.last, self.branches
 
     @property
     def slots(self) -> tuple[Span, ...]:
+        """Every branch's output with its differences."""
         return tuple(Span(j, j + 1, order=self.order) for j in range(self.branches))
 
     def begin(self, evaluations: int) -> Decisions:
+        """The run and the error of one trajectory."""
         return SpeculationDecisions(self, evaluations)
 
     def bound(self, share: float) -> float:
+        """threshold * decay^share, `share` of the trajectory done; never below FLOOR."""
         return max(self.threshold * self.decay**share, FLOOR)
 
 
@@ -94,6 +99,7 @@ class SpeculationDecisions(Decisions):
         self.error = 0.0  # the last one's, where it was verified
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Extrapolate or compute; after enough extrapolations, verify the last block's output [N,T,D]."""
         policy = self.policy
         if point == 0:
             self.run = 0 if self.computes(k) else self.run + 1
@@ -115,6 +121,7 @@ class SpeculationDecisions(Decisions):
         return late or k < policy.warmup
 
     def spans(self, start: int, stop: int) -> Sequence[Span]:
+        """Branches start … stop - 1 extrapolated, or none where all is computed."""
         return () if self.run == 0 else (Span(start, stop, order=self.policy.order),)
 
     def verify(self, look: Look) -> Tensor:

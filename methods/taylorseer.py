@@ -42,6 +42,7 @@ class TaylorSeer(CacheMethod):
     branches: str
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Between refreshes the chosen branches are extrapolated."""
         return extrapolated(model, sampler, self, Span(0, model.num_branches, order=self.order), KINDS[self.branches])
 
 

@@ -45,6 +45,7 @@ class TeaCache(CacheMethod):
     training: dict[str, Any] | None = None
 
     def validate(self) -> None:
+        """Reads the polynomial, highest power first. Raises InputError where it is no list of finite numbers."""
         self.stored: dict[str, Any] | None = None
         value = [1.0, 0.0] if self.coefficients is None else self.coefficients
         if isinstance(value, (str, Path, dict)):
@@ -83,13 +84,16 @@ class InputChange(Policy):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before the first block."""
         return (0,)
 
     @property
     def slots(self) -> tuple[Span, ...]:
+        """The offset of all blocks."""
         return (Span(0, self.branches, OFFSET),)
 
     def begin(self, evaluations: int) -> Decisions:
+        """The sum of one trajectory."""
         return InputChangeDecisions(self, evaluations)
 
 
@@ -100,6 +104,7 @@ class InputChangeDecisions(Decisions):
         self.total = 0.0
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Add polynomial(relative change of the first input); reuse while the sum is below the threshold."""
         now, before = look.branch_input(0), self.before
         self.before = now
         if before is not None:
@@ -123,12 +128,15 @@ class Changes(Calibrator):
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Before the first block."""
         return (0,)
 
     def begin(self, evaluations: int) -> Decisions:
+        """Measure one trajectory more."""
         return ChangePairs(self.measured)
 
     def result(self) -> dict[str, Any]:
+        """Least squares polynomial of the output's change in the input's, highest power first."""
         pairs = np.array(self.measured)
         degree = min(DEGREE, max(1, len(pairs) - 1))
         return {"coefficients": np.polyfit(pairs[:, 0], pairs[:, 1], degree).tolist()}
@@ -141,6 +149,7 @@ class ChangePairs(Decisions):
         self.output: Tensor | None = None
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
+        """Note how much input and output changed between the last two evaluations; nothing is reused."""
         output = None if look.output is None else look.output[:, : look.x.shape[1]].clone()
         if output is not None and self.output is not None and len(self.inputs) == 2:
             self.measured.append((change(self.inputs[1], self.inputs[0]), change(output, self.output)))

@@ -54,17 +54,21 @@ class UniPC(Sampler):
     prediction: str
 
     def validate(self) -> None:
+        """Raises InputError for options whose step to zero noise would be infinite."""
         if self.final_sigma == ZERO and (self.solver_type == "bh1" or not self.predict_x0):
             what = "'solver_type' = 'bh1'" if self.predict_x0 else "'predict_x0' = false"
             raise InputError(f"unipc: {what} needs 'final_sigma' = 'sigma_min': its step to zero noise is infinite")
 
     def grid(self, schedule: NoiseSchedule) -> Grid:
+        """Trained steps and noise levels of the chosen spacing."""
         return multistep_grid(schedule, self.spacing, self.steps, self.final_sigma, self.sigmas)
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
+        """One a step: predictor and corrector share it."""
         return self.grid(schedule).evaluations(schedule)
 
     def sample(self, denoise: Denoise, x: Tensor, schedule: NoiseSchedule, step_noise: StepNoise) -> Tensor:
+        """From noise x [B,C,H,W]: each prediction is corrected by the next evaluation; see Sampler.sample."""
         grid = self.grid(schedule)
         recent: list[Any] = []  # integrands, newest first
         before: Any = None

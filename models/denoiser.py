@@ -73,6 +73,7 @@ class Denoiser(Structure, nn.Module):
         return self.unembed(h, c)
 
     def num_parameters(self) -> int:
+        """How many numbers the weights hold."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
@@ -99,6 +100,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """softmax(Q K^T / sqrt(D/H)) V of x [B,T,D], projected: [B,T,D]."""
         q, k, v = self.project(x)
         out = nn.functional.scaled_dot_product_attention(q, k, v)
         return self.proj(out.transpose(1, 2).reshape(x.shape))
@@ -119,4 +121,5 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """fc2(GELU(fc1(x))), x [..., D] -> [..., D]."""
         return self.fc2(self.act(self.fc1(x)))

@@ -77,6 +77,7 @@ class DiT(DiTStructure, Denoiser):
         return [part.adaLN_modulation[1] for part in (*self.blocks, self.final_layer)]
 
     def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
+        """Each evaluation's modulation, worked out ahead; None where the table of all would be too large."""
         labels, which = y.unique(return_inverse=True)
         entries = len(timesteps) * len(labels) * (6 * self.num_blocks + 2) * self.width
         if entries * self.pos_embed.element_size() > TABLE_BYTES:
@@ -86,15 +87,18 @@ class DiT(DiTStructure, Denoiser):
         return list(hoist(self.modulated(), c, which))
 
     def embed(self, x: Tensor, t: Tensor, y: Tensor, c: Any = None) -> tuple[Tensor, Any]:
+        """Tokens [B,T,D] of x [B,C,H,W] at timesteps t [B], labels y [B], and their modulation, `c` if given."""
         if c is None:
             c = Modulation(self.modulated(), silu(self.t_embedder(t) + self.y_embedder(y)))
         return self.x_embedder(x) + self.pos_embed, c
 
     def layer(self, index: int) -> Any:
+        """The module of a branch: a block's attention where `index` is even, its MLP where it is odd."""
         block = self.blocks[index // 2]
         return block.mlp if index % 2 else block.attn
 
     def branch_input(self, index: int, h: Tensor, c: Any) -> Tensor:
+        """LN(h) * (1 + scale) + shift [B,T,D] of tokens h [B,T,D]: adaLN (section 3.2)."""
         block: Any = self.blocks[index // 2]
         first = 3 * (index % 2)
         shift, scale = c(index // 2, first, first + 2)
@@ -102,14 +106,17 @@ class DiT(DiTStructure, Denoiser):
         return norm(h) * (1 + scale) + shift
 
     def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
+        """The branch's output [B,T,D] before its gate, from tokens h [B,T,D]."""
         return self.layer(index)(self.branch_input(index, h, c))
 
     def residual(self, index: int, h: Tensor, out: Tensor, c: Any) -> Tensor:
+        """h + gate * out, all [B,T,D]; the gate [B,1,D] is the third chunk of the branch's modulation."""
         gate_chunk = 3 * (index % 2) + 2
         (gate,) = c(index // 2, gate_chunk, gate_chunk + 1)
         return torch.addcmul(h, gate, out)
 
     def unembed(self, h: Tensor, c: Any) -> Tensor:
+        """Tokens [B,T,D] -> [B,2C,H,W] (noise, variance), or [B,C,H,W] without `learn_sigma`."""
         p, g, C = self.patch_size, self.grid, self.out_channels
         shift, scale = c(self.num_blocks, 0, 2)
         patches = self.final_layer(h, shift, scale).view(-1, g, g, p, p, C)
@@ -122,6 +129,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Patches of x [B,C,H,W] as tokens [B,T,D], row by row."""
         return self.proj(x).flatten(2).transpose(1, 2)  # [B,C,H,W] -> [B,T,D]
 
 
@@ -133,6 +141,7 @@ class TimestepEmbedder(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
+        """Timesteps t [B] -> [B,D]."""
         return self.mlp(timestep_embedding(t, FREQUENCIES, self.frequency_shift).to(self.mlp[2].weight.dtype))
 
 
@@ -142,6 +151,7 @@ class LabelEmbedder(nn.Module):
         self.embedding_table = nn.Embedding(rows, dim)
 
     def forward(self, y: Tensor) -> Tensor:
+        """Labels y [B], the null class among them -> [B,D]."""
         return self.embedding_table(y)
 
 
@@ -165,6 +175,7 @@ class FinalLayer(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
 
     def forward(self, h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """Tokens h [B,T,D], modulated by shift and scale [B,1,D] -> the numbers of each patch [B,T,p p C]."""
         return self.linear(self.norm_final(h) * (1 + scale) + shift)
 
 

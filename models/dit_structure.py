@@ -40,26 +40,32 @@ class DiTStructure(Structure):
 
     @property
     def can_be_guided(self) -> bool:
+        """Whether training dropped labels, so that the null class has a row."""
         return self.class_dropout_prob > 0
 
     def token_shape(self) -> tuple[int, int]:
+        """(T, D): one token a patch."""
         return self.grid**2, self.width
 
     def embed_macs(self) -> int:
+        """Patch embedding and output projection of T tokens; timestep MLP and the final layer's adaLN once."""
         T, D = self.token_shape()
         patch = self.patch_size**2
         conditioning = FREQUENCIES * D + D**2 + 2 * D**2  # timestep MLP, final layer's adaLN
         return T * D * patch * (self.latent_shape[0] + self.out_channels) + conditioning
 
     def branch_macs(self, index: int) -> int:
+        """Attention, or the MLP's two products of T D M each, and the chunks of adaLN that it reads."""
         T, D = self.token_shape()
         sublayer = 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
         return sublayer + 2 * D**2  # shift and scale
 
     def residual_macs(self, index: int) -> int:
+        """The gate's chunk of adaLN, which a reused branch still needs."""
         return self.width**2  # the gate, recomputed also where the branch is reused
 
     def num_parameters(self) -> int:
+        """Weights and biases of all layers, label table and fixed positions included."""
         T, D = self.token_shape()
         patch = self.patch_size**2
         embedders = linear_parameters(patch * self.latent_shape[0], D) + self.label_rows * D + T * D  # image, y, places

@@ -21,6 +21,7 @@ class NoiseSchedule:
 
     @cached_property
     def alphas_cumprod(self) -> np.ndarray:
+        """ᾱ_t = Π (1 - β_s) over s <= t, float64 [trained steps]."""
         return np.cumprod(1.0 - self.betas)
 
     def __len__(self) -> int:

@@ -22,6 +22,7 @@ class Structure(metaclass=ABCMeta):  # with ABC as a base, FSDP2 could not chang
 
     @property
     def num_branches(self) -> int:
+        """Two a block: attention and MLP."""
         return 2 * self.num_blocks
 
     @property

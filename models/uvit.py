@@ -89,6 +89,7 @@ class UViT(UViTStructure, Denoiser):
                     nn.init.zeros_(module.bias)
 
     def block(self, index: int) -> Block:
+        """Block `index` in execution order: those in, the middle one, those out."""
         half = len(self.in_blocks)
         if index == half:
             return self.mid_block
@@ -96,6 +97,7 @@ class UViT(UViTStructure, Denoiser):
         return cast(Block, chosen)
 
     def embed(self, x: Tensor, t: Tensor, y: Tensor | None = None, c: Any = None) -> tuple[Tensor, Any]:
+        """Label, time and patches as tokens [B,T,D]; x [B,C,H,W], t [B], y [B]. There is no modulation: None."""
         tokens = [self.patch_embed(x)]
         tokens.insert(0, self.time_embed(timestep_embedding(t, self.width).to(x.dtype)).unsqueeze(1))
         if self.num_classes > 0:
@@ -103,26 +105,32 @@ class UViT(UViTStructure, Denoiser):
         return torch.cat(tokens, dim=1) + self.pos_embed, None
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        """Tokens [B,T,D] before a block: h joined with the long skip [B,T,D] by a linear layer, where there is one."""
         join = self.block(block).skip_linear
         return h if skip is None or join is None else join(torch.cat([h, skip], dim=-1))
 
     def layer(self, index: int) -> Any:
+        """The module of a branch: a block's attention where `index` is even, its MLP where it is odd."""
         block = self.block(index // 2)
         return block.mlp if index % 2 else block.attn
 
     def branch_input(self, index: int, h: Tensor, c: Any) -> Tensor:
+        """LN(h) [B,T,D] of tokens h [B,T,D]; `c` is not used."""
         block = self.block(index // 2)
         return block.norm2(h) if index % 2 else block.norm1(h)
 
     def branch(self, index: int, h: Tensor, c: Any) -> Tensor:
+        """The branch's output [B,T,D] from tokens h [B,T,D]; there is no gate."""
         return self.layer(index)(self.branch_input(index, h, c))
 
     def unembed(self, h: Tensor, c: Any) -> Tensor:
+        """Tokens [B,T,D] -> noise [B,C,H,W]; those of label and time are dropped."""
         p, g, C = self.patch_size, self.grid, self.latent_shape[0]
         patches = self.decoder_pred(self.norm(h))[:, self.extras :].view(-1, g, g, p, p, C)
         return self.final_layer(patches.permute(0, 5, 1, 3, 2, 4).reshape(-1, C, g * p, g * p))
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Noise prediction [B,C,H,W] of x [B,C,H,W] at network timesteps t [B], labels y [B]."""
         return super().forward(x, t, y)  # y may be left out by an unconditional model
 
 
@@ -132,6 +140,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Patches of x [B,C,H,W] as tokens [B,T,D], row by row."""
         return self.proj(x).flatten(2).transpose(1, 2)  # [B,C,H,W] -> [B,T,D]
 
 

@@ -38,9 +38,11 @@ class UViTStructure(Structure):
         self.skips = {half + 1 + i: half - 1 - i for i in range(half)} if skip else {}
 
     def token_shape(self) -> tuple[int, int]:
+        """(T, D): one token a patch, one for the time, one for the label where there are classes."""
         return self.extras + self.grid**2, self.width
 
     def embed_macs(self) -> int:
+        """Patch embedding, time MLP, output projection and final convolution, as far as the configuration has them."""
         T, D = self.token_shape()
         C, patch = self.latent_shape[0], self.patch_size**2
         time = 8 * D**2 if self.mlp_time_embed else 0
@@ -48,14 +50,17 @@ class UViTStructure(Structure):
         return self.grid**2 * D * C * patch + T * D * C * patch + time + conv
 
     def enter_block_macs(self, block: int) -> int:
+        """The linear layer [2D -> D] that joins the long skip, of T tokens; 0 where none comes in."""
         T, D = self.token_shape()
         return 2 * T * D**2 if block in self.skips else 0
 
     def branch_macs(self, index: int) -> int:
+        """Attention, or the MLP's two products of T D M each."""
         T, D = self.token_shape()
         return 2 * T * D * self.mlp_width if index % 2 else attention_macs(T, D)
 
     def num_parameters(self) -> int:
+        """Weights and biases of all layers, positions included."""
         T, D = self.token_shape()
         C, patch = self.latent_shape[0], self.patch_size**2
         embedders = linear_parameters(patch * C, D) + max(self.num_classes, 0) * D + T * D  # image, label, places

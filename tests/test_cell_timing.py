@@ -13,7 +13,8 @@ from bench.measure.timing import telemetry
 from bench.measure.timing.contenders import build_model
 from bench.sampling import make_plan
 from bench.store.sessions import new_session
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol, Timing
 from methods.plan import uncached
 

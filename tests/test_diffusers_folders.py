@@ -13,7 +13,8 @@ import methods
 import models
 from bench.sampling import sample
 from bench.sampling.compiled import PLAIN, Execution
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from models.errors import InputError
 from models.noise_schedule import linear

@@ -121,7 +121,8 @@ def test_results_follow_from_their_raw_data(run):
 
 
 def test_cells_of_ours_keep_their_names_and_keys():
-    from bench.suite.cells import Cell, Part, Settings
+    from bench.suite.cells import Cell, Settings
+    from bench.suite.part import Part
     from bench.suite.protocol import Protocol
 
     cell = Cell("dit-mnist", Part("ddim", {"steps": 20}), Part("fora", {"interval": 3}), Protocol())

@@ -13,8 +13,9 @@ from bench.show.report.page import write_report
 from bench.show.site import write_site
 from bench.show.warning_text import SAYINGS, warning_text
 from bench.store.stored_cell import stored
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
 from bench.suite.file import load
+from bench.suite.part import Part
 from models.errors import InputError
 
 PLUGIN = "DeepCache (non-uniform)"

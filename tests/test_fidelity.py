@@ -14,7 +14,8 @@ from bench.quality.metrics.ode_error import ode_error
 from bench.quality.metrics.own_distance import own_distance
 from bench.quality.metrics.paired import latent_error
 from bench.statistics.jackknife import jackknife_groups, paired_difference
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from models.errors import InputError
 

@@ -26,12 +26,12 @@ def test_committed_results_fit(run):
     paths = sorted((ROOT / "results" / run).glob("cells/*/*.json"))
     assert paths
     for path in paths:
-        VALIDATOR.validate(json.loads(path.read_text("utf-8")))
+        assert [error.message for error in VALIDATOR.iter_errors(json.loads(path.read_text("utf-8")))] == [], path
 
 
 def test_synthetic_cells_fit():
     for made in suite_of("dit-mnist"):
-        VALIDATOR.validate(made)
+        assert [error.message for error in VALIDATOR.iter_errors(made)] == [], made["slug"]
 
 
 WRONG = {

@@ -14,7 +14,8 @@ from bench.show.published import rows as published
 from bench.show.published.rows import Published, Source, is_setting_of
 from bench.show.report import published as report_published
 from bench.show.report.page import write_report
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from models.errors import InputError
 

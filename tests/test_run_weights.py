@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from tiny_suite import ditbench, write_plugin, write_suite
 
 import models
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from bench.suite.weights import describe_weights, find_weights
 from models.checkpoint import sha256

@@ -16,7 +16,8 @@ from tiny_suite import PLUGIN, cached, command, ditbench, environment, write_plu
 from bench.measure.session import time_session
 from bench.measure.task import SessionOrder, Task
 from bench.store.sessions import new_session, read_session, read_sessions, session_ratio
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol, Timing
 from models.errors import InputError
 

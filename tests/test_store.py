@@ -11,8 +11,9 @@ import pytest
 from bench.host.files import OutputError, write_bytes, write_json
 from bench.store.directory import Store
 from bench.store.stored_cell import stored
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
 from bench.suite.file import Suite
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from models.errors import InputError
 

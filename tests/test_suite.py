@@ -10,7 +10,8 @@ import pytest
 import methods
 from bench.sampling.compiled import Execution
 from bench.suite import file as suite
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from bench.suite.selection import select
 from models.errors import InputError

@@ -2,40 +2,22 @@
 
 import io
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny_training_models
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from training_files import latents_file, make_folder, picture
 
 from bench.cli import main
 from bench.train.data import open_data
 from bench.train.distributed import World
-from bench.train.encoding import Encoding
 from bench.train.images import centre_crop, decode, open_images
-from bench.train.latents import in_memory, open_latents
 from models.errors import InputError
 
 SPEC = tiny_training_models.tiny_dit
 PLUGIN = ["--plugin", tiny_training_models.__file__]
-
-
-def picture(colour: int, size: tuple[int, int] = (16, 20), mode: str = "RGB") -> Image.Image:
-    pixels = np.full((size[1], size[0], 3), 20, dtype=np.uint8)
-    pixels[:, : size[0] // 2] = colour
-    return Image.fromarray(pixels).convert(mode)
-
-
-def make_folder(root: Path, pattern: str = "{}/{}.png", classes: str = "abc", count: int = 3) -> Path:
-    for number, name in enumerate(classes):
-        for i in range(count):
-            path = root / pattern.format(name, i)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            picture(40 * number + i + 100, mode="L" if i == 2 else "RGB").save(path)
-    return root
 
 
 @pytest.mark.parametrize("pattern", ["{}/{}.png", "{}/nested/{}.JPEG", "train/{}/images/{}.JPEG"])
@@ -208,46 +190,6 @@ def test_halving_is_by_area_and_the_centre_is_kept() -> None:
     assert (centre_crop(Image.fromarray(wide), 8) == 255).all()
 
 
-def test_encoding_is_resumed_and_draws_mirror_images(tmp_path: Path) -> None:
-    images, autoencoder = open_images(make_folder(tmp_path / "images"), SPEC), SPEC.pixels()
-    out = tmp_path / "latents"
-    worlds = [World(rank=rank, size=2) for rank in range(2)]
-    for world in reversed(worlds):
-        if world.rank == 0:
-            with pytest.raises(InputError, match=r"holds 4 latents of 9; finish"):
-                open_latents(out, SPEC)
-        assert Encoding(SPEC, images, autoencoder, out, world, batch=2, per_file=4).run() == 3
-    before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
-    Encoding(SPEC, images, autoencoder, out, World(), per_file=4).run()
-    assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
-    latents, labels = open_latents(out, SPEC).draw(200, torch.Generator().manual_seed(0))
-    pixels = autoencoder.encode(images.read(range(9)))
-    plain = torch.stack([(latents - x).flatten(1).abs().amax(1) < 1e-3 for x in pixels])
-    mirrored = torch.stack([(latents - x.flip(-1)).flatten(1).abs().amax(1) < 1e-3 for x in pixels])
-    assert (plain ^ mirrored).any(0).all()
-    assert 60 < plain.any(0).sum() < 140
-    assert torch.equal((plain | mirrored).int().argmax(0) // 3, labels)
-    with pytest.raises(InputError, match="holds latents of other images"):
-        Encoding(SPEC, open_images(make_folder(tmp_path / "other"), SPEC), autoencoder, out, World(), per_file=4).run()
-
-
-def test_latents_of_images_that_changed_or_of_another_autoencoder_are_not_taken(tmp_path: Path) -> None:
-    folder, autoencoder = make_folder(tmp_path / "images"), SPEC.pixels()
-    Encoding(SPEC, open_images(folder, SPEC), autoencoder, tmp_path / "latents", World(), per_file=4).run()
-    noise = np.random.default_rng(0).integers(0, 256, (20, 16, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(folder / "b" / "1.png")
-    with pytest.raises(InputError, match="holds latents of other images"):
-        Encoding(SPEC, open_images(folder, SPEC), autoencoder, tmp_path / "latents", World(), per_file=4).run()
-    make_folder(folder)
-    other = SimpleNamespace(fingerprint="another", encode=autoencoder.encode)
-    encoding = Encoding(SPEC, open_images(folder, SPEC), other, tmp_path / "latents", World(), per_file=4)
-    with pytest.raises(InputError, match="holds latents of another autoencoder"):
-        encoding.run()
-    encoding.write(tmp_path / "latents" / "latents-00001.safetensors", range(4, 8))  # as earlier versions would
-    with pytest.raises(InputError, match=r"made from different autoencoders: another; "):
-        open_latents(tmp_path / "latents", SPEC)
-
-
 def test_images_are_encoded_as_they_are_drawn(tmp_path: Path) -> None:
     data = open_data(make_folder(tmp_path), SPEC, World())
     latents, labels = data.draw(50, torch.Generator().manual_seed(0))
@@ -256,44 +198,6 @@ def test_images_are_encoded_as_they_are_drawn(tmp_path: Path) -> None:
     assert set(labels.tolist()) == {0, 1, 2}
     left = latents[:, 0, 4, 1] > latents[:, 0, 4, 6]  # the bright half
     assert 10 < left.sum() < 40
-
-
-def latents_file(path: Path, **changes: torch.Tensor) -> Path:
-    content = {"latents": torch.zeros(4, 3, 8, 8).half(), "labels": torch.tensor([0, 1, 2, 0])} | changes
-    save_file({key: value for key, value in content.items() if value is not None}, path)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"labels": torch.tensor([0, 1, 3, 0])}, r"label 3 lies outside 0\.\.2, the classes of tiny-dit"),
-        ({"labels": torch.tensor([0, -1, 0, 0])}, "label -1 lies outside"),
-        ({"labels": torch.zeros(4)}, "expected int64"),
-        (
-            {"latents": torch.zeros(4, 4, 8, 8)},
-            r"'latents' is torch.float32 \[4, 4, 8, 8\], tiny-dit takes .*3, 8, 8\]",
-        ),
-        ({"mirrored": torch.zeros(3, 3, 8, 8)}, "'mirrored' is"),
-        ({"latents": None}, "holds no 'latents'"),
-    ],
-)
-def test_latents_that_do_not_fit(tmp_path: Path, changes: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        open_latents(latents_file(tmp_path / "x.safetensors", **changes), SPEC)
-
-
-def test_latents_that_are_not_finite_are_found_when_drawn(tmp_path: Path) -> None:
-    path = latents_file(tmp_path / "x.safetensors", latents=torch.full((4, 3, 8, 8), torch.nan))
-    with pytest.raises(InputError, match=r"x\.safetensors: holds latents that are not finite"):
-        open_latents(path, SPEC).draw(2, torch.Generator())
-
-
-def test_draws_from_memory_are_with_replacement() -> None:
-    data = in_memory(torch.arange(3.0).view(3, 1, 1, 1), torch.arange(3), "numbers")
-    latents, labels = data.draw(30, torch.Generator().manual_seed(0))
-    assert torch.equal(latents.view(-1).long(), labels)
-    assert set(labels.tolist()) == {0, 1, 2}
 
 
 def broken(root: Path) -> Path:
@@ -338,15 +242,3 @@ def test_images_are_exported_as_evaluators_read_them(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out == f"{out}: 9 images of 8 pixels\n"
     pixels = torch.from_numpy(np.load(out)["arr_0"])
     assert torch.equal(pixels.permute(0, 3, 1, 2), open_images(folder, SPEC).read(range(9)))
-
-
-def test_encode_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, out = make_folder(tmp_path / "images"), tmp_path / "latents"
-    assert main(["encode", "tiny-dit", *PLUGIN, "--data", str(folder), "--out", str(out)]) == 0
-    captured = capsys.readouterr()
-    assert captured.out == f"{out}: 9 images and their mirror images in 1 files\n"
-    assert "ETA" in captured.err
-    command = ["train", "tiny-dit", *PLUGIN, "--data", str(out), "--out", str(tmp_path / "model")]
-    assert main([*command, "--steps", "2", "--batch", "4", "--dtype", "bf16"]) == 0
-    assert "9 latents of 9 images" in (tmp_path / "model" / "card.json").read_text()
-    assert (tmp_path / "model" / "samples.png").read_bytes().startswith(b"\x89PNG")

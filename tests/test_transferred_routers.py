@@ -95,9 +95,11 @@ def test_another_guidance_is_another_setting(tmp_path, monkeypatch):
 
 def test_a_file_that_states_nothing_and_a_tensor_are_taken_as_they_are(tmp_path):
     model, sampler = named("dit-mnist"), methods.build("ddim", steps=20)
-    torch.save({f"{i}.prob": torch.zeros(model.num_branches) for i in range(20)}, tmp_path / "r.pt")
-    plan(model, sampler, tmp_path / "r.pt")
-    plan(model, sampler, torch.ones(20, model.num_branches))
+    torch.save({f"{i}.prob": torch.full((model.num_branches,), -9.0) for i in range(20)}, tmp_path / "r.pt")
+    computed = plan(model, sampler, tmp_path / "r.pt").computed
+    assert computed[0].all()
+    assert not computed[1].any(), "scores far below the threshold reuse all"
+    assert plan(model, sampler, torch.ones(20, model.num_branches)).computed.all()
 
 
 def test_the_command_says_so():

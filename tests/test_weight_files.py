@@ -13,7 +13,8 @@ from tiny_suite import ditbench, write_plugin, write_suite
 
 import methods
 import models
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from bench.train.latents import open_latents
 from models.checkpoint import load_into, sha256

@@ -29,7 +29,8 @@ from bench.measure.samples.instruments import Instruments
 from bench.measure.samples.latents import Latents
 from bench.measure.samples.stream import Stream
 from bench.quality.extractors import Extractor
-from bench.suite.cells import Cell, Part, Settings
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from models.autoencoders import Autoencoder
 from models.dit import DiT

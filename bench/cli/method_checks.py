@@ -54,6 +54,7 @@ def expect(held: bool, otherwise: str) -> None:
 
 
 def is_described(case: Case) -> None:
+    """It has a docstring, a lower-case name, and `tiny` sets declared parameters."""
     method = case.method
     expect(bool(method.__doc__), "the class has no docstring")
     expect(method.name == method.name.lower().replace(" ", ""), f"the name '{method.name}' is not lower case")

@@ -26,6 +26,7 @@ class Cost:
     disk_bytes: int
 
     def hours(self, macs_per_s: float) -> float:
+        """Of all its MACs at a rate in MACs a second."""
         return self.macs / macs_per_s / 3600
 
     def sentence(self, macs_per_s: float | None = None, measured: bool = False) -> str:

@@ -48,6 +48,7 @@ def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def make_folder(path: Path) -> None:
+    """With its parents. Raises OutputError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -59,6 +59,7 @@ class Progress:
         self._redraw()
 
     def close(self) -> None:
+        """Leave the terminal as it was."""
         self._clear()
 
     def remaining(self) -> float | None:

@@ -69,6 +69,7 @@ def taken(task: Task, model: Denoiser, method: Contender) -> Plan:
 
 
 def describe_plan(plans: dict[str, Plan], evaluations: list[Any]) -> dict[str, Any]:
+    """`plan` of the result: what was computed, by evaluation and branch."""
     plan = plans["method"]
     return {
         "nfe": len(plan),
@@ -124,6 +125,7 @@ def fill_share(task: Task, reporter: Reporter) -> dict[str, Any]:
 
 
 def describe_settings(task: Task, model: Denoiser) -> dict[str, Any]:
+    """`settings` of the result: what was chosen by the command line, the suite and the model."""
     spec, rules = models.spec(task.cell.model), task.cell.protocol
     return {
         "image_size": spec.resolution,

@@ -34,7 +34,7 @@ def distribution_metrics(
     ingredients (logits, labels, spatial features, the reference's features) are not there is null: `omitted` says why.
     `*_jackknife` are the values without each of the 32 groups of `jackknife_groups`, `*_se` their standard error;
     those of `fd`, `sfd` and `kid` keep the class shares of the whole, and `kid` is the stratified one.
-    the reference is taken as fixed, so its own bias stays in all of them.
+    The reference is taken as fixed, so its own bias stays in all of them.
     Raises InputError when the fingerprints differ, a metric has too few samples, or labels do not fit.
     """
     require_comparable(samples.fingerprint, reference.fingerprint)

@@ -91,7 +91,7 @@ class Executor:
         return self.model.unembed(h, self.c)
 
     def _restore(self, k: int, step: Step, x: Tensor) -> Tensor:
-        kept = self.kept.pop(step.slot) if step.flag else self.kept[step.slot]
+        kept = self.kept.pop(step.slot) if step.frees else self.kept[step.slot]
         value = kept.value(k, step.slot.sigma)
         return add_input(value, self.x) if step.slot.keep == CHANGE else value
 
@@ -103,7 +103,7 @@ class Executor:
     def _compute(self, k: int, step: Step, h: Tensor) -> Tensor:
         slot = step.slot
         out = self.model.branch(slot.start, h, self.c)
-        if step.flag:
+        if step.keeps:
             self._hold(k, slot, out, {})
         return self._push_skip(slot, self.model.residual(slot.start, h, out, self.c))
 
@@ -137,7 +137,7 @@ class Executor:
 
     def _reuse(self, k: int, step: Step, h: Tensor) -> Tensor:
         slot, skips = step.slot, self.skips
-        kept = self.kept.pop(slot) if step.flag else self.kept[slot]
+        kept = self.kept.pop(slot) if step.frees else self.kept[slot]
         value = kept.value(k, slot.sigma)
         if slot.keep == BRANCH:
             return self._push_skip(slot, self.model.residual(slot.start, h, value, self.c))
@@ -201,8 +201,8 @@ class Executor:
         alive: set[Span] = set()
         history = []
         for row in self.script.rows:
-            alive |= {s.slot for s in row if s.do == "keep" or (s.do == "compute" and s.flag)}
-            alive -= {s.slot for s in row if s.do in ("reuse", "refresh", "restore") and s.flag}
+            alive |= {s.slot for s in row if s.do == "keep" or s.keeps}
+            alive -= {s.slot for s in row if s.frees}
             history.append(set(alive))
         return history
 

@@ -16,7 +16,8 @@ class Step:
     # "keep" it at its end, "unembed", "restore" an output; "see": the policy looks on
     do: str
     slot: Span
-    flag: bool = False  # compute: also keep the output; reuse: the last reading, free it
+    keeps: bool = False  # "compute": its output is read later
+    frees: bool = False  # "reuse", "refresh", "restore": the slot is read for the last time
 
 
 EMBED, UNEMBED = Step("embed", Span(0, 0)), Step("unembed", Span(0, 0))
@@ -43,7 +44,7 @@ def _compile_evaluation(
 def restore(span: Span, state: dict[Span, str]) -> Step:
     """The whole evaluation, where its output is one that was kept."""
     slot = span.slots()[0]
-    return Step("restore", slot, flag=state[slot] == "free")
+    return Step("restore", slot, frees=state[slot] == "free")
 
 
 def keep_whole(state: dict[Span, str]) -> list[Step]:
@@ -110,9 +111,9 @@ def compile_row(
             steps.append(Step("see", Span(j, j + 1)))
         if slot is None or span is None:
             kept = next((s for s in keeping if s.keep == BRANCH and s.start == j), None)
-            steps.append(Step("compute", kept or Span(j, j + 1), flag=kept is not None))
+            steps.append(Step("compute", kept or Span(j, j + 1), keeps=kept is not None))
         else:
-            steps.append(Step("refresh" if span.fresh else "reuse", slot, flag=state[slot] == "free"))
+            steps.append(Step("refresh" if span.fresh else "reuse", slot, frees=state[slot] == "free"))
         j = slot.stop if slot else j + 1
         steps += [Step("keep", s) for s in keeping if s.stop == j and s.keep != BRANCH]
     if stop in seen:

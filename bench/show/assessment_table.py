@@ -86,6 +86,7 @@ def other_splits(result: dict[str, Any]) -> list[str]:
 
 
 def warnings(result: dict[str, Any]) -> list[str]:
+    """One line a warning."""
     return [f"warning: {text}" for text in result.get("warnings", ())]
 
 

@@ -20,6 +20,7 @@ def write_page(rows: Sequence[Row], base: Results, new: Results, out: Path) -> N
 
 
 def render(rows: Sequence[Row], base: Results, new: Results) -> str:
+    """The page of a comparison, self-contained HTML."""
     return (
         templates()
         .get_template("compare.html")

@@ -33,10 +33,12 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def by_weight(rows: Sequence[Row]) -> list[Row]:
+    """What is worse first, then what is better; `same` last."""
     return sorted(rows, key=lambda row: ORDER.index(row.verdict))
 
 
 def as_json(rows: Sequence[Row]) -> dict[str, Any]:
+    """What `ditbench compare --json` prints."""
     return {"summary": dict(Counter(row.verdict for row in rows)), "cells": [asdict(row) for row in rows]}
 
 

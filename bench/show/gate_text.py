@@ -21,6 +21,7 @@ def is_open(findings: Sequence[Finding], allow_unresolved: bool) -> bool:
 
 
 def headline(findings: Sequence[Finding], allow_unresolved: bool) -> str:
+    """`gate open: 12 pass, 1 left out`: the answer, and how many checks ended how."""
     counts = Counter(f.verdict for f in findings)
     words = [word for word in (FAIL, UNRESOLVED, PASS, LEFT_OUT) if counts[word]]
     told = ", ".join(f"{counts[word]} {word}" for word in words) or "nothing checked"
@@ -34,6 +35,7 @@ def as_text(findings: Sequence[Finding], allow_unresolved: bool, verdicts: Seque
 
 
 def as_markdown(findings: Sequence[Finding], allow_unresolved: bool, verdicts: Sequence[str] = ()) -> str:
+    """What `ditbench gate --markdown` prints."""
     lines = [f"**{headline(findings, allow_unresolved)}**", ""]
     if verdicts:
         lines += [*(f"- {markdown_text(line)}" for line in verdicts), ""]
@@ -44,6 +46,7 @@ def as_markdown(findings: Sequence[Finding], allow_unresolved: bool, verdicts: S
 
 
 def as_json(findings: Sequence[Finding], allow_unresolved: bool, verdicts: Sequence[str] = ()) -> dict[str, Any]:
+    """What `ditbench gate --json` prints."""
     listed = [asdict(f) for f in findings]
     return {"open": is_open(findings, allow_unresolved), "findings": listed, "verdicts": list(verdicts)}
 

@@ -137,6 +137,7 @@ def quality_columns(cell: StoredCell) -> Columns:
 
 
 def as_json(params: Mapping[str, Any]) -> str:
+    """Parameters as one cell of a table, keys in order."""
     return json.dumps(params, sort_keys=True)
 
 

@@ -82,11 +82,13 @@ def digest(roots: Iterable[Definition], within: tuple[str, ...]) -> str:
 
 
 def sha256(text: str) -> str:
+    """The first SHORT hexadecimal digits of SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:SHORT]
 
 
 @cache
 def tree(module: str) -> ast.Module:
+    """The syntax tree of an importable module's file."""
     return ast.parse(Path(inspect.getfile(importlib.import_module(module))).read_text("utf-8"))
 
 
@@ -152,6 +154,7 @@ class Hashes:
         return self.known[definition]
 
     def follows(self, definition: Definition) -> bool:
+        """Whether a definition is looked into; of others only the name counts."""
         module, name = definition
         inside = any(module == room or module.startswith(room + ".") for room in self.within)
         return inside and name in definitions(module)

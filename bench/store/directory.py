@@ -25,6 +25,7 @@ class Store:
         self.directory = Path(directory)
 
     def cell_path(self, cell: Cell) -> Path:
+        """DIR/cells/<model>/<slug>.json, there or not."""
         return self._path("cells", cell, ".json")
 
     def samples_folder(self, cell: Cell) -> Path:
@@ -40,6 +41,7 @@ class Store:
         return self._path("exact", cell, "")
 
     def log_path(self, cell: Cell) -> Path:
+        """Of what a cell's process wrote on stdout and stderr."""
         return self._path("logs", cell, ".log")
 
     def _path(self, folder: str, cell: Cell, suffix: str) -> Path:
@@ -109,6 +111,7 @@ class Store:
             raise InputError(f"{error}; delete this cell file to run the cell again") from error
 
     def write(self, cell: Cell, result: dict[str, Any]) -> None:
+        """A cell's JSON, whole or not at all. Raises OutputError."""
         write_json(self.cell_path(cell), result)
 
 

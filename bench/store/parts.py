@@ -37,6 +37,7 @@ class MedianInterval:
 
     @property
     def ends(self) -> tuple[float, float]:
+        """(low, high)."""
         return self.low, self.high
 
 

@@ -79,10 +79,12 @@ class StoredCell:
 
     @property
     def name(self) -> Name:
+        """(model, slug)."""
         return self.model, self.slug
 
     @property
     def is_ok(self) -> bool:
+        """Whether there are numbers."""
         return self.status == "ok"
 
     @property
@@ -92,6 +94,7 @@ class StoredCell:
 
     @property
     def is_cached(self) -> bool:
+        """Whether a cache method was at work."""
         return self.cache is not None
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
@@ -16,7 +15,8 @@ from bench import engines
 from bench.engines import OURS
 from bench.schema.cell import SCHEMA
 from bench.suite import protocol
-from bench.suite.part import Part, plugin_sources, sources, stated_of
+from bench.suite.naming import cache_slug, in_brackets, listed, safe, sampler_slug, sampler_title
+from bench.suite.part import Part, plugin_sources
 from models.fetch import recorded_sha256
 from models.folders import belonging
 from models.official import weights_file
@@ -86,17 +86,15 @@ class Cell:
     @cached_property
     def slug(self) -> str:
         """File name of the cell, unique within its model: `ddim-50`, `ddim-50+fora-interval-3`, `ddim-50@diffusers`."""
-        engine = "" if self.engine == OURS else f"@{_safe(self.engine)}"
-        return _sampler_slug(self.sampler) + engine + ("" if self.cache is None else "+" + _cache_slug(self.cache))
+        engine = "" if self.engine == OURS else f"@{safe(self.engine)}"
+        return sampler_slug(self.sampler) + engine + ("" if self.cache is None else "+" + cache_slug(self.cache))
 
     @cached_property
     def title(self) -> str:
         """The method's name for people: `DDIM-50 + FORA (interval=3)`."""
-        steps = self.sampler.params.get("steps")
-        title = self.sampler.title + ("" if steps is None else f"-{steps}")
-        title += _bracket({k: v for k, v in stated_of(self.sampler).items() if k != "steps"})
+        title = sampler_title(self.sampler)
         if self.cache is not None:
-            title += f" + {self.cache.title}{_bracket(stated_of(self.cache))}"
+            title += f" + {self.cache.title}{in_brackets(self.cache.stated)}"
         return title + self._by
 
     @property
@@ -108,14 +106,13 @@ class Cell:
         """What a cell is grouped by: its cache method's title, else its sampler's with all that is stated but steps."""
         if self.cache is not None:
             return self.cache.title + self._by
-        stated = {k: v for k, v in stated_of(self.sampler).items() if k != "steps"}
-        return self.sampler.title + _bracket(stated) + self._by
+        return self.sampler.title + in_brackets(self.sampler.stated_besides_steps) + self._by
 
     @property
     def setting(self) -> str:
         """What tells it from others of its family: the cache method's stated parameters, else the sampler's steps."""
         if self.cache is not None:
-            return _listed(stated_of(self.cache)) or self.cache.title
+            return listed(self.cache.stated) or self.cache.title
         return str(self.sampler.params.get("steps") or self.title)
 
     def identity(self, settings: Settings) -> dict[str, Any]:
@@ -143,7 +140,7 @@ class Cell:
 
     def _files(self, parts: list[Part], settings: Settings) -> list[Path | None]:
         """Weights, plugins and routers: the same names with other contents are another cell."""
-        paths: list[Path | None] = [path for part in parts for path in sources(part)]
+        paths: list[Path | None] = [path for part in parts for path in part.sources()]
         if self.broken is None:
             paths += [] if self.engine == OURS else plugin_sources(engines.find(self.engine))
             spec = models.spec(self.model)
@@ -189,41 +186,6 @@ def _digests(paths: Iterable[str | Path | None]) -> list[str]:
 def _sha256(identity: dict[str, Any]) -> str:
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sampler_slug(part: Part) -> str:
-    steps = part.params.get("steps")
-    rest = {k: v for k, v in stated_of(part).items() if k != "steps"}
-    return _safe(part.name) + ("" if steps is None else f"-{_safe(steps)}") + _pairs(rest)
-
-
-def _cache_slug(part: Part) -> str:
-    return _safe(part.name) + _pairs(stated_of(part))
-
-
-def _pairs(params: dict[str, Any]) -> str:
-    return "".join(f"-{_safe(key)}-{_safe(value)}" for key, value in params.items())
-
-
-def _bracket(params: dict[str, Any]) -> str:
-    return f" ({_listed(params)})" if params else ""
-
-
-def _listed(params: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={_text(value)}" for key, value in params.items())
-
-
-def _text(value: Any) -> str:
-    """Floats in their short form where that loses nothing: values that differ must not share a file name."""
-    short = f"{value:g}" if isinstance(value, float) else str(value)
-    return short if not isinstance(value, float) or float(short) == value else repr(value)
-
-
-def _safe(value: Any) -> str:
-    """A value as part of a file name; where that loses something, a hash keeps names apart."""
-    text = _text(value)
-    clean = re.sub(r"[^A-Za-z0-9+._-]+", "-", text).strip("-.")[-40:]
-    return clean if clean == text else f"{clean}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
 
 
 @cache

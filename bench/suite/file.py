@@ -14,10 +14,11 @@ import models
 from bench import engines
 from bench.engines import OURS
 from bench.suite import SHIPPED, protocol
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
 from bench.suite.class_shares import require_every_class
 from bench.suite.judging import DEFAULT, Judging
 from bench.suite.judging import read as read_judging
+from bench.suite.part import Part
 from models.errors import InputError, expect_name, expect_one_of
 
 TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "reference", "cells")
@@ -99,6 +100,7 @@ class Reader:
         self.file, self.broken = file, broken
 
     def suite(self, content: dict[str, Any], sha256: str) -> Suite:
+        """The whole suite of a file's tables. Raises InputError."""
         for key in content:
             expect_one_of(f"key in {self.file}", key, TOP_KEYS)
         name = self.text(content, "name")
@@ -118,12 +120,14 @@ class Reader:
         )
 
     def text(self, table: dict[str, Any], key: str, default: str | None = None) -> str:
+        """A string. Raises InputError where it is another thing."""
         value = table.get(key, default)
         if not isinstance(value, str):
             raise InputError(f"{self.file}: '{key}' must be a string" + (f", got {value!r}" if key in table else ""))
         return value
 
     def table(self, content: dict[str, Any], key: str) -> dict[str, Any]:
+        """A table, empty where there is none. Raises InputError where it is another thing."""
         value = content.get(key, {})
         if not isinstance(value, dict):
             raise InputError(f"{self.file}: '{key}' must be a table, got {value!r}")
@@ -143,6 +147,7 @@ class Reader:
         return tuple(sorted(named.values(), key=lambda cell: (cell.has_baseline, cell.cache is not None)))
 
     def block(self, where: str, block: Any, rules: protocol.Protocol) -> list[Cell]:
+        """The cells of one [[cells]] table: every model, engine, sampler and cache method. Raises InputError."""
         if not isinstance(block, dict):
             raise InputError(f"{where}: expected a table, got {block!r}")
         for key in block:
@@ -160,6 +165,7 @@ class Reader:
         return cells
 
     def listed(self, where: str, key: str, whose: str, value: Any) -> list[str]:
+        """One name or several. Raises InputError where they are not strings."""
         chosen = [value] if isinstance(value, str) else value
         if not isinstance(chosen, list) or not chosen or not all(isinstance(name, str) for name in chosen):
             raise InputError(f"{where}: '{key}' must be {whose} name or a list of names")
@@ -203,8 +209,10 @@ class Reader:
         return expanded
 
     def part(self, where: str, kind: str, part: Part) -> tuple[Part, str | None]:
+        """A sampler or cache method, and the reason where its plugin is broken. Raises InputError."""
         ours = part.engine == OURS
-        if self.broken and part.name not in methods.names() and (ours or part.engine not in engines.names()):
+        known = part.name in methods.names() if ours else part.engine in engines.names()
+        if self.broken and not known:
             return part, self.broken
         try:
             if ours:

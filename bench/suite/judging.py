@@ -29,6 +29,7 @@ class Judging:
     bound: float = 0.05
 
     def as_dict(self) -> dict[str, Any]:
+        """As suite.json stores it."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""A sampler or a cache method as a suite names it: its class, its parameters, the files that its numbers come from."""
+"""One half of a method as a suite states it: a sampler, or a cache method, with its parameters."""
 
 from __future__ import annotations
 
@@ -49,16 +49,39 @@ class Part:
     def params(self) -> dict[str, Any]:
         """Every parameter, defaults filled in; only the stated ones where a plugin is broken."""
         try:
-            return {key: _plain(value) for key, value in self.method.params.items()}
+            return {key: plain(value) for key, value in self.method.params.items()}
         except Exception:  # a broken plugin: the cell fails with its reason when it runs
-            return {key: _plain(value) for key, value in self.given.items()}
+            return {key: plain(value) for key, value in self.given.items()}
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The stated parameters that differ from their defaults, in the method's own order."""
+        try:
+            declared = self.source.parameters
+        except InputError:
+            return self.given
+        return {k: self.given[k] for k in declared if k in self.given and self.given[k] != declared[k].default}
+
+    @property
+    def stated_besides_steps(self) -> dict[str, Any]:
+        """`stated` without the number of steps, which has a place of its own in names and tables."""
+        return {key: value for key, value in self.stated.items() if key != "steps"}
 
     @property
     def from_plugin(self) -> bool:
         """Whether its code is somebody else's."""
         return not self.source.__module__.startswith(SHIPPED)
 
+    def sources(self) -> list[Path]:
+        """The files that its numbers come from: named in a parameter, or a plugin's own source."""
+        texts = [value for value in self.given.values() if isinstance(value, str) and "\0" not in value]
+        paths = [Path(text) for text in texts if Path(text).is_file()]
+        with contextlib.suppress(InputError, OSError, TypeError):  # unknown until its plugin loads
+            paths += plugin_sources(self.source)
+        return paths
+
     def settings(self) -> dict[str, Any]:
+        """As results store it: name and all parameters."""
         return {"name": self.name, "params": self.params}
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any], str]]:
@@ -66,28 +89,12 @@ class Part:
         return Part, (self.name, self.given, self.engine)
 
 
-def stated_of(part: Part) -> dict[str, Any]:
-    """The stated parameters that differ from their defaults, in the method's own order."""
-    try:
-        declared = part.source.parameters
-    except InputError:
-        return part.given
-    return {k: part.given[k] for k in declared if k in part.given and part.given[k] != declared[k].default}
-
-
-def sources(part: Part) -> list[Path]:
-    """The files that a method's numbers come from: named in a parameter, or a plugin's own source."""
-    paths = [Path(v) for v in part.given.values() if isinstance(v, str) and "\0" not in v and Path(v).is_file()]
-    with contextlib.suppress(InputError, OSError, TypeError):  # unknown until its plugin loads
-        paths += plugin_sources(part.source)
-    return paths
-
-
 def plugin_sources(source: type[Any]) -> list[Path]:
+    """The files of a class that is somebody else's; none of ours."""
     return [] if source.__module__.startswith(SHIPPED) else sources_of(Path(inspect.getfile(source)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A parameter's value as JSON holds it: the value itself, or its text."""
     exact = not isinstance(value, int) or abs(value) <= MAX_EXACT_INTEGER
     return value if exact and isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -36,6 +36,7 @@ def find_weights(cells: Sequence[Cell], settings: Settings) -> None:
 
 
 def is_file(settings: Settings) -> bool:
+    """Whether --weights names a file, not one of the words."""
     return settings.weights not in (None, RANDOM) and str(settings.weights).split(":")[0] != "official"
 
 

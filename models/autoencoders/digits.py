@@ -25,14 +25,17 @@ class Digits(Autoencoder):
         self.name, self.network, self.fingerprint = name, network, f"{name}:{digest[:16]}"
 
     def decoder_pass(self, latents: Tensor) -> Tensor:
+        """Latents [B,C,h,w] in the network's scale -> images [B,1,H,W] as the decoder gives them."""
         return self.network.decode_pixels(latents)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
+        """Latents [B,C,h,w] -> images uint8 [B,1,H,W]."""
         return to_uint8(self.decoder_pass(latents.float()))
 
     @torch.no_grad()
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Images [B,1,H,W] -> latents [B,C,h,w] in the scale that the network is trained on; nothing is drawn."""
         return self.network.encode(to_pixels(images))
 
 

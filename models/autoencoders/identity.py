@@ -24,9 +24,11 @@ class Identity(Autoencoder):
         self.network = nn.Identity()
 
     def decoder_pass(self, latents: Tensor) -> Tensor:
+        """The latents as they are: they are pixels."""
         return latents
 
     def decode(self, latents: Tensor) -> Tensor:
+        """Pixels [B,C,H,W] in [-1, 1] -> images uint8 [B,C,H,W]."""
         return to_uint8(latents.float())
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -31,6 +31,7 @@ class StableDiffusion(Autoencoder):
         self.stride = 2 ** (len(network.config.block_out_channels) - 1)
 
     def decoder_pass(self, latents: Tensor) -> Tensor:
+        """Latents [B,4,h,w] in the network's scale -> images [B,3,8h,8w], about -1 to 1."""
         return self.network.decode(latents / self.scale).sample
 
     @torch.no_grad()

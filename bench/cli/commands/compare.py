@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Compare two result directories and print what changed. Raises InputError."""
     from bench.judge.compare import compare
     from bench.show import comparison_text as compare_text
     from bench.show.comparison_page import write_page

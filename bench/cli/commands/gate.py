@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Exit code 1 where the gate is closed. Raises InputError."""
     from bench.host.files import write_bytes
     from bench.judge.gate import baseline
     from bench.judge.gate.decision import gate

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def list_methods() -> list[dict[str, Any]]:
+    """One row a method: name, kind, title, parameters."""
     rows = []
     for name in methods.names():
         method = methods.find(name)
@@ -96,6 +97,7 @@ def engine_row(engine: type[Engine]) -> dict[str, Any]:
 
 
 def list_models() -> list[dict[str, Any]]:
+    """One row a model: size, resolution, guidance, weights."""
     rows = [describe(models.spec(name)) for name in models.names()]
     for row in rows:
         size = f"{row['parameters'] / 1e6:7.1f} M parameters, {row['macs'] / 1e9:8.4g} G MACs"
@@ -135,6 +137,7 @@ def weights_state(spec: ModelSpec) -> str:
 
 
 def list_suites() -> list[dict[str, Any]]:
+    """One row a shipped suite: name, title, how many cells."""
     rows = []
     for name in suite.names():
         loaded = suite.load(name)

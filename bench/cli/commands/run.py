@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Exit code 1 where a cell failed. Raises InputError."""
     execution = execution_of(args)
     if args.jobs is not None and not 1 <= args.jobs <= 4096:
         raise InputError(f"--jobs must lie in [1, 4096], got {args.jobs}")

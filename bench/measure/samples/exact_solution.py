@@ -17,7 +17,8 @@ from torch import Tensor
 from bench.measure.samples.latents import Latents
 from bench.quality.metrics.ode_error import ode_error
 from bench.quality.metrics.paired import latent_error
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
+from bench.suite.part import Part
 from methods.dpm_prediction import PREDICTIONS
 from methods.method import Sampler
 from models.denoiser import Denoiser

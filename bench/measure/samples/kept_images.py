@@ -40,12 +40,15 @@ class PngFolder:
         self.folder = folder
 
     def path(self, index: int) -> Path:
+        """Of one sample."""
         return self.folder / f"{index:06d}.png"
 
     def has(self, indices: range) -> bool:
+        """Whether all of these samples are there."""
         return all(self.path(index).is_file() for index in indices)
 
     def write(self, indices: range, images: Tensor) -> None:
+        """Keep images uint8 [n,C,H,W] of these samples, each whole or not at all."""
         for index, pixels in zip(indices, images.permute(0, 2, 3, 1).numpy(), strict=True):
             file = io.BytesIO()
             Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(file, "PNG")
@@ -63,12 +66,15 @@ class NpzFile:
         self.parts = Shards(folder.with_name(folder.name + ".parts"), key)
 
     def has(self, indices: range) -> bool:
+        """Whether all of these samples are there, in the file or in a shard."""
         return self._is_whole() or self.parts.read(indices) is not None
 
     def write(self, indices: range, images: Tensor) -> None:
+        """Keep images uint8 [n,C,H,W] of these samples as a shard."""
         self.parts.write(indices, {"images": images})
 
     def finish(self, ranges: Sequence[range]) -> None:
+        """Make the one file from all shards, then remove them."""
         if not self._is_whole():
             write_through(self.path, lambda file: self._assemble(file, ranges))
         self.parts.discard()

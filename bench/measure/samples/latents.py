@@ -55,7 +55,7 @@ class Latents:
         labels = balanced_labels(indices, spec.num_classes).to(settings.device)
         latents = self._trajectory(noise, labels).float().cpu()
         if not torch.isfinite(latents).all():
-            raise ValueError("the samples are not finite")
+            raise ValueError("the samples hold NaN or infinity; look at the method's plan and the dtype")
         return latents
 
     def _prepare(self) -> Run:

@@ -60,7 +60,9 @@ def _shipped() -> dict[str, type[Extractor]]:
     for info in pkgutil.iter_modules(__path__):
         added = _defined_in(importlib.import_module(f"{__name__}.{info.name}"))
         for name in added.keys() & known.keys():
-            raise InputError(f"bench/extractors/{info.name}.py defines '{name}', as another file does")
+            raise InputError(
+                f"bench/quality/extractors/{info.name}.py: the extractor name '{name}' is another file's too"
+            )
         known |= added
     return known
 

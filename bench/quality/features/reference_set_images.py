@@ -34,6 +34,7 @@ class RunningMoments:
         self.shift = self.total = self.products = torch.empty(0, dtype=torch.float64)
 
     def add(self, features: Tensor) -> None:
+        """Add features [n,d]."""
         self.waiting.append(features)
         if sum(map(len, self.waiting)) >= ROWS:
             self._flush()

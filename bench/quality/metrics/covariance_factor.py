@@ -25,6 +25,7 @@ class Factor:
 
     @property
     def rank(self) -> int:
+        """How many directions it spans."""
         return self.columns.shape[1]
 
     def rows(self, x: Array) -> Array:

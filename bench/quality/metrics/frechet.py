@@ -54,6 +54,7 @@ class Moments:
 
     @property
     def dimensions(self) -> int:
+        """d, the length of one feature vector."""
         return len(self.mean)
 
 

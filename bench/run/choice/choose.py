@@ -23,7 +23,7 @@ from bench.suite.protocol import Protocol, Timing
 from bench.suite.weights import find_weights, has_quality
 from models.errors import InputError
 
-COMPANY = 8  # settings that a session has at least, where there are as many
+COMPANY = 12  # settings that a session has at least, where there are as many
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def choose(question: Question) -> Answer:
         left = screening.run(question.goal)
     others = [slug for slug in left if slug != candidates.reference.slug]
     timed = shortlist(others, screening.seconds, screening.errors, question.goal)
-    timed = [candidates.reference.slug, *timed, *companions(screening, COMPANY - 1 - len(timed))]
+    company = companions(screening.dropped, screening.seconds, COMPANY - 1 - len(timed))
+    timed = [candidates.reference.slug, *timed, *company]
     rules = protocol(rules, question.goal, question.samples)
     cells = {slug: replace(candidates.cells[slug], protocol=rules) for slug in timed}
     reference = cells[candidates.reference.slug]
@@ -114,10 +115,12 @@ def shortlist(others: list[str], seconds: dict[str, float], errors: dict[str, Ar
     return [ordered[i] for i in np.linspace(0, len(ordered) - 1, most).round().astype(int)]
 
 
-def companions(screening: Screening, count: int) -> list[str]:
-    """Of those that were dropped the last ones, fast ones first: a session of few settings knows its ratios badly."""
-    dropped = sorted(screening.dropped, key=lambda slug: (-screening.dropped[slug], screening.seconds[slug]))
-    return dropped[: max(0, count)]
+def companions(dropped: dict[str, int], seconds: dict[str, float], count: int) -> list[str]:
+    """Of those `dropped`, by the seeds after which, the last ones, fast ones first.
+
+    What differs between processes is learnt from all settings of a session: of few it is known badly.
+    """
+    return sorted(dropped, key=lambda slug: (-dropped[slug], seconds[slug]))[: max(0, count)]
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.run.choice.goal import ERROR, SPEEDUP, Goal
 from bench.statistics.interval import Interval
+from bench.suite.judging import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ Worse = Callable[[Setting, Setting], bool]  # whether the first is surely worse 
 
 
 def decide(settings: Sequence[Setting], goal: Goal, slower: Worse, less_exact: Worse) -> Choice:
-    """The fastest that surely meets a bound on error or distance; the least error that surely meets a speed-up."""
+    """The fastest that surely meets a bound on error or distance; the least error that surely meets a speed-up.
+
+    Of those that are as fast within the margin of verdicts, the most exact; of those as exact, the fastest.
+    """
     if goal.kind == SPEEDUP:
         ordered, worse = sorted(settings, key=lambda s: s.error.value), less_exact
         surely = [s for s in ordered if s.speedup.low >= goal.bound]
@@ -53,6 +57,16 @@ def decide(settings: Sequence[Setting], goal: Goal, slower: Worse, less_exact: W
         ordered, worse = sorted(settings, key=lambda s: -s.speedup.value), slower
         surely = [s for s in ordered if s.asked(goal).high <= goal.bound]
         possible = [s for s in ordered if s.asked(goal).low <= goal.bound]
-    chosen = surely[0] if surely else None
+    chosen = best(surely, goal) if surely else None
     untold = [s for s in possible if s is not chosen and (chosen is None or not worse(s, chosen))]
     return Choice(chosen, untold)
+
+
+def best(surely: Sequence[Setting], goal: Goal) -> Setting:
+    """Of settings that meet the goal, best first."""
+    first = surely[0]
+    if goal.kind == SPEEDUP:
+        as_exact = [s for s in surely if s.error.value <= first.error.value * (1 + DEFAULT.quality)]
+        return max(as_exact, key=lambda s: s.speedup.value)
+    as_fast = [s for s in surely if s.speedup.value * (1 + DEFAULT.latency) >= first.speedup.value]
+    return min(as_fast, key=lambda s: s.asked(goal).value)

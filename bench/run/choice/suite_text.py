@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.engines import OURS
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
+from bench.suite.part import Part
 
 HEAD = """name = "{name}"
 reference = {reference}

@@ -26,7 +26,7 @@ from bench.suite.protocol import Protocol
 from models.errors import InputError
 
 TIMED = 16  # most settings of the session, the reference among them
-ROUNDS, SECONDS = 20, 3.0  # of the session: most rounds, and seconds a setting
+ROUNDS, SECONDS = 20, 5.0  # of the session: most rounds, and seconds a setting
 SAMPLING_BATCH = 32
 
 

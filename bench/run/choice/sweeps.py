@@ -13,8 +13,9 @@ from typing import Any
 
 import methods
 from bench.cost.dry_run import meta_model
-from bench.suite.cells import Cell, Part
+from bench.suite.cells import Cell
 from bench.suite.file import sweep
+from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from bench.suite.selection import select
 from methods.method import Method

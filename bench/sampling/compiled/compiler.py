@@ -87,14 +87,17 @@ class Compiler:
         return tuple(self.operations)
 
     def see(self, k: int, step: Step) -> None:
+        """Let the policy look before a branch."""
         self.operations.append(Show(step.slot.start))
 
     def forget(self, span: Span) -> None:
+        """Free the slots of what the policy dropped."""
         held = self.held.pop(span, None)
         if held is not None:
             self.slots.free += [*held.values, *held.escaping.values()]
 
     def refresh(self, k: int, step: Step) -> None:
+        """Write the computed part of a branch into what was kept, whose differences are made whole before."""
         held = self.held[step.slot]
         count = len(held.rows)
         if held.rows != identity(count):
@@ -110,10 +113,11 @@ class Compiler:
         self.operations.append(Unembed())
 
     def restore(self, k: int, step: Step) -> None:
-        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
+        held = self.held.pop(step.slot) if step.frees else self.held[step.slot]
         self.operations.append(Restore(step.slot, self._weights(k, step.slot, held)))
 
     def enter(self, k: int, step: Step) -> None:
+        """Begin a block, with its long skip where one comes in."""
         if type(self.model).enter_block is Denoiser.enter_block:
             return  # it does nothing
         source = self.model.skips.get(step.slot.start // 2)
@@ -121,14 +125,17 @@ class Compiler:
         self.needed = self.needed and source is None
 
     def compute(self, k: int, step: Step) -> None:
-        slot = self._take(k, step.slot) if step.flag else None
+        """Run a branch, its output kept in a slot where it is read later."""
+        slot = self._take(k, step.slot) if step.keeps else None
         self._change(Compute(step.slot.start, slot, self.needed))
 
     def mark(self, k: int, step: Step) -> None:
+        """Note the tokens at a span's start, which its end is compared with."""
         self.operations.append(Mark(step.slot))
         self.needed = True
 
     def keep(self, k: int, step: Step) -> None:
+        """Keep a span's state or offset, and the long skips that leave it."""
         slot = self._take(k, step.slot)
         held = self.held[step.slot]
         for source in escaping_skips(self.model, step.slot):
@@ -137,9 +144,10 @@ class Compiler:
         self.operations.append(Keep(step.slot, slot, tuple(held.escaping.items())))
 
     def reuse(self, k: int, step: Step) -> None:
-        held = self.held.pop(step.slot) if step.flag else self.held[step.slot]
+        """Put what is kept in a span's place; slots that are read for the last time become free."""
+        held = self.held.pop(step.slot) if step.frees else self.held[step.slot]
         weights = self._weights(k, step.slot, held)
-        spent = [*held.values, *held.escaping.values()] if step.flag else []
+        spent = [*held.values, *held.escaping.values()] if step.frees else []
         if step.slot.keep == BRANCH:
             self._reuse_branch(step.slot.start, weights)
             self.slots.free += spent

@@ -31,6 +31,7 @@ class Frame:
     forget: Callable[[Span], None] = field(default=lambda slot: None)
 
     def read(self, weights: Weights) -> list[tuple[Tensor, float]]:
+        """The kept tensors [N,T,D] with their weights."""
         return [(self.kept[slot], weight) for slot, weight in weights]  # type: ignore[misc]
 
     def buffer(self, slot: int, h: Tensor) -> Tensor:

@@ -76,6 +76,7 @@ class PlainNetwork:
         self.end()
 
     def begin(self, labels: Tensor, images: int) -> None:
+        """Labels [N] of B = `images`; conditions are worked out ahead on a CPU."""
         self.labels, self.halves = labels, len(labels) // images
         if labels.device.type == "cpu":  # on a GPU, finding the distinct labels would wait for it
             self.conditions = self.model.conditions(self.timesteps, labels)
@@ -85,21 +86,26 @@ class PlainNetwork:
         self.conditions = [None] * len(self.timesteps)
 
     def embed(self, k: int, x: Tensor) -> Tensor:
+        """Tokens [N,T,D] of x [B,C,H,W], repeated for both halves."""
         batch = x.repeat(self.halves, 1, 1, 1).to(next(self.model.parameters()).dtype)
         t = torch.full((len(batch),), self.timesteps[k], dtype=torch.float32, device=x.device)
         h, self.c = self.model.embed(batch, t, self.labels, self.conditions[k])
         return h
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
+        """Tokens [N,T,D] before the block, the long skip [N,T,D] joined."""
         return self.model.enter_block(block, h, skip)
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
+        """The branch's output [N,T,D]; `out` is not used."""
         return self.model.branch(index, h, self.c)
 
     def residual(self, index: int, h: Tensor, out: Tensor, keep: bool) -> Tensor:
+        """h + gate * out [N,T,D]."""
         return self.model.residual(index, h, out, self.c)
 
     def reuse(self, kept: Sequence[tuple[int, Combination]], h: Tensor, keep: bool) -> Tensor:
+        """h [N,T,D] after all kept branches, one after another."""
         for index, terms in kept:
             h = self.model.residual(index, h, combine(terms), self.c)
         return h
@@ -111,6 +117,7 @@ class PlainNetwork:
         return self.model.layer(index).project(self.branch_input(index, h))
 
     def part(self, index: int, h: Tensor, fresh: Tensor) -> Tensor:
+        """The layer on the images or tokens that `fresh` picks of its input."""
         return self.model.layer(index)(pick(self.branch_input(index, h), fresh))
 
     def unembed(self, h: Tensor) -> Tensor:
