@@ -1,4 +1,4 @@
-"""Methods, models and extractors of third parties, one file each: --plugin FILE, DITBENCH_PLUGINS, entry points."""
+"""Methods, models, extractors and engines of others, one file each: --plugin FILE, DITBENCH_PLUGINS, entry points."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from types import ModuleType
 import bench
 import methods
 import models
+from bench import engines
 from bench.quality import extractors
 from models import plugin_sources
 from models.errors import InputError
 
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
-GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors")
+GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors", "ditbench.engines")
 
 
 def files(named: list[str] | None) -> list[str]:
@@ -72,9 +73,9 @@ def load_file(path: str) -> ModuleType:
 
 
 def register(module: ModuleType) -> None:
-    """Make a module's methods, models and extractors known. Raises InputError where it defines none."""
-    if not methods.register(module) + models.register(module) + extractors.register(module):
-        raise InputError(f"defines no method, no model and no extractor{_hint(module)}")
+    """Make a module's methods, models, extractors and engines known. Raises InputError where it defines none."""
+    if not [name for room in (methods, models, extractors, engines) for name in room.register(module)]:
+        raise InputError(f"defines no method, no model, no extractor and no engine{_hint(module)}")
 
 
 @contextmanager
@@ -123,7 +124,8 @@ def _hint(module: ModuleType) -> str:
     """Classes of the module that have a name, as methods do, but no base that would make them one."""
     own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     class_names = [c.__name__ for c in own if isinstance(getattr(c, "name", None), str)]
-    base = "methods.method.CacheMethod, methods.method.Sampler or bench.quality.extractors.extractor.Extractor"
+    base = "methods.method.CacheMethod, methods.method.Sampler, bench.quality.extractors.extractor.Extractor"
+    base += " or bench.engines.Engine"
     return f": {', '.join(class_names)} would have to be a {base}" if class_names else ""
 
 

@@ -11,13 +11,15 @@ from typing import Any
 from methods.method import Method
 from models.errors import InputError, expect_name, expect_one_of
 
+KINDS = ("sampler", "cache")
+
 _plugins: dict[str, type[Method]] = {}
 
 
 def methods_in(module: ModuleType) -> dict[str, type[Method]]:
     """The concrete methods that a module itself defines, by name."""
     classes = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Method)]
-    return {c.name: c for c in classes if c.name and c.__module__ == module.__name__}
+    return {c.name: c for c in classes if c.name and c.kind in KINDS and c.__module__ == module.__name__}
 
 
 @cache

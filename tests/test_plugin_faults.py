@@ -36,4 +36,5 @@ def test_a_method_whose_name_cannot_be_a_folders(name: str, tmp_path: Path) -> N
 
 def test_a_class_without_a_base(tmp_path: Path) -> None:
     found = reason(tmp_path, "class Mine:\n    name = 'mine'\n\nclass Other:\n    pass\n")
-    assert "defines no method, no model and no extractor: Mine would have to be a methods.method.CacheMethod" in found
+    assert "defines no method, no model, no extractor and no engine: Mine would have to be a " in found
+    assert "a methods.method.CacheMethod, " in found

@@ -42,7 +42,7 @@ def test_shipped_suites_load(name):
 
 def test_the_docs_count_the_cells_of_the_small_suites():
     page = (Path(__file__).parents[1] / "docs" / "suites.md").read_text("utf-8")
-    for name in ("smoke", "small", "small-field", "small-full"):
+    for name in ("smoke", "small", "small-field", "engines", "small-full"):
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
         assert row.endswith(f" {len(suite.load(name).cells)} |")
 

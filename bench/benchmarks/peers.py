@@ -23,7 +23,8 @@ import methods
 import models
 from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.interleaved import Times, interleave
-from bench.benchmarks.peers_diffusers import PEERS, Loop, transformer_of
+from bench.benchmarks.peers_diffusers import PEERS, Loop
+from bench.engines.diffusers import transformer_of
 from bench.host.environment import environment, version
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY

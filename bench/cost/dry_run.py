@@ -37,7 +37,7 @@ class Line:
     speedup_ideal: float | None = None  # None for uncached cells, and where a policy decides
     speedup_roofline: dict[str, float] = field(default_factory=dict)  # by timed batch
     conventions: dict[str, int] = field(default_factory=dict)  # by MAC convention, single operations
-    decided: bool = False  # rows are a policy's, decided during sampling: all work is then the most there can be
+    decided: bool = False  # by a policy or a library, during sampling: all work is then the most there can be
 
 
 @cache
@@ -51,7 +51,7 @@ def plan_of(cell: Cell) -> tuple[Denoiser, Plan]:
     if cell.broken:
         raise InputError(cell.broken)
     model = meta_model(cell.model)
-    return model, make_plan(model, cell.sampler.method, cell.cache.method if cell.cache else None)
+    return model, make_plan(model, cell.sampler.method, cell.planned)
 
 
 def line_of(cell: Cell, device: DeviceRates) -> Line:
@@ -71,7 +71,7 @@ def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dic
     guided = models.spec(cell.model).guidance_scale != 1
     macs, baseline = plan_macs(model, plan), plan_macs(model, uncached(len(plan), plan.branches))
     timing = cell.protocol.timing
-    decided = plan.policy is not None and bool(plan.policy.slots)
+    decided = by_library(cell) or (plan.policy is not None and bool(plan.policy.slots))
     known = cell.cache is not None and not decided
     batches = (timing.batch, *timing.more_batches) if known else ()
     return {
@@ -89,10 +89,15 @@ def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dic
     }
 
 
+def by_library(cell: Cell) -> bool:
+    """Whether a library decides what to reuse."""
+    return cell.cache is not None and cell.planned is None
+
+
 def macs_of(cell: Cell) -> int | None:
     """MACs of one image, or None where there is no plan. A plugin's code, which may hang, is not run for it."""
     parts = [cell.sampler, cell.cache] if cell.cache else [cell.sampler]
-    if cell.broken or models.plugin_file(cell.model) or any(part.from_plugin for part in parts):
+    if cell.broken or by_library(cell) or models.plugin_file(cell.model) or any(part.from_plugin for part in parts):
         return None
     try:
         model, plan = plan_of(cell)

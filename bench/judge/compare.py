@@ -138,7 +138,7 @@ def stale(cells: Sequence[StoredCell]) -> dict[Name, str]:
 
 def codes(cell: StoredCell) -> dict[tuple[str | None, ...], str | None]:
     """The code of the cell's method and of its protocol, by what they are the code of."""
-    method = ("method", cell.sampler.name, cell.cache.name if cell.cache else None)
+    method = ("method", cell.sampler.name, cell.cache.name if cell.cache else None, cell.engine)
     return {method: cell.code.method, ("protocol",): cell.code.protocol}
 
 

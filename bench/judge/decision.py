@@ -97,7 +97,7 @@ def decide(cells: Iterable[StoredCell], reference: str | None, judging: Judging 
 def reference_of(cells: Sequence[StoredCell], slug: str | None) -> StoredCell | None:
     """What others are counted from: the suite's reference, else the slowest uncached timed cell."""
     stated = [cell for cell in cells if cell.slug == slug]
-    uncached = [cell for cell in cells if not cell.is_cached and cell.timing.latency_ms]
+    uncached = [cell for cell in cells if not cell.has_baseline and cell.timing.latency_ms]
     return stated[0] if stated else max(uncached, key=_own_latency, default=None)
 
 

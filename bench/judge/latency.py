@@ -124,7 +124,7 @@ def chain_axis(cells: Sequence[StoredCell]) -> Axis:
 
 def _roots(cells: Sequence[StoredCell]) -> dict[Sampler, Latency]:
     """The uncached samplers' latencies on the chain. Empty where it has no beginning, or more than one."""
-    uncached = [cell for cell in cells if not cell.is_cached]
+    uncached = [cell for cell in cells if not cell.has_baseline]
     references = [cell for cell in uncached if cell.timing.reference_ms is None]
     keys = {REFERENCE, *map(sampler, references)}
     seen = [math.log(own.median) for cell in references if (own := cell.timing.latency_ms)]
@@ -142,7 +142,7 @@ def _roots(cells: Sequence[StoredCell]) -> dict[Sampler, Latency]:
 
 def _chained(cell: StoredCell, roots: dict[Sampler, Latency]) -> Latency | None:
     root, ratio = roots.get(sampler(cell)), cell.timing.speedup
-    if root is None or not cell.is_cached:
+    if root is None or not cell.has_baseline:
         return root
     if ratio is None:
         return None

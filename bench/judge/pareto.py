@@ -102,7 +102,7 @@ def _point(cell: StoredCell, latency: Latency) -> Point:
     return Point(
         key=cell.name,
         family=sampler_family(cell),
-        cached=cell.is_cached,
+        cached=cell.has_baseline,
         log_latency=latency.log,
         log_latency_se=latency.error,
         fd=np.array([quality.value("fd"), *quality.without_groups("fd")], dtype=float),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import models
@@ -10,16 +11,15 @@ from bench.cost.mac_conventions import in_conventions
 from bench.cost.plan_cost import plan_macs
 from bench.host.environment import environment
 from bench.measure.cell_memory import measure_memory
+from bench.measure.library import examine
 from bench.measure.memory import is_guided, value_bytes
-from bench.measure.outcome import Unsupported
 from bench.measure.samples import cell_quality
 from bench.measure.samples.cell_samples import open_stream
 from bench.measure.samples.probe import probe
-from bench.measure.timing.contenders import Contender, build_model, inputs, prepared
+from bench.measure.timing.contenders import Contender, build_model, contender_of, inputs, prepared
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_rows import rows
-from bench.suite.cells import Cell
 from bench.suite.weights import describe_weights, has_quality
 from methods.plan import Plan
 from models.denoiser import Denoiser
@@ -35,14 +35,15 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     reporter.phase("building", 0.0)
     settings, cell = task.settings, task.cell
     model = build_model(task)
-    plans = make_plans(cell, model)
-    contender = Contender(cell.sampler.method, plans["method"])
+    contender = contender_of(cell, model)
     # before the quality metrics load what has no part in sampling
     memory, prepare_s = measure_memory(task, model, contender)
-    plans |= {"announced": plans["method"], "method": taken(task, model, contender)}
+    found = examine(task, model, contender)
+    plans = {"announced": contender.plan, "baseline": make_plan(model, cell.sampler.method, None)}
+    plans |= {"method": taken(task, model, contender) if found is None else found.plan}
     result: dict[str, Any] = {
         "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
-        "work": work(model, plans, is_guided(task)),
+        "work": work(model, plans, is_guided(task)) | ({} if found is None else {"cache_bytes": None}),
         "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
         "settings": describe_settings(task, model),
         "memory": memory,
@@ -51,20 +52,10 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     sampled = cell.protocol.samples and has_quality(settings)
     result["quality"] = sample_and_compare(task, model, reporter) if sampled else None
     if cell.protocol.fingerprint:
-        result["fingerprint"] = probe(cell, settings, model, plans["method"])
+        result["fingerprint"] = probe(cell, settings, model, replace(contender, plan=plans["method"]))
+    if found is not None:
+        result["library"] = found.facts
     return finite(result | {"environment": environment(settings.device)})
-
-
-def make_plans(cell: Cell, model: Denoiser) -> dict[str, Plan]:
-    """The method's plan and its baseline's. Raises Unsupported."""
-    sampler = cell.sampler.method
-    baseline = make_plan(model, sampler, None)
-    if cell.cache is None:
-        return {"method": baseline, "baseline": baseline}
-    reason = cell.cache.method.supports(model, sampler)
-    if reason:
-        raise Unsupported(reason)
-    return {"method": make_plan(model, sampler, cell.cache.method), "baseline": baseline}
 
 
 def taken(task: Task, model: Denoiser, method: Contender) -> Plan:
@@ -72,7 +63,7 @@ def taken(task: Task, model: Denoiser, method: Contender) -> Plan:
     if method.plan.policy is None:
         return method.plan
     batch = task.cell.protocol.timing.batch
-    run = prepared(task, model, method, batch, task.settings.execution)
+    run = prepared(task.cell.model, model, method, batch, task.settings.execution)
     run(*inputs(task, model, batch))
     return run.taken()
 
@@ -116,7 +107,7 @@ def sample_and_compare(task: Task, model: Denoiser, reporter: Reporter) -> dict[
 def sample_ahead(task: Task, reporter: Reporter) -> dict[str, Any]:
     """Make what is missing of the cell's samples, which are compared with nothing yet. Raises as `measure` does."""
     model = build_model(task)
-    make_plans(task.cell, model)
+    contender_of(task.cell, model)
     stream = open_stream(task, model, reporter, SAMPLING_SHARE)
     for indices in stream.ranges:
         stream.own.read(indices)
@@ -127,7 +118,7 @@ def fill_share(task: Task, reporter: Reporter) -> dict[str, Any]:
     """Make what is missing of the task's share of the samples. Raises as `measure` does."""
     assert task.share is not None
     model = build_model(task)
-    make_plans(task.cell, model)
+    contender_of(task.cell, model)
     stream = open_stream(task, model, reporter)
     stream.fill(stream.ranges[task.share.number :: task.share.of])
     return {}

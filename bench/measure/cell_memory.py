@@ -35,20 +35,24 @@ def measure_memory(task: Task, model: Denoiser, contender: Contender) -> tuple[d
         later = watch.time(action).wall_ns
 
     peak = peak_mb(measured, device)
-    predicted = Executor(model, contender.plan).cache_bytes(batch, is_guided(task), value_bytes(model))
     sizes = {
         "peak_mb": peak,
         "weights_mb": sum(p.numel() * p.element_size() for p in model.parameters()) / MB,
-        "cache_mb": predicted / MB,
-        "cache_measured_mb": cache_bytes(task, model, contender) * batch / MB,
+        **({} if contender.engine is not None else cache_sizes(task, model, contender, batch)),
     }
     return sizes, max(0.0, (preparing - (later or preparing)) / 1e9)
+
+
+def cache_sizes(task: Task, model: Denoiser, contender: Contender, batch: int) -> dict[str, float]:
+    """What the cache holds, by the plan and as counted; of a library's neither is known."""
+    predicted = Executor(model, contender.plan).cache_bytes(batch, is_guided(task), value_bytes(model))
+    return {"cache_mb": predicted / MB, "cache_measured_mb": cache_bytes(task, model, contender) * batch / MB}
 
 
 def cache_bytes(task: Task, model: Denoiser, contender: Contender) -> int:
     """Most bytes kept at once for one image, counted on a trajectory of the path that is timed."""
     noise, labels = inputs(task, model, 1)
-    run = prepared(task, model, contender, 1, Execution(task.settings.execution.path))
+    run = prepared(task.cell.model, model, contender, 1, Execution(task.settings.execution.path))
     if isinstance(run, Trajectory):
         return compiled_cache_bytes(run, noise, labels)
     spec = models.spec(task.cell.model)

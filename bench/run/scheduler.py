@@ -101,7 +101,7 @@ def _name(task: Task) -> Name:
 def _needs(task: Task) -> set[Name]:
     """The cells whose samples this one is compared with."""
     cell, needs = task.cell, set()
-    if cell.cache is not None:
+    if cell.has_baseline:
         needs.add((cell.model, cell.baseline.slug))
     if task.reference is not None and task.reference.slug != cell.slug:
         needs.add((task.reference.model, task.reference.slug))

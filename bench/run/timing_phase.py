@@ -124,10 +124,14 @@ class TimingPhase:
 
 
 def roots(tasks: Sequence[Task]) -> list[Task]:
-    """What cells are compared with: the suite's reference, and every cached cell's sampler uncached; each once."""
+    """What cells are compared with: the suite's reference, and every cached cell's sampler uncached; each once.
+
+    A library's cached cell has two uncached runs beside it, ours and the library's own.
+    """
     first: dict[str, Task] = {}
     for task in tasks:
-        for cell in (task.reference, task.cell.baseline if task.cell.cache is not None else None):
+        baseline = task.cell.baseline if task.cell.has_baseline else None
+        for cell in (task.reference, baseline, task.cell.own_baseline):
             if cell is not None:
                 first.setdefault(cell.slug, Task(cell, task.reference, task.settings, task.directory, task.plugins))
     return list(first.values())

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from bench.sampling.executor import Executor
 from methods.method import Evaluation, Sampler
 from methods.plan import Plan
 from models.denoiser import Denoiser
@@ -20,9 +20,22 @@ from models.errors import InputError
 Callback = Callable[[int, float, Tensor, Tensor], None]
 
 
+class Evaluator(Protocol):
+    """What runs a trajectory's evaluations: an executor of ours, or a library's network."""
+
+    model: Denoiser
+    plan: Plan
+
+    def begin(self, timesteps: list[float], labels: Tensor) -> None: ...
+
+    def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor: ...
+
+    def reset(self) -> None: ...
+
+
 @torch.inference_mode()
 def run(
-    executor: Executor,
+    executor: Evaluator,
     sampler: Sampler,
     noise: Tensor,
     labels: Tensor,
@@ -60,7 +73,7 @@ class Guidance:
         self.null = torch.full_like(labels, model.null_label)
         self.labels = labels if scale == 1 else torch.cat([labels, self.null])
 
-    def __call__(self, executor: Executor, k: int, evaluation: Evaluation, x: Tensor) -> Tensor:
+    def __call__(self, executor: Evaluator, k: int, evaluation: Evaluation, x: Tensor) -> Tensor:
         batch = x if self.scale == 1 else torch.cat([x, x])
         t = torch.full((len(batch),), evaluation.timestep, dtype=torch.float32, device=x.device)
         out = executor.evaluate(k, batch, t, self.labels)

@@ -6,7 +6,8 @@ from typing import Any
 
 from bench.schema.warnings import warnings_problem
 
-INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution", "decode_ms", "reference_ms", "speedup_reference")
+INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution", "decode_ms", "reference_ms", "speedup_reference",
+             "own_ms", "speedup_own")  # fmt: skip
 NUMBERS = ("speedup_ideal", "throughput", "gemm_fraction", "prepare_s", "enqueue_us", "energy_j")
 
 

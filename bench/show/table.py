@@ -36,6 +36,7 @@ _EXTRA = (
     "throttled_rounds", "warnings",
 )  # fmt: skip
 _SINCE_4 = ("engine", "verdict", "verdict_by")  # columns that came with protocol 4
+_LIBRARY = ("speedup_own", "speedup_own_low", "speedup_own_high", "engine_difference")  # of other engines' cells
 _INTEGERS = ("steps", "nfe", "samples", "batch", "identical", "reference_samples", "seed", "threads", "image_size",
              "largest_batch", "interfered_rounds", "throttled_rounds")  # fmt: skip
 _TEXT = ("model", "method", "sampler", "cache", "params", "status", "reason", "features", "reference", "pareto",
@@ -46,7 +47,9 @@ Columns = dict[str, Any]
 
 def columns() -> tuple[str, ...]:
     """All columns: once a column has a place, it keeps it; metrics that have none yet follow."""
-    return tuple(dict.fromkeys((*CONTRACT_COLUMNS, *_EXTRA, *metrics.numbers(), *PUBLISHED_COLUMNS, *_SINCE_4)))
+    return tuple(
+        dict.fromkeys((*CONTRACT_COLUMNS, *_EXTRA, *metrics.numbers(), *PUBLISHED_COLUMNS, *_SINCE_4, *_LIBRARY))
+    )
 
 
 COLUMNS = columns()
@@ -93,12 +96,14 @@ def speed_columns(cell: StoredCell) -> Columns:
         **interval_columns("latency", timing.latency_ms, "_ms", "_ci"),
         **interval_columns("speedup", timing.speedup, ends="_ci"),
         **interval_columns("speedup_reference", timing.speedup_reference),
+        **interval_columns("speedup_own", timing.speedup_own),
         **interval_columns("resolution", timing.resolution),
         "baseline_ms": timing.baseline_ms and timing.baseline_ms.median,
         "decode_ms": timing.decode_ms and timing.decode_ms.median,
         "roofline_fraction": timing.speedup.median / roofline if timing.speedup and roofline else None,
         "largest_batch": largest and largest.batch,
         "largest_throughput": largest and largest.throughput,
+        "engine_difference": cell.library.difference,
         "warnings": "; ".join(map(warning_text, timing.warnings)),
     }
 

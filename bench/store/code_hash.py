@@ -13,12 +13,14 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import methods
+from bench import engines
+from bench.engines import OURS
 from bench.suite.cells import Cell
 from models.errors import InputError
 
@@ -46,7 +48,7 @@ def code_of(cell: Cell) -> dict[str, str | None]:
     """
     parts = [cell.sampler] if cell.cache is None else [cell.sampler, cell.cache]
     try:
-        method = method_code(tuple(part.name for part in parts))
+        method = classes_code([*(part.source for part in parts), *library_of(cell)])
     except (InputError, OSError, TypeError, SyntaxError):
         method = None
     return {"method": method, "protocol": protocol_code()}
@@ -54,7 +56,15 @@ def code_of(cell: Cell) -> dict[str, str | None]:
 
 def method_code(names: tuple[str, ...]) -> str:
     """Hash of registered methods' classes and of what they use in the methods package and in their own file."""
-    classes = [methods.find(name) for name in names]
+    return classes_code([methods.find(name) for name in names])
+
+
+def library_of(cell: Cell) -> list[type[Any]]:
+    """The class of a cell's engine; none for ours, whose executors change no number."""
+    return [] if cell.engine == OURS else [engines.find(cell.engine)]
+
+
+def classes_code(classes: Sequence[type[Any]]) -> str:
     within = ("methods", *(cls.__module__ for cls in classes))
     return digest([(cls.__module__, cls.__name__) for cls in classes], within)
 

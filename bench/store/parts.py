@@ -131,6 +131,8 @@ class Timing:
     decode_ms: MedianInterval | None = None
     speedup: MedianInterval | None = None
     speedup_reference: MedianInterval | None = None
+    own_ms: MedianInterval | None = None  # of a library's uncached run, where the cell is a library's cached one
+    speedup_own: MedianInterval | None = None
     resolution: MedianInterval | None = None
     between_processes: Spread | None = None
     speedup_ideal: float | None = None
@@ -207,6 +209,15 @@ class RunSettings:
     weights: str | None = None
     weights_sha256: str | None = None
     stated: Table = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a library's run was found to be (bench/measure/library.py); `difference` of its uncached outputs to ours."""
+
+    versions: Table = field(default_factory=dict)
+    difference: float | None = None
+    cause: str | None = None  # of a difference beyond rounding
 
 
 @dataclass(frozen=True)

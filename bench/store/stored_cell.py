@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bench.engines import OURS
 from bench.schema.cell import read_cell
 from bench.schema.clipping import clipped
 from bench.schema.timing import INTERVALS, is_number
@@ -18,6 +19,7 @@ from bench.store.parts import (
     Ceilings,
     Code,
     Environment,
+    Library,
     MedianInterval,
     Memory,
     Probe,
@@ -34,7 +36,6 @@ from bench.store.parts import (
 )
 from bench.store.sessions import Session
 
-OURS = "ours"
 Name = tuple[str, str]  # model, slug: what a cell is called within a run
 
 
@@ -71,6 +72,7 @@ class StoredCell:
     training: Training = field(default_factory=Training)
     probe: Probe = field(default_factory=Probe)
     settings: RunSettings = field(default_factory=RunSettings)
+    library: Library = field(default_factory=Library)
     environment: Environment = field(default_factory=Environment)
     session: Session | None = field(default=None, repr=False, compare=False)
     document: Table = field(default_factory=dict, repr=False, compare=False)
@@ -94,6 +96,11 @@ class StoredCell:
     def is_cached(self) -> bool:
         """Whether a cache method was at work."""
         return self.cache is not None
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether it was timed beside its sampler, uncached, by our own code; else it is that, or fewer steps of it."""
+        return self.is_cached or self.engine != OURS
 
 
 def read_stored(path: Path, clip: bool = False) -> StoredCell:
@@ -122,6 +129,7 @@ def stored(document: Mapping[str, Any]) -> StoredCell:
         quality=quality_of(document.get("quality")),
         training=part(Training, document.get("training")),
         probe=part(Probe, document.get("fingerprint")),
+        library=part(Library, document.get("library")),
         settings=part(RunSettings, table := document.get("settings") or {}, stated=table),
         environment=part(Environment, table := document.get("environment") or {}, stated=table),
         document=document,

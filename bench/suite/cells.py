@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import models
+from bench import engines
+from bench.engines import OURS
 from bench.schema.cell import SCHEMA
 from bench.suite import protocol
-from bench.suite.naming import cache_slug, in_brackets, listed, sampler_slug, sampler_title
-from bench.suite.part import Part
+from bench.suite.naming import cache_slug, in_brackets, listed, safe, sampler_slug, sampler_title
+from bench.suite.part import Part, plugin_sources
 from models.fetch import recorded_sha256
 from models.folders import belonging
 from models.official import weights_file
@@ -47,36 +49,64 @@ class Settings:
 
 @dataclass(frozen=True)
 class Cell:
-    """`broken` is the reason why the cell cannot be built, known before it runs: a broken plugin's."""
+    """`broken` is the reason why the cell cannot be built, known before it runs: a broken plugin's.
+
+    `engine` is whose code samples, ours or a library's; a library's cells have cache methods of the library.
+    """
 
     model: str
     sampler: Part
     cache: Part | None
     protocol: protocol.Protocol
     broken: str | None = None
+    engine: str = OURS
 
     @property
     def baseline(self) -> Cell:
-        """The same sampler, uncached."""
+        """The same sampler, uncached, by our own code."""
         return Cell(self.model, self.sampler, None, self.protocol)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether that is another cell."""
+        return self.cache is not None or self.engine != OURS
+
+    @property
+    def own_baseline(self) -> Cell | None:
+        """The same sampler, uncached, by the cell's library; None where that is the cell itself, or ours."""
+        if self.cache is None or self.engine == OURS:
+            return None
+        return Cell(self.model, self.sampler, None, self.protocol, self.broken, self.engine)
+
+    @property
+    def planned(self) -> Any:
+        """The cache method that makes the plan; None where there is none, or a library decides for itself."""
+        return self.cache.method if self.cache is not None and self.engine == OURS else None
 
     @cached_property
     def slug(self) -> str:
-        """File name of the cell, unique within its model: `ddim-50`, `ddim-50+fora-interval-3`."""
-        return sampler_slug(self.sampler) + ("" if self.cache is None else "+" + cache_slug(self.cache))
+        """File name of the cell, unique within its model: `ddim-50`, `ddim-50+fora-interval-3`, `ddim-50@diffusers`."""
+        engine = "" if self.engine == OURS else f"@{safe(self.engine)}"
+        return sampler_slug(self.sampler) + engine + ("" if self.cache is None else "+" + cache_slug(self.cache))
 
     @cached_property
     def title(self) -> str:
         """The method's name for people: `DDIM-50 + FORA (interval=3)`."""
         title = sampler_title(self.sampler)
-        return title if self.cache is None else f"{title} + {self.cache.title}{in_brackets(self.cache.stated)}"
+        if self.cache is not None:
+            title += f" + {self.cache.title}{in_brackets(self.cache.stated)}"
+        return title + self._by
+
+    @property
+    def _by(self) -> str:
+        return "" if self.engine == OURS else f" [{self.engine}]"
 
     @property
     def family(self) -> str:
         """What a cell is grouped by: its cache method's title, else its sampler's with all that is stated but steps."""
         if self.cache is not None:
-            return self.cache.title
-        return self.sampler.title + in_brackets(self.sampler.stated_besides_steps)
+            return self.cache.title + self._by
+        return self.sampler.title + in_brackets(self.sampler.stated_besides_steps) + self._by
 
     @property
     def setting(self) -> str:
@@ -99,12 +129,20 @@ class Cell:
             "weights": "random" if settings.weights == "random" else None,  # others are among the files
             "files": _digests(self._files(parts, settings)),
             "judged_by": _digests([self.protocol.quality.weights, self.protocol.quality.reference]),
-        }
+        } | self._library()
+
+    def _library(self) -> dict[str, Any]:
+        """What a library's cell depends on besides; nothing for ours, whose keys stay what they were."""
+        if self.engine == OURS:
+            return {}
+        versions = {} if self.broken else engines.find(self.engine).versions()
+        return {"engine": {"name": self.engine, "versions": versions}}
 
     def _files(self, parts: list[Part], settings: Settings) -> list[Path | None]:
         """Weights, plugins and routers: the same names with other contents are another cell."""
         paths: list[Path | None] = [path for part in parts for path in part.sources()]
         if self.broken is None:
+            paths += [] if self.engine == OURS else plugin_sources(engines.find(self.engine))
             spec = models.spec(self.model)
             weights = weights_file(spec, settings.weights)
             plugin = models.plugin_file(self.model)
@@ -136,7 +174,7 @@ class Cell:
             "setting": self.setting,
             "sampler": {"steps": self.sampler.params.get("steps"), **self.sampler.settings()},
             "cache": None if self.cache is None else self.cache.settings(),
-        }
+        } | ({} if self.engine == OURS else {"engine": self.engine})
 
 
 def _digests(paths: Iterable[str | Path | None]) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import methods
 import models
+from bench import engines
+from bench.engines import OURS
 from bench.suite import SHIPPED, protocol
 from bench.suite.cells import Cell
 from bench.suite.class_shares import require_every_class
@@ -20,7 +22,7 @@ from bench.suite.part import Part
 from models.errors import InputError, expect_name, expect_one_of
 
 TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "reference", "cells")
-CELL_KEYS = ("models", "sampler", "cache")
+CELL_KEYS = ("models", "engine", "sampler", "cache")
 MAX_CELLS = 10_000
 
 
@@ -142,31 +144,45 @@ class Reader:
                 named.setdefault((cell.model, cell.slug), cell)
                 if len(named) > MAX_CELLS:
                     raise InputError(f"{self.file}: more than {MAX_CELLS} cells")
-        return tuple(sorted(named.values(), key=lambda cell: cell.cache is not None))
+        return tuple(sorted(named.values(), key=lambda cell: (cell.has_baseline, cell.cache is not None)))
 
     def block(self, where: str, block: Any, rules: protocol.Protocol) -> list[Cell]:
-        """The cells of one [[cells]] table: every model with every sampler and cache method. Raises InputError."""
+        """The cells of one [[cells]] table: every model, engine, sampler and cache method. Raises InputError."""
         if not isinstance(block, dict):
             raise InputError(f"{where}: expected a table, got {block!r}")
         for key in block:
             expect_one_of(f"key in {where}", key, CELL_KEYS)
         samplers = self.parts(where, "sampler", block.get("sampler"))
-        caches = self.parts(where, "cache", block["cache"]) if "cache" in block else [(None, None)]
         cells = []
-        for model, (sampler, fault), (cache, cache_fault) in itertools.product(
-            self.models(where, block), samplers, caches
-        ):
-            broken = fault or cache_fault or self.unknown_model(where, model)
-            cells.append(Cell(model, sampler, cache, rules, broken))
+        for engine in self.listed(where, "engine", "an engine's", block.get("engine", OURS)):
+            unknown = self.unknown_engine(where, engine)
+            caches = self.parts(where, "cache", block["cache"], engine) if "cache" in block else [(None, None)]
+            for model, (sampler, fault), (cache, cache_fault) in itertools.product(
+                self.listed(where, "models", "a model's", block.get("models")), samplers, caches
+            ):
+                broken = unknown or fault or cache_fault or self.unknown_model(where, model)
+                cells.append(Cell(model, sampler, cache, rules, broken, engine))
         return cells
 
-    def models(self, where: str, block: dict[str, Any]) -> list[str]:
-        """The names in a block's `models`. Raises InputError where they are not strings."""
-        value = block.get("models")
+    def listed(self, where: str, key: str, whose: str, value: Any) -> list[str]:
+        """One name or several. Raises InputError where they are not strings."""
         chosen = [value] if isinstance(value, str) else value
-        if not isinstance(chosen, list) or not chosen or not all(isinstance(m, str) for m in chosen):
-            raise InputError(f"{where}: 'models' must be a model's name or a list of names")
+        if not isinstance(chosen, list) or not chosen or not all(isinstance(name, str) for name in chosen):
+            raise InputError(f"{where}: '{key}' must be {whose} name or a list of names")
         return chosen
+
+    def unknown_engine(self, where: str, engine: str) -> str | None:
+        """The reason why the engine's cells will fail, None for a known one. Raises InputError for a wrong name."""
+        expect_name(f"{where}: an engine's name", engine)
+        if engine == OURS:
+            return None
+        if self.broken and engine not in engines.names():
+            return self.broken
+        try:
+            expect_one_of("engine", engine, engines.names())
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return None
 
     def unknown_model(self, where: str, model: str) -> str | None:
         """The reason why the model's cells will fail, None for a known one. Raises InputError for a wrong name."""
@@ -179,7 +195,7 @@ class Reader:
             raise InputError(f"{where}: {error}") from None
         return None
 
-    def parts(self, where: str, kind: str, value: Any) -> list[tuple[Any, str | None]]:
+    def parts(self, where: str, kind: str, value: Any, engine: str = OURS) -> list[tuple[Any, str | None]]:
         """The methods of one table or a list of tables, lists of values swept, each with what is broken in it."""
         tables = value if isinstance(value, list) else [value]
         expanded = []
@@ -187,23 +203,25 @@ class Reader:
             if not isinstance(table, dict) or not isinstance(table.get("name"), str):
                 raise InputError(f"{where}: '{kind}' must be a table like {{ name = \"…\" }} or a list of them")
             params = {key: value for key, value in table.items() if key != "name"}
-            expanded += [self.part(where, kind, table["name"], given) for given in sweep(params)]
+            expanded += [self.part(where, kind, Part(table["name"], given, engine)) for given in sweep(params)]
         if not expanded:
             raise InputError(f"{where}: '{kind}' is an empty list")
         return expanded
 
-    def part(self, where: str, kind: str, name: str, given: dict[str, Any]) -> tuple[Part, str | None]:
+    def part(self, where: str, kind: str, part: Part) -> tuple[Part, str | None]:
         """A sampler or cache method, and the reason where its plugin is broken. Raises InputError."""
-        part = Part(name, given)
-        if self.broken and name not in methods.names():
+        ours = part.engine == OURS
+        known = part.name in methods.names() if ours else part.engine in engines.names()
+        if self.broken and not known:
             return part, self.broken
         try:
-            expect_one_of(f"{kind} method" if kind == "cache" else kind, name, methods.names(kind))
+            if ours:
+                expect_one_of(f"{kind} method" if kind == "cache" else kind, part.name, methods.names(kind))
             _ = part.method
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         except Exception as error:  # a plugin's own constructor
-            return part, f"{name}: {type(error).__name__}: {error}"
+            return part, f"{part.name}: {type(error).__name__}: {error}"
         return part, None
 
     def references(self, content: dict[str, Any], cells: tuple[Cell, ...], rules: protocol.Protocol) -> dict[str, Cell]:

@@ -10,28 +10,38 @@ from pathlib import Path
 from typing import Any
 
 import methods
+from bench import engines
+from bench.engines import OURS
 from bench.schema.cell import MAX_EXACT_INTEGER
 from models.errors import InputError
 from models.plugin_sources import sources_of
 
+SHIPPED = ("methods.", "bench.engines.")  # where methods of ours stand
+
 
 @dataclass(frozen=True)
 class Part:
-    """A sampler or a cache method by name, with the parameters that the suite states."""
+    """A sampler or a cache method by name, with the parameters that the suite states; of an engine's, its own."""
 
     name: str
     given: dict[str, Any] = field(default_factory=dict, hash=False)
+    engine: str = OURS
+
+    @property
+    def source(self) -> type[Any]:
+        """The method's class. Raises InputError for unknown names."""
+        return methods.find(self.name) if self.engine == OURS else engines.find(self.engine).cache(self.name)
 
     @cached_property
     def method(self) -> Any:
         """The method itself. Raises InputError for unknown names, keys and values."""
-        return methods.build(self.name, **self.given)
+        return self.source(**self.given)
 
     @property
     def title(self) -> str:
         """As papers write it; the bare name where a plugin is broken."""
         try:
-            return methods.find(self.name).title or self.name
+            return self.source.title or self.name
         except InputError:
             return self.name
 
@@ -47,7 +57,7 @@ class Part:
     def stated(self) -> dict[str, Any]:
         """The stated parameters that differ from their defaults, in the method's own order."""
         try:
-            declared = methods.find(self.name).parameters
+            declared = self.source.parameters
         except InputError:
             return self.given
         return {k: self.given[k] for k in declared if k in self.given and self.given[k] != declared[k].default}
@@ -60,23 +70,28 @@ class Part:
     @property
     def from_plugin(self) -> bool:
         """Whether its code is somebody else's."""
-        return not methods.find(self.name).__module__.startswith("methods.")
+        return not self.source.__module__.startswith(SHIPPED)
 
     def sources(self) -> list[Path]:
         """The files that its numbers come from: named in a parameter, or a plugin's own source."""
         texts = [value for value in self.given.values() if isinstance(value, str) and "\0" not in value]
         paths = [Path(text) for text in texts if Path(text).is_file()]
         with contextlib.suppress(InputError, OSError, TypeError):  # unknown until its plugin loads
-            if self.from_plugin:
-                paths += sources_of(Path(inspect.getfile(methods.find(self.name))))
+            paths += plugin_sources(self.source)
         return paths
 
     def settings(self) -> dict[str, Any]:
         """As results store it: name and all parameters."""
         return {"name": self.name, "params": self.params}
 
-    def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
-        return Part, (self.name, self.given)  # built anew in the child process: a plugin's class has no importable name
+    def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any], str]]:
+        # built anew in the child process: a plugin's class has no importable name
+        return Part, (self.name, self.given, self.engine)
+
+
+def plugin_sources(source: type[Any]) -> list[Path]:
+    """The files of a class that is somebody else's; none of ours."""
+    return [] if source.__module__.startswith(SHIPPED) else sources_of(Path(inspect.getfile(source)))
 
 
 def plain(value: Any) -> Any:

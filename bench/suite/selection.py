@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from models.errors import InputError, expect_one_of
 
-Facts = dict[str, str]  # what conditions can ask: model, slug, sampler, cache and every parameter
+Facts = dict[str, str]  # what conditions can ask: model, slug, sampler, cache, engine and every parameter
 
 
 class Method(Protocol):
@@ -32,6 +32,8 @@ class Named(Protocol):
     def sampler(self) -> Method: ...
     @property
     def cache(self) -> Method | None: ...
+    @property
+    def engine(self) -> str: ...
 
 
 C = TypeVar("C", bound=Named)
@@ -80,7 +82,8 @@ def matches(facts: Sequence[Facts], expression: str | None, where: str) -> list[
 def _facts(cell: Named) -> Facts:
     params = {**cell.sampler.params, **({} if cell.cache is None else cell.cache.params)}
     cache = "none" if cell.cache is None else cell.cache.name
-    return _texts(params) | {"model": cell.model, "slug": cell.slug, "sampler": cell.sampler.name, "cache": cache}
+    named = {"model": cell.model, "slug": cell.slug, "sampler": cell.sampler.name, "cache": cache}
+    return _texts(params) | named | {"engine": cell.engine}
 
 
 def _texts(params: dict[str, Any]) -> Facts:

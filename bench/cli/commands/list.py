@@ -10,19 +10,21 @@ from typing import Any
 
 import methods
 import models
-from bench import plugins
+from bench import engines, plugins
 from bench.cost.plan_cost import plan_macs
+from bench.engines import OURS, Engine
 from bench.suite import file as suite
+from methods.method import Method
 from methods.plan import uncached
 from models.errors import expect_one_of
 from models.spec import ModelSpec, structure
 
-HELP = "list methods, models and suites"
-KINDS = ("methods", "models", "suites")
+HELP = "list methods, models, engines and suites"
+KINDS = ("methods", "models", "engines", "suites")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", nargs="?", metavar="KIND", help="only methods, models or suites")
+    parser.add_argument("kind", nargs="?", metavar="KIND", help="only methods, models, engines or suites")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="also load this file")
 
@@ -49,17 +51,7 @@ def list_methods() -> list[dict[str, Any]]:
     rows = []
     for name in methods.names():
         method = methods.find(name)
-        parameters = {
-            key: {
-                "type": declared.type.__name__,
-                "default": declared.default,
-                "required": declared.required,
-                "choices": list(declared.choices),
-                "help": declared.help,
-            }
-            for key, declared in method.parameters.items()
-        }
-        keys = ", ".join(key if p["required"] else f"[{key}]" for key, p in parameters.items())
+        parameters = parameters_of(method)
         about = (method.__doc__ or "").strip().splitlines()
         rows.append(
             {
@@ -67,10 +59,41 @@ def list_methods() -> list[dict[str, Any]]:
                 "kind": method.kind,
                 "about": about[0] if about else "",
                 "parameters": parameters,
-                "text": f"{method.kind:<9}{keys}",
+                "text": f"{method.kind:<9}{keys(parameters)}",
             }
         )
     return sorted(rows, key=lambda row: (row["kind"] != "sampler", row["name"]))
+
+
+def parameters_of(method: type[Method]) -> dict[str, dict[str, Any]]:
+    return {
+        key: {
+            "type": declared.type.__name__,
+            "default": declared.default,
+            "required": declared.required,
+            "choices": list(declared.choices),
+            "help": declared.help,
+        }
+        for key, declared in method.parameters.items()
+    }
+
+
+def keys(parameters: dict[str, dict[str, Any]]) -> str:
+    return ", ".join(key if p["required"] else f"[{key}]" for key, p in parameters.items())
+
+
+def list_engines() -> list[dict[str, Any]]:
+    """Libraries; our own code is not among them."""
+    return [engine_row(engines.find(name)) for name in engines.names() if name != OURS]
+
+
+def engine_row(engine: type[Engine]) -> dict[str, Any]:
+    versions = engine.versions()
+    packages = {name: {"tested": tested, "installed": versions[name]} for name, tested in engine.packages.items()}
+    caches = {cache.name: parameters_of(cache) for cache in engine.caches}
+    needs = ", ".join(f"{name} {p['tested']} ({p['installed'] or 'not'} installed)" for name, p in packages.items())
+    said = "; ".join(f"{name} {keys(parameters)}" for name, parameters in caches.items())
+    return {"name": engine.name, "packages": packages, "caches": caches, "text": f"{needs or 'no package'}: {said}"}
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -131,4 +154,4 @@ def list_suites() -> list[dict[str, Any]]:
     return rows
 
 
-DESCRIBE = {"methods": list_methods, "models": list_models, "suites": list_suites}
+DESCRIBE = {"methods": list_methods, "models": list_models, "engines": list_engines, "suites": list_suites}

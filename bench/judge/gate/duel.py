@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from bench.engines import OURS
 from bench.host.places import REPOSITORY
 from bench.judge.change import Change, from_logs
 from bench.judge.gate.decision import SLOWER, Unable
@@ -83,6 +84,8 @@ class Duel:
 
     def begin(self, cell: StoredCell) -> None:
         """Make both sides ready for one cell's method. Raises Unable."""
+        if cell.engine != OURS:
+            raise Unable(f"{cell.engine} runs it, of which no commit of ours says the speed")
         for side in self.sides.values():
             side.ask(do="prepare", **order(cell))
         for _ in range(WARM_UP):

@@ -16,17 +16,18 @@ from bench.store.stored_cell import StoredCell
 
 MAX_ROUNDS, MAX_SAMPLES = 10_000, 10_000_000  # more is no result but an attack on whoever checks it
 TOLERANCE = 1e-6  # relative; the same numbers in another order of summation
-_RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method")}
+_RATIOS = {"speedup": ("baseline", "method"), "speedup_reference": ("reference", "method"),
+           "speedup_own": ("own_baseline", "method")}  # fmt: skip
 _AA = (("reference_again", "reference"), ("baseline_again", "baseline"), ("baseline_again", "method"))  # first there is
-_TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference"}
+_TIMES = {"latency_ms": "method", "baseline_ms": "baseline", "reference_ms": "reference", "own_ms": "own_baseline"}
 
 
 def number_problems(cell: StoredCell) -> Iterator[str]:
     """One line for each number of an ok cell that its own raw data contradict."""
-    yield from work_problems(cell.work, cell.timing, cell.is_cached)
+    yield from work_problems(cell.work, cell.timing, cell.has_baseline)
     yield from plan_problems(cell.plan)
     if cell.is_timed:
-        yield from timing_problems(cell.timing, cell.is_cached)
+        yield from timing_problems(cell.timing, cell.has_baseline)
     if cell.quality:
         yield from quality_problems(cell.quality)
 
@@ -58,7 +59,7 @@ def timing_problems(timing: Timing, cached: bool) -> Iterator[str]:
         yield f"timing.rounds are {len(rounds):,}, expected at most {MAX_ROUNDS:,}"
         return
     wall: dict[str, list[float]] = {}
-    for name in ("method", "baseline", "baseline_again", "reference", "reference_again"):
+    for name in ("method", "baseline", "baseline_again", "reference", "reference_again", "own_baseline"):
         values = [r.ns[name] for r in rounds if name in r.ns]
         if rounds and len(values) == len(rounds):
             wall[name] = values

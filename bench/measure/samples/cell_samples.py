@@ -38,7 +38,7 @@ def open_stream(task: Task, model: Denoiser, reporter: Reporter, share: float = 
         folders = store.samples_folder(own), store.images_folder(own)
         return Stream(latents(own), others, instruments(own, task.settings), *folders)
 
-    others = {"": latents(cell.baseline)} if cell.cache else {}
+    others = {"": latents(cell.baseline)} if cell.has_baseline else {}
     reference = None if task.reference is None or task.reference.slug == cell.slug else task.reference
     if reference is not None:
         others["_reference"] = latents(reference)

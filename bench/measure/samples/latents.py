@@ -11,8 +11,9 @@ from torch import Tensor
 import models
 from bench.host.environment import commit
 from bench.measure.samples.shards import Shards, pieces
-from bench.sampling import balanced_labels, make_plan, seeded_noise
-from bench.sampling.compiled import Run, prepare
+from bench.measure.timing.contenders import contender_of, prepared
+from bench.sampling import balanced_labels, seeded_noise
+from bench.sampling.compiled import Run
 from bench.suite.cells import Cell, Settings
 from models.denoiser import Denoiser
 
@@ -58,14 +59,7 @@ class Latents:
         return latents
 
     def _prepare(self) -> Run:
-        cell, spec = self.cell, models.spec(self.cell.model)
-        sampler = cell.sampler.method
-        return prepare(
-            self.model,
-            sampler,
-            make_plan(self.model, sampler, None if cell.cache is None else cell.cache.method),
-            batch=min(cell.protocol.sampling_batch, cell.protocol.samples),
-            guidance_scale=spec.guidance_scale,
-            guidance_channels=spec.guidance_channels,
-            options=self.settings.execution,
-        )
+        cell = self.cell
+        batch = min(cell.protocol.sampling_batch, cell.protocol.samples)
+        contender = contender_of(cell, self.model)
+        return prepared(cell.model, self.model, contender, batch, self.settings.execution)

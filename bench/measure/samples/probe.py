@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 import models
+from bench.measure.timing.contenders import Contender, prepared
 from bench.sampling import balanced_labels, plain, seeded_noise
-from bench.sampling.compiled import prepare
 from bench.sampling.executor import Executor
 from bench.suite.cells import Cell, Settings
-from methods.plan import Plan
 from models.denoiser import Denoiser
 
 DIRECTIONS = 8
@@ -27,20 +26,18 @@ DIGITS = 7  # significant ones: what float32 holds
 Table = list[list[float | None]]
 
 
-def probe(cell: Cell, settings: Settings, model: Denoiser, plan: Plan) -> dict[str, Any]:
-    """`samples`, their number; `latents` [samples][8]; `tokens` [evaluations][branches]."""
-    spec, sampler, indices = models.spec(cell.model), cell.sampler.method, range(cell.protocol.fingerprint)
+def probe(cell: Cell, settings: Settings, model: Denoiser, contender: Contender) -> dict[str, Any]:
+    """`samples`, their number; `latents` [samples][8]; `tokens` [evaluations][branches], none of a library's."""
+    spec, indices = models.spec(cell.model), range(cell.protocol.fingerprint)
     noise = seeded_noise(indices, model.latent_shape, cell.protocol.seed)
     noise = noise.to(device=settings.device, dtype=getattr(torch, settings.dtype))
     labels = balanced_labels(indices, spec.num_classes).to(settings.device)
-    guidance: dict[str, Any] = {
-        "guidance_scale": spec.guidance_scale,
-        "guidance_channels": spec.guidance_channels,
-    }
-    trajectory = prepare(model, sampler, plan, batch=len(noise), options=settings.execution, **guidance)
+    trajectory = prepared(cell.model, model, contender, len(noise), settings.execution)
     recorder = Recorder(model)
-    executor = Executor(cast(Denoiser, recorder), plan)
-    plain.run(executor, sampler, noise, labels, **guidance, callback=recorder.next_evaluation)
+    if contender.engine is None:
+        executor = Executor(cast(Denoiser, recorder), contender.plan)
+        guidance = spec.guidance_scale, spec.guidance_channels
+        plain.run(executor, contender.sampler, noise, labels, *guidance, callback=recorder.next_evaluation)
     return {"samples": len(noise), "latents": projections(trajectory(noise, labels)), "tokens": recorder.rows}
 
 

@@ -11,19 +11,22 @@ from bench.statistics.paired_times import Spread, paired_ratio, pooled_median
 
 METHOD, BASELINE, REPEAT, REFERENCE = "method", "baseline", "baseline_again", "reference"
 REFERENCE_REPEAT = "reference_again"
+OWN = "own_baseline"
 TIMES = ("process_ns", "device_ns", "enqueue_ns")  # by name, beside the wall clock's
 SHARED = ("process", "load", "interfered", "gpu")  # said of a whole round
 
 
-def roles(slug: str, baseline: str | None, reference: str | None, repeated: frozenset[str]) -> dict[str, str]:
+def roles(
+    slug: str, baseline: str | None, reference: str | None, repeated: frozenset[str], own: str | None = None
+) -> dict[str, str]:
     """Which of a session's names a cell's rounds hold, by the part that each plays for it.
 
     A cached cell has a `baseline`, which runs twice; an uncached one is its own, and where it runs once, the
-    reference's two runs are its A/A pair.
+    reference's two runs are its A/A pair. `own` is the uncached run of a cached cell's library.
     """
     parts = {METHOD: slug}
     if baseline is not None:
-        return parts | {BASELINE: baseline, REPEAT: again(baseline)}
+        return parts | {BASELINE: baseline, REPEAT: again(baseline)} | ({} if own is None else {OWN: own})
     if slug in repeated:
         parts[REPEAT] = again(slug)
     if reference is not None and reference != slug:
@@ -74,6 +77,8 @@ def summary(rounds: list[Round], spread: Spread | None = None) -> dict[str, Any]
         "reference_ms": milliseconds(REFERENCE),
         "speedup_reference": ratio(REFERENCE, METHOD),
     }
+    if OWN in wall:
+        result |= {"own_ms": milliseconds(OWN), "speedup_own": ratio(OWN, METHOD)}
     return result | (_device_summary(rounds, processes) if "device_ns" in rounds[0] else {})
 
 

@@ -30,14 +30,16 @@ class CellTimings:
     def of(self, task: Task, work: dict[str, Any]) -> Timing:
         """A cell's timing; of one that was taken out, or whose baseline was, the status and reason of that alone."""
         slug, removed = task.cell.slug, self.session.removed
-        baseline = task.cell.baseline.slug if task.cell.cache is not None else None
+        baseline = task.cell.baseline.slug if task.cell.has_baseline else None
+        own = task.cell.own_baseline.slug if task.cell.own_baseline is not None else None
         if slug in removed:
             return dict(removed[slug])
-        if baseline in removed:
-            why = removed[baseline]
-            return {"status": why["status"], "reason": f"{baseline}, which it is compared with: {why['reason']}"}
+        for other in (baseline, own):
+            if other in removed:
+                why = removed[other]
+                return {"status": why["status"], "reason": f"{other}, which it is compared with: {why['reason']}"}
         reference = self.session.reference if self.session.reference in self.session.settings else None
-        rounds = cell_rounds(self.session.rounds, roles(slug, baseline, reference, self.session.repeated))
+        rounds = cell_rounds(self.session.rounds, roles(slug, baseline, reference, self.session.repeated, own))
         if not rounds:
             return {"status": "failed", "reason": "no round of its timing session was completed"}
         return self.complete(task, rounds, work)

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from bench.measure.outcome import Outcome, outcome_of
 from bench.measure.task import Task
 from bench.measure.timing.batch_search import release
-from bench.measure.timing.contenders import Contender, build_model, trajectory
+from bench.measure.timing.contenders import Contender, build_model, contender_of, trajectory
 from bench.measure.timing.rounds import Call
-from bench.sampling import make_plan
 from models.denoiser import Denoiser
 from models.errors import InputError
 
@@ -65,6 +64,4 @@ class Lineup:
         task, view = self.tasks[slug], copy.copy(self.model)
         if task.cell.broken:
             raise InputError(task.cell.broken)
-        sampler, cache = task.cell.sampler.method, task.cell.cache
-        plan = make_plan(view, sampler, None if cache is None else cache.method)
-        self.views[slug], self.contenders[slug] = view, Contender(sampler, plan)
+        self.views[slug], self.contenders[slug] = view, contender_of(task.cell, view)

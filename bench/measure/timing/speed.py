@@ -40,9 +40,10 @@ def roofline(
 ) -> dict[str, Any] | None:
     """The roofline-ideal speed-up of a cached method, and the two rates that it stands on; None for uncached ones.
 
+    None as well of a library's, which keeps what it likes.
     Arithmetic at the rate that the uncached baseline reached in the same rounds, bytes at the rate of a copy.
     """
-    if timing["baseline_ms"] is None:
+    if timing["baseline_ms"] is None or contender.engine is not None:
         return None
     macs_per_s = work["macs_baseline"] * timing["batch"] / (timing["baseline_ms"]["median"] / 1e3)
     rates = Rates(macs_per_s, ceilings["copy_bytes_per_s"])

@@ -80,7 +80,7 @@ def sampled(task: Task, model: Denoiser, seeds: range) -> Answer:
         raise InputError(reason)
     batch = min(cell.protocol.sampling_batch, len(seeds))
     plan = make_plan(model, sampler, None if cell.cache is None else cell.cache.method)
-    run = prepared(task, model, Contender(sampler, plan), batch, task.settings.execution)
+    run = prepared(task.cell.model, model, Contender(sampler, plan), batch, task.settings.execution)
     clock = time.process_time if device == "cpu" else time.perf_counter  # waiting for a core is no work
     batches, seconds = [], []
     for part in pieces(seeds, batch):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from bench.engines import OURS
 from bench.suite.cells import Cell
 from bench.suite.part import Part
 
@@ -42,7 +43,8 @@ def suite_text(cells: Iterable[Cell], reference: Cell) -> str:
 
 def block(cell: Cell) -> str:
     cache = "" if cell.cache is None else f"cache = {table(cell.cache)}\n"
-    return f"\n[[cells]]\nmodels = {word(cell.model)}\nsampler = {table(cell.sampler)}\n{cache}"
+    engine = "" if cell.engine == OURS else f"engine = {word(cell.engine)}\n"
+    return f"\n[[cells]]\nmodels = {word(cell.model)}\n{engine}sampler = {table(cell.sampler)}\n{cache}"
 
 
 def table(part: Part) -> str:

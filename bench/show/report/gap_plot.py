@@ -113,8 +113,8 @@ class GapPlot:
 
     def _curves(self) -> list[Markup]:
         """Fewer steps of every sampler, uncached: what a cache method has to beat."""
-        families = dict.fromkeys(cell.family for cell in self.cells if not cell.is_cached)
-        knots = {name: [c for c in self.cells if c.family == name and not c.is_cached] for name in families}
+        families = dict.fromkeys(cell.family for cell in self.cells if not cell.has_baseline)
+        knots = {name: [c for c in self.cells if c.family == name and not c.has_baseline] for name in families}
         return [
             element("path", d=path(sorted(map(self.place, cells))), class_=f"steps c{self.styles[name].color}")
             for name, cells in knots.items()

@@ -84,7 +84,7 @@ class Group:
     @cached_property
     def families(self) -> list[str]:
         """Names of the families, samplers first."""
-        ordered = sorted(self.cells, key=lambda cell: cell.is_cached)
+        ordered = sorted(self.cells, key=lambda cell: cell.has_baseline)
         return list(dict.fromkeys(cell.family for cell in ordered))
 
     def decision(self, axis: str | None = None) -> Decision:
@@ -97,7 +97,7 @@ class Group:
     @property
     def reference(self) -> StoredCell | None:
         """The cell that speed-ups at a glance are counted from: the suite's, else the slowest uncached one."""
-        uncached = [cell for cell in self.timed if not cell.is_cached]
+        uncached = [cell for cell in self.timed if not cell.has_baseline]
         stated = [cell for cell in self.timed if cell.slug == self.reference_slug]
         slowest = max(uncached, key=own_latency, default=None)
         return stated[0] if stated else slowest

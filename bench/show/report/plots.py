@@ -93,7 +93,7 @@ class ParetoPlot:
     def _curves(self) -> list[Markup]:
         """The fewer-steps curves: always drawn, one for each sampler."""
         lines = []
-        for members in self._by(lambda cell: None if cell.is_cached else sampler_family(cell)).values():
+        for members in self._by(lambda cell: None if cell.has_baseline else sampler_family(cell)).values():
             ordered = sorted(members, key=self._latency)
             color = self.styles[members[0].family].color
             lines.append(self._line([self.place(c) for c in ordered], f"curve c{color}", members[0].family))
