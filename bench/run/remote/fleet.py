@@ -26,7 +26,7 @@ from bench.run.request import RunFacts
 from models.errors import InputError
 
 LOOK = 0.1  # seconds between two looks at the answers
-FAREWELL = 15.0  # seconds that workers have to end by themselves
+FAREWELL = 30.0  # seconds that workers have to end by themselves
 CARRIED = ("DITBENCH_", "PYTORCH_", "TORCH_", "MALLOC_", "OMP_", "MKL_", "CUBLAS_", "HF_HOME", "XDG_CACHE_HOME")
 
 
@@ -168,8 +168,6 @@ class Fleet(Executor):
                 (self.run / STOP).touch()
             end = time.monotonic() + FAREWELL
             while time.monotonic() < end and not all(hand.launched.done() for hand in self.hands):
-                if not any(hand.up for hand in self.hands):
-                    break  # in a queue, or not told apart from one: nothing runs that could end by itself
                 time.sleep(LOOK)
             for hand in self.hands:
                 if not hand.launched.done():
