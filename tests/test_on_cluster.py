@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -65,22 +64,22 @@ def workers_of(out: Path) -> list[int]:
     return found
 
 
-SLOW = cached('[{ name = "half" }, { name = "misbehave", how = "sleep", seconds = 4.0 }]', "[4, 3]")
+def open_orders(out: Path) -> list[Path]:
+    """Orders that a worker has and has not answered."""
+    return [path for path in out.rglob("*.order.json") if not Path(str(path).replace(".order.", ".answer.")).exists()]
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
-def test_a_worker_that_is_killed_costs_its_work_and_no_number(tmp_path: Path, where: str) -> None:
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    finish(start(*suite_in(tmp_path, SLOW), "--out", whole))
-    run = start(*suite_in(tmp_path, SLOW), "--out", out, "--on", where)
-    assert wait_for(lambda: list(out.rglob("*sleep*.log")), 200), "a cell that takes seconds is at work"
-    orders = [json.loads(path.read_text())["cells"][0]["slug"] for path in out.rglob("*.order.json")]
-    victims = [pid for pid in workers_of(out) if any("sleep" in slug for slug in orders)]
+def test_workers_that_are_killed_cost_their_work_and_no_number(alone: Path, where: str) -> None:  # noqa: F811
+    out = alone / f"killed-{where[:3]}"
+    run = start(*suite_in(alone), "--out", out, "--on", where)
+    assert wait_for(lambda: open_orders(out), 200), run.poll()
+    victims = workers_of(out)
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     assert victims
     finish(run)
-    assert deterministic(out) == deterministic(whole)
+    assert deterministic(out) == deterministic(alone / "out")
     assert wait_for(lambda: not workers_of(out), 20)
 
 
