@@ -64,3 +64,17 @@ class Reporter:
     def begins(self, slug: str | None) -> None:
         """The setting that runs from now on: who is to blame where nothing more is heard."""
         self.pipe.send(("setting", slug))
+
+
+Job = Task | SessionOrder | LargestOrder
+
+
+def task_of(job: Job) -> Task:
+    """The cell that a job is about; of a session any one, since its settings have all but the cell in common."""
+    match job:
+        case SessionOrder():
+            return job.tasks[0]
+        case LargestOrder():
+            return job.task
+        case _:
+            return job

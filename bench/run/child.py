@@ -8,25 +8,35 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 from typing import Any
 
+from bench.host.environment import environment
 from bench.host.files import OutputError
+from bench.measure.task import Job, Task, task_of
 from bench.run import worker
-from bench.run.worker import Job
+from bench.run.executor import ANYWHERE, Executor, Message, Place, Running
 from models.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 EXIT_SECONDS = 5.0
 SOCKET_NAME = 107 - len("/pymp-01234567/listener-01234567")  # what is left for the folder of a Unix socket
-Message = tuple[Any, ...]
+DAEMON = (
+    "this process is daemonic, so it may start no others: start ditbench by its command line there (subprocess), or "
+    "use --on slurm or ray"
+)
 
 
-class Server:
-    """Starts children whose libraries use `threads` threads. Raises InputError where no socket fits in TMPDIR."""
+class Server(Executor):
+    """Starts children whose libraries use `threads` threads, one at a time in each of `places`.
 
-    def __init__(self, threads: int) -> None:
+    Raises InputError where no socket fits in TMPDIR, and in a process that may have no children.
+    """
+
+    def __init__(self, threads: int, places: Sequence[Place] = (ANYWHERE,)) -> None:
+        if multiprocessing.current_process().daemon:
+            raise InputError(DAEMON)
         folder = tempfile.gettempdir()
         if len(os.fsencode(folder)) > SOCKET_NAME:
             raise InputError(f"TMPDIR: {folder} is too long for a socket in it, expected at most {SOCKET_NAME} bytes")
@@ -34,20 +44,41 @@ class Server:
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["bench.run.worker"])
+        self.places = list(places)
+        self.busy: list[Child] = []
+
+    @property
+    def slots(self) -> int:
+        return len(self.places)
 
     def start(self, job: Job) -> Child:
+        self.busy = [child for child in self.busy if child.result is None]
+        taken = [child.place for child in self.busy]
+        place = next((place for place in self.places if taken.count(place) < self.places.count(place)), self.places[0])
         ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=worker.main, args=(job, theirs), daemon=True)
+        process = self.context.Process(target=worker.main, args=(job, theirs, place), daemon=True)
         process.start()
         theirs.close()
-        return Child(job, process, ours)
+        self.busy.append(Child(job, process, ours, place))
+        return self.busy[-1]
+
+    def wait(self, running: Sequence[Any], timeout: float) -> None:
+        left = [max(0.0, child.left) for child in running]
+        connection.wait([child.pipe for child in running], timeout=min([timeout, *left]))
+
+    def machine(self, device: str) -> dict[str, Any]:
+        return environment(device)
+
+    def close(self) -> None:
+        for child in self.busy:
+            child.kill()
 
 
-class Child:
-    """`result` is None until the job has ended, however it ended."""
+class Child(Running):
+    """A job in a process."""
 
-    def __init__(self, job: Job, process: Any, pipe: connection.Connection) -> None:
-        self.job, self.process, self.pipe = job, process, pipe
+    def __init__(self, job: Job, process: Any, pipe: connection.Connection, place: Place) -> None:
+        self.job, self.process, self.pipe, self.place = job, process, pipe, place
         self.started = self.heard = time.monotonic()
         self.result: dict[str, Any] | None = None
 
@@ -57,9 +88,10 @@ class Child:
         return time.monotonic() - self.started
 
     @property
-    def silence(self) -> float:
-        """Seconds since it last said anything."""
-        return time.monotonic() - self.heard
+    def left(self) -> float:
+        """Seconds until it has taken longer than the suite allows: a cell in whole, a timing since it last spoke."""
+        since = self.started if isinstance(self.job, Task) else self.heard
+        return task_of(self.job).cell.protocol.timeout - (time.monotonic() - since)
 
     def messages(self) -> Iterator[Message]:
         """Every message that has come. A pipe that closes without a result is a crash. Raises OutputError for its."""
@@ -83,8 +115,11 @@ class Child:
         self.process.join(timeout=EXIT_SECONDS if result["status"] == "ok" else 0)
         self.kill()
 
-    def stop(self, limit: float) -> None:
-        """It took longer than the suite allows."""
+    def hold_to_limit(self) -> None:
+        """End it where it takes longer than the suite allows."""
+        if self.result is not None or self.left > 0:
+            return
+        limit = task_of(self.job).cell.protocol.timeout
         self.kill()
         self.result = {"status": "timeout", "reason": f"stopped after {limit:g} s, the suite's timeout"}
 

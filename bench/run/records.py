@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ UNKNOWN_STEPS = 50.0
 
 
 class Records:
-    """The cells of one run in its directory."""
+    """The cells of one run in its directory. `machine` says the environment of what a device ran on."""
 
-    def __init__(self, store: Store, suite: str, settings: Settings) -> None:
-        self.store, self.suite, self.settings = store, suite, settings
+    def __init__(
+        self, store: Store, suite: str, settings: Settings, machine: Callable[[str], dict[str, Any]] = environment
+    ) -> None:
+        self.store, self.suite, self.settings, self.machine = store, suite, settings, machine
 
     def write(self, cell: Cell, measured: dict[str, Any], seconds: float) -> None:
         """A cell's JSON. One that is not ok has no numbers; the times of one that is are still to come."""
@@ -36,7 +38,7 @@ class Records:
         }  # fmt: skip
         defaults: dict[str, Any] = {**dict.fromkeys(MEASURED), "settings": self.settings.recorded()}
         if "environment" not in measured:
-            defaults["environment"] = environment(self.settings.device)
+            defaults["environment"] = self.machine(self.settings.device)
         finished = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         ended = {"seconds": round(seconds, 3), "finished": finished}
         self.store.write(cell, {**head, **defaults, **measured, **ended})

@@ -67,7 +67,7 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
             said = f"sampled in {duration(seconds)}" if result["status"] == "ok" else result["status"]
             progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
 
-        Scheduler(1, Server(settings.threads)).run(
+        Scheduler(Server(settings.threads)).run(
             tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
         )
     return statuses

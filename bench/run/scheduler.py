@@ -1,15 +1,13 @@
-"""Runs cells in child processes, some side by side, each with a hard time limit."""
+"""Runs cells on an executor's workers, as many side by side as it has, each with a hard time limit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing import connection
 from typing import Any
 
-from bench.measure.task import Task
-from bench.run.child import Child, Server
-from bench.run.worker import task_of
+from bench.measure.task import Task, task_of
+from bench.run.executor import Executor, Running
 from bench.suite.cells import Cell
 from bench.suite.weights import has_quality
 
@@ -19,11 +17,11 @@ Name = tuple[str, str]
 
 
 class Scheduler:
-    """`run` gives every task to a process of its own, at most `jobs` at a time."""
+    """`run` gives every task to a process of its own, wherever the executor starts it."""
 
-    def __init__(self, jobs: int, server: Server) -> None:
-        self.jobs, self.server = jobs, server
-        self.children: list[Child] = []
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.children: list[Running] = []
         self.ahead: dict[Name, float] = {}  # cells that were sampled ahead of what they are compared with: seconds
 
     def run(self, tasks: list[Task], finished: Finished, watch: Watch) -> None:
@@ -49,13 +47,13 @@ class Scheduler:
     def _start_ready(self, pending: list[Task]) -> None:
         for ahead in (False, True):
             for task in list(pending):
-                if len(self.children) >= self.jobs:
+                if len(self.children) >= self.executor.slots:
                     return
                 if not ahead and not self._waits(task, pending):
                     pending.remove(task)
-                    self.children.append(self.server.start(task))
+                    self.children.append(self.executor.start(task))
                 if ahead and self._may_run_ahead(task):
-                    self.children.append(self.server.start(replace(task, ahead=True)))
+                    self.children.append(self.executor.start(replace(task, ahead=True)))
 
     def _waits(self, task: Task, pending: list[Task]) -> bool:
         """Whether what the task is compared with is unfinished, or the task itself is at work ahead of it."""
@@ -67,7 +65,7 @@ class Scheduler:
         samples = task.cell.protocol.samples > 0 and has_quality(task.settings) and not task.cell.broken
         return samples and task.share is None and _name(task) not in busy | self.ahead.keys()
 
-    def _take(self, child: Child, pending: list[Task], finished: Finished) -> None:
+    def _take(self, child: Running, pending: list[Task], finished: Finished) -> None:
         """A cell's result; one that was only sampled ahead is still pending, unless that failed."""
         task, result = task_of(child.job), child.result or {}
         seconds = child.seconds + self.ahead.get(_name(task), 0.0)
@@ -80,18 +78,12 @@ class Scheduler:
 
     def _listen(self, watch: Watch) -> None:
         """Wait for the next message, end or time limit."""
-        left = min(_limit(child) - child.seconds for child in self.children)
-        connection.wait([c.pipe for c in self.children], timeout=min(1.0, max(0.0, left)))
+        self.executor.wait(self.children, timeout=1.0)
         for child in self.children:
             for kind, *rest in child.messages():
                 if kind == "phase":
                     watch(task_of(child.job).cell, *rest)
-            if child.result is None and child.seconds > _limit(child):
-                child.stop(_limit(child))
-
-
-def _limit(child: Child) -> float:
-    return task_of(child.job).cell.protocol.timeout
+            child.hold_to_limit()
 
 
 def _name(task: Task) -> Name:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from bench.measure.task import LargestOrder, SessionOrder
-from bench.run.child import Child, Server
+from bench.measure.task import Job, LargestOrder, SessionOrder
+from bench.run.executor import Executor, Running
 from bench.run.records import drop_empty_log
-from bench.run.worker import Job, log_path, task_of
+from bench.run.worker import log_path
 from bench.store.sessions import read_session
 
 Watch = Callable[[str, float], None]  # phase, fraction of the session
@@ -20,8 +19,8 @@ Timings = dict[str, dict[str, Any]]
 class SessionRun:
     """Runs jobs that time, one at a time, while nothing else of the run is at work."""
 
-    def __init__(self, server: Server, watch: Watch) -> None:
-        self.server, self.watch = server, watch
+    def __init__(self, executor: Executor, watch: Watch) -> None:
+        self.executor, self.watch = executor, watch
         self.current: str | None = None  # the setting at work
 
     def timings(self, order: SessionOrder) -> Timings:
@@ -45,22 +44,21 @@ class SessionRun:
     def child(self, job: Job) -> dict[str, Any]:
         """The result of one process. Whatever ends this call, the process does not outlive it."""
         self.current = None
-        child = self.server.start(job)
+        child = self.executor.start(job)
         try:
             while child.result is None:
-                self.listen(child, task_of(job).cell.protocol.timeout)
+                self.listen(child)
             return child.result
         finally:
             child.kill()
             drop_empty_log(log_path(job))
 
-    def listen(self, child: Child, limit: float) -> None:
-        """Wait for the next message, the end, or until nothing was heard of a setting for `limit` seconds."""
-        connection.wait([child.pipe], timeout=min(1.0, max(0.0, limit - child.silence)))
+    def listen(self, child: Running) -> None:
+        """Wait for the next message, the end, or until nothing was heard of a setting for too long."""
+        self.executor.wait([child], timeout=1.0)
         for kind, *rest in child.messages():
             if kind == "setting":
                 self.current = rest[0]
             elif kind == "phase":
                 self.watch(*rest)
-        if child.result is None and child.silence > limit:
-            child.stop(limit)
+        child.hold_to_limit()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +17,11 @@ from bench.cost.suite_cost import cost_of, measured_rate
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
+from bench.run import executors
 from bench.run.child import Server
+from bench.run.executor import ANYWHERE, Executor
 from bench.run.records import FAILURES, Records, label, largest_first, weight
+from bench.run.request import On, RunFacts
 from bench.run.scheduler import Scheduler
 from bench.run.timing_phase import TimingPhase, seconds
 from bench.store.directory import Store
@@ -46,8 +53,12 @@ def run_suite(
     plugin_files: list[str] | None,
     jobs: int,
     overrides: dict[str, dict[str, Any]] | None = None,
+    on: On | None = None,
 ) -> Finished:
-    """Run what is not done yet. `overrides`: see suite.load."""
+    """Run what is not done yet, on the executor that `on` names; None: in `jobs` processes of this machine.
+
+    `overrides`: see suite.load.
+    """
     files = plugins.files(plugin_files)
     broken = plugins.load(files)
     for reason in broken.values():
@@ -56,11 +67,35 @@ def run_suite(
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
-    with store.exclusive():
+    folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(files), settings, folder)
+    with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts)) as executor:
         store.open(chosen, settings, files)
-        run = SuiteRun(chosen, cells, settings, Records(store, chosen.name, settings), files, retry)
-        run.everything(jobs)
+        records = Records(store, chosen.name, settings, executor.machine)
+        run = SuiteRun(chosen, cells, settings, records, files, retry)
+        run.everything(executor)
         return Finished(store.directory, tuple(run.records.status(cell, ()) for cell in cells))
+
+
+def executor_of(on: On | None, jobs: int, facts: RunFacts) -> Executor:
+    return Server(facts.settings.threads, [ANYWHERE] * jobs) if on is None else executors.opened(on, facts)
+
+
+@contextlib.contextmanager
+def ends_cleanly() -> Iterator[None]:
+    """Within it SIGTERM ends the run as Ctrl-C does: what was started is ended, and what is finished is kept."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class SuiteRun:
@@ -81,7 +116,7 @@ class SuiteRun:
         self.untimed = [cell for cell in cells if states[cell] == "untimed"]
         self.fresh = {cell.key(settings) for cell in self.new if records.was_timed(cell)}
 
-    def everything(self, jobs: int) -> None:
+    def everything(self, executor: Executor) -> None:
         """Both phases, as far as they are not done."""
         waiting = [*self.new, *self.untimed]
         counts = f"{len(self.cells)} cells, {len(self.cells) - len(waiting)} done, {len(waiting)} to run"
@@ -92,10 +127,9 @@ class SuiteRun:
             check_quality(self.new, self.settings)
             print(self.cost(), file=sys.stderr)
         self.progress = Progress({label(cell): weight(cell) for cell in self.new}, seconds=seconds(waiting))
-        server = Server(self.settings.threads)
         try:
-            self.sample(server, jobs)
-            self.time(server)
+            self.sample(executor)
+            self.time(executor)
         finally:
             self.progress.close()
 
@@ -105,8 +139,8 @@ class SuiteRun:
         rate = measured_rate([result for result in stored if result is not None])
         return cost_of([(cell, macs_of(cell)) for cell in self.new]).sentence(rate, measured=True)
 
-    def sample(self, server: Server, jobs: int) -> None:
-        """Everything of the new cells but their times, `jobs` at a time, each stored as it comes."""
+    def sample(self, executor: Executor) -> None:
+        """Everything of the new cells but their times, side by side, each stored as it comes."""
 
         def finished(cell: Cell, measured: dict[str, Any], seconds: float) -> None:
             self.records.write(cell, measured, seconds)
@@ -116,13 +150,13 @@ class SuiteRun:
         def watch(cell: Cell, phase: str, share: float) -> None:
             self.progress.phase(label(cell), phase, share)
 
-        Scheduler(jobs, server).run([self.task(cell) for cell in largest_first(self.new)], finished, watch)
+        Scheduler(executor).run([self.task(cell) for cell in largest_first(self.new)], finished, watch)
 
-    def time(self, server: Server) -> None:
+    def time(self, executor: Executor) -> None:
         """The times of all cells that have none yet."""
         untimed = [cell for cell in self.cells if self.records.status(cell, ()) == "untimed"]
         if untimed:
-            TimingPhase(self.records, server, self.progress, self.fresh).run([self.task(cell) for cell in untimed])
+            TimingPhase(self.records, executor, self.progress, self.fresh).run([self.task(cell) for cell in untimed])
 
     def task(self, cell: Cell) -> Task:
         folder = str(self.records.store.directory.resolve())

@@ -7,25 +7,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.host.environment import environment
 from bench.host.progress import Progress, duration
 from bench.measure.task import LargestOrder, SessionOrder, Task
-from bench.run.child import Server
+from bench.run.executor import MACHINE, Executor
 from bench.run.records import Records, label
 from bench.run.session_run import SessionRun, Timings
 from bench.store.sessions import Session, holding, new_session, read_sessions
 from bench.suite import protocol
 from bench.suite.cells import Cell
 
-MACHINE = ("cpu", "cpu_model", "gpu", "torch", "allocator")
-
 
 class TimingPhase:
     """`fresh` are the keys of cells that are timed anew although a session has their times."""
 
-    def __init__(self, records: Records, server: Server, progress: Progress, fresh: Collection[str]) -> None:
-        self.records, self.server, self.progress, self.fresh = records, server, progress, frozenset(fresh)
-        machine = environment(records.settings.device)
+    def __init__(self, records: Records, executor: Executor, progress: Progress, fresh: Collection[str]) -> None:
+        self.records, self.executor, self.progress, self.fresh = records, executor, progress, frozenset(fresh)
+        machine = executor.machine(records.settings.device)
         self.machine = records.settings.recorded() | {name: machine.get(name) for name in MACHINE}
 
     def run(self, tasks: Sequence[Task]) -> None:
@@ -36,7 +33,7 @@ class TimingPhase:
     def time_model(self, tasks: list[Task]) -> None:
         """All batches of one model's cells."""
         name, started = session_name(tasks[0].cell.model), time.monotonic()
-        self.runner = SessionRun(self.server, lambda phase, done: self.progress.phase(name, phase, done))
+        self.runner = SessionRun(self.executor, lambda phase, done: self.progress.phase(name, phase, done))
         rules = tasks[0].cell.protocol.timing
         timings = self.at(rules.batch, tasks, headline=True)
         sound = [task for task in tasks if "status" not in timings[task.cell.slug]]

@@ -17,15 +17,15 @@ from bench.host.files import OutputError, make_folder
 from bench.measure.cell import fill_share, measure, sample_ahead
 from bench.measure.outcome import outcome_of
 from bench.measure.session import time_largest, time_session
-from bench.measure.task import LargestOrder, Reporter, SessionOrder, Task
+from bench.measure.task import Job, LargestOrder, Reporter, SessionOrder, Task, task_of
+from bench.run.executor import Place
 from bench.store.directory import Store
 
-Job = Task | SessionOrder | LargestOrder
 
-
-def main(job: Job, pipe: connection.Connection) -> None:
+def main(job: Job, pipe: connection.Connection, place: Place) -> None:
     """Entry of the child process: sends ("result", dict) or ("output error", text), then ends."""
     detach()
+    place.settle()
     try:
         redirect_output(log_path(job))
         pipe.send(("result", run(job, Reporter(pipe))))
@@ -65,17 +65,6 @@ def work(job: Job, reporter: Reporter) -> dict[str, Any]:
             return measure(job, reporter)
         case _:
             return fill_share(job, reporter)
-
-
-def task_of(job: Job) -> Task:
-    """The cell that a job is about; of a session any one, since its settings have all but the cell in common."""
-    match job:
-        case SessionOrder():
-            return job.tasks[0]
-        case LargestOrder():
-            return job.task
-        case _:
-            return job
 
 
 def log_path(job: Job) -> Path:

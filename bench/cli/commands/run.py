@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from bench.cli.options import (
     quality_overrides,
 )
 from bench.host.environment import cores
+from bench.run import executors
+from bench.run.request import On, parse
 from bench.run.suite_run import run_suite
 from bench.schema.cell import STATUSES
 from bench.suite import file as suite
@@ -44,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     execution_arguments(parser)
     quality_arguments(parser)
     parser.add_argument("--jobs", type=int, metavar="N", help="cells sampled side by side (default: cores / threads)")
+    parser.add_argument("--on", metavar="WHERE", help=f"where cells are sampled: {'; '.join(executors.helps())}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,12 +66,33 @@ def run(args: argparse.Namespace) -> int:
     for name in ("rates", "json"):
         if getattr(args, name):
             raise InputError(f"--{name} goes with --dry-run")
-    check_device(args.device)
+    refuse_torchrun()
+    on = where(args)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
     settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
-    finished = run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides)
+    finished = run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides, on)
     report(finished.directory)
     return 1 if finished.failed else 0
+
+
+def where(args: argparse.Namespace) -> On | None:
+    """What --on says; None: processes of this machine. Raises InputError where it fits nothing here."""
+    on = None if args.on is None else parse(args.on)
+    if on is not None and args.jobs is not None:
+        raise InputError("--jobs goes without --on, which says itself how many workers there are")
+    if on is None or executors.find(on.name).HERE:
+        check_device(args.device)
+    return on
+
+
+def refuse_torchrun() -> None:
+    """Raise InputError where torchrun started this command several times: they would be in each other's way."""
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if "TORCHELASTIC_RUN_ID" in os.environ and processes != "1":
+        raise InputError(
+            f"run: torchrun started it {processes} times; `torchrun … -m bench sample SUITE` shares the samples among "
+            "processes, then one `ditbench run SUITE` measures; or say `ditbench run SUITE --on local:N`"
+        )
 
 
 def report(directory: Path) -> None:

@@ -1,0 +1,33 @@
+"""`ditbench doctor [SUITE]`: before a long run, whether this machine has what the suite will need."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.cli.health import Finding, of_machine, of_suite
+from bench.cli.options import check_device
+
+HELP = "check devices, versions, memory, disk, weights and references before a long run"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("suite", metavar="SUITE", nargs="?", help="a shipped suite's name or a TOML file")
+    parser.add_argument("--out", metavar="DIR", help="directory of the results (default: runs/<suite>)")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda[:N]")
+    parser.add_argument("--weights", metavar="W", help="as for run")
+    parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints one line a check; exit code 1 where one says what is to be done first."""
+    check_device(args.device)
+    findings = of_machine(args.device)
+    if args.suite is not None:
+        findings += of_suite(args.suite, args.out, args.device, args.weights, args.plugin)
+    for finding in findings:
+        print(line(finding))
+    return 1 if any(finding.state == "todo" for finding in findings) else 0
+
+
+def line(finding: Finding) -> str:
+    return f"{finding.state:<8}{finding.what}: {' '.join(finding.said.split())}"

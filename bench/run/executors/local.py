@@ -1,0 +1,52 @@
+"""This machine: processes forked from a server that has torch imported, each on its own GPU or core."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from bench.host.environment import cores
+from bench.run.child import Server
+from bench.run.executor import ANYWHERE, Executor, Place
+from bench.run.request import On, RunFacts
+from models.errors import InputError
+
+HERE = True  # the workers' devices are this machine's
+HELP = "local:N workers on this machine, or local:0,1,2,3: one on each of these GPUs (on a CPU: cores)"
+
+
+def opened(on: On, facts: RunFacts) -> Executor:
+    on.expect_options(())
+    settings = facts.settings
+    if settings.device == "cpu":
+        return Server(settings.threads, core_places(on, settings.threads))
+    if settings.device != "cuda":
+        raise InputError(f"--device {settings.device}: --on local gives each worker its own GPU; say --device cuda")
+    return Server(settings.threads, gpu_places(on))
+
+
+def core_places(on: On, threads: int) -> list[Place]:
+    """Workers anywhere, or each on its listed core."""
+    if len(on.numbers) < 2:
+        return [ANYWHERE] * (on.count or max(1, cores() // threads))
+    if threads != 1:
+        raise InputError(f"--on local: a worker on one core has one thread, got --threads {threads}; say local:N")
+    usable = sorted(os.sched_getaffinity(0))
+    for core in on.numbers:
+        if core not in usable:
+            raise InputError(f"--on local: no core {core} here, expected some of {', '.join(map(str, usable))}")
+    return [Place(core=core) for core in on.numbers]
+
+
+def gpu_places(on: On) -> list[Place]:
+    """One worker a GPU. This process, too, sees these alone from now on: `cuda` is the first, which is timed."""
+    found = torch.cuda.device_count()  # does not start CUDA
+    chosen = on.numbers if len(on.numbers) > 1 else range(on.count or found)
+    for index in chosen:
+        if index >= found:
+            raise InputError(f"--on local: no GPU {index} here, torch finds {found}")
+    visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    gpus = [visible[index] if visible else str(index) for index in chosen]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    return [Place(gpu=gpu) for gpu in gpus]

@@ -1,0 +1,69 @@
+"""Ray: every worker is a task of a cluster that runs, or of one that is started on this machine for the run."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from typing import Any
+
+from bench.run.executor import Executor
+from bench.run.remote.fleet import Fleet
+from bench.run.request import On, RunFacts
+from models.errors import InputError
+
+HERE = False
+HELP = "ray:N,address=A tasks of a Ray cluster (default: the one that runs here, else one is started)"
+OPTIONS = ("address",)
+
+
+def opened(on: On, facts: RunFacts) -> Executor:
+    on.expect_options(OPTIONS)
+    on.expect_count()
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--on ray needs ray: pip install 'ditbench[ray]'") from None
+    connect(ray, on.options.get("address"))
+    tasks = Tasks(ray, gpus=int(facts.settings.device != "cpu"), cpus=facts.settings.threads)
+    return Fleet(facts, tasks, on.count or tasks.room())
+
+
+def connect(ray: Any, address: str | None) -> None:
+    """Raises InputError where there is no cluster at a stated address."""
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    try:
+        ray.init(address=address or "auto", **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if address:
+            raise InputError(f"--on ray: no cluster at {address}: {' '.join(str(error).split())[:200]}") from None
+        ray.init(address="local", include_dashboard=False, **quiet)
+
+
+class Tasks:
+    """A launcher (bench/run/remote/fleet.py). A task is subprocess.call of a command line: none of ours is pickled."""
+
+    def __init__(self, ray: Any, gpus: int, cpus: int) -> None:
+        self.ray, self.gpus, self.cpus = ray, gpus, cpus
+        self.function = ray.remote(num_gpus=gpus, num_cpus=cpus, max_retries=0)(subprocess.call)
+
+    def room(self) -> int:
+        """How many workers the cluster holds."""
+        found = self.ray.cluster_resources()
+        return max(1, int(found.get("GPU", 0) if self.gpus else found.get("CPU", 1) // self.cpus))
+
+    def launch(self, command: list[str]) -> Task:
+        return Task(self.ray, self.function.remote(command))
+
+    def close(self) -> None:
+        self.ray.shutdown()
+
+
+class Task:
+    def __init__(self, ray: Any, reference: Any) -> None:
+        self.ray, self.reference = ray, reference
+
+    def done(self) -> bool:
+        return bool(self.ray.wait([self.reference], timeout=0)[0])
+
+    def cancel(self) -> None:
+        self.ray.cancel(self.reference, force=True)

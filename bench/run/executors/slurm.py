@@ -1,0 +1,80 @@
+"""SLURM through submitit: every worker is a job; one that is pre-empted or over its time is submitted again."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from bench.run.executor import Executor
+from bench.run.remote.fleet import Fleet
+from bench.run.request import On, RunFacts
+from models.errors import InputError, expect_one_of
+
+HERE = False
+HELP = "slurm:N,partition=P,time=MINUTES,account=A jobs of a cluster (submitit)"
+OPTIONS = ("partition", "time", "account", "qos", "constraint", "memory", "cluster")
+CLUSTERS = ("slurm", "local")  # local: submitit's stand-in, jobs on this machine
+MINUTES = 24 * 60
+
+
+def opened(on: On, facts: RunFacts) -> Executor:
+    on.expect_options(OPTIONS)
+    on.expect_count()
+    cluster = on.options.get("cluster", "slurm")
+    expect_one_of("--on slurm: cluster", cluster, CLUSTERS)
+    try:
+        import submitit
+    except ImportError:
+        raise InputError("--on slurm needs submitit: pip install 'ditbench[slurm]'") from None
+    logging.getLogger("submitit").setLevel(logging.ERROR)
+    folder = Path(facts.directory) / "workers" / "submitit"
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+    except RuntimeError as error:
+        raise InputError(f"--on slurm: {error}") from None
+    executor.update_parameters(**parameters(on, facts, cluster))
+    return Fleet(facts, Jobs(executor), on.count or 1)
+
+
+def parameters(on: On, facts: RunFacts, cluster: str) -> dict[str, Any]:
+    """As submitit names them: one GPU a job, or the threads that a cell has."""
+    settings, options = facts.settings, on.options
+    minutes = options.get("time", str(MINUTES))
+    if not minutes.isdigit() or not 0 < int(minutes) < 1e6:
+        raise InputError(f"--on slurm: time must be minutes, got '{minutes}'")
+    given: dict[str, Any] = {"timeout_min": int(minutes), "gpus_per_node": int(settings.device != "cpu")}
+    if cluster == "local":
+        return given
+    names = {"partition": "partition", "account": "account", "qos": "qos", "constraint": "constraint", "memory": "mem"}
+    given |= {f"slurm_{name}": options[key] for key, name in names.items() if key in options}
+    more = {"requeue": True}  # by SLURM itself, where a job is pre-empted
+    return {**given, "cpus_per_task": settings.threads, "slurm_additional_parameters": more}
+
+
+class Jobs:
+    """A launcher (bench/run/remote/fleet.py)."""
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+
+    def launch(self, command: list[str]) -> Any:
+        from submitit.helpers import CommandFunction
+
+        return Job(self.executor.submit(CommandFunction(command, verbose=False)))
+
+    def close(self) -> None:
+        """Jobs are cancelled one by one."""
+
+
+class Job:
+    """A submitted job. Whether a real cluster's is over is asked of SLURM, which submitit does every minute or so."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+
+    def done(self) -> bool:
+        return bool(self.job.done())
+
+    def cancel(self) -> None:
+        self.job.cancel(check=False)

@@ -1,0 +1,51 @@
+"""`ditbench doctor`: one line a check, and exit code 1 where something is to be done first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiny_suite import write_plugin, write_suite
+
+from bench.cli import health, main
+
+
+def test_a_machine_is_described_line_by_line(capsys) -> None:
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[8:].split(":")[0] for line in lines] == ["versions", "other work", "device"]
+    assert all(line.split()[0] in ("ok", "warning") for line in lines)
+
+
+def test_a_suite_that_has_what_it_needs(tmp_path: Path, capsys) -> None:
+    words = [str(write_suite(tmp_path)), "--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / "out")]
+    assert main(["doctor", *words]) == 0
+    said = capsys.readouterr().out
+    assert "ok      weights of tiny: shipped" in said
+    assert "warning references of tiny: tiny: has no autoencoder" in said
+    assert "memory: " in said
+    assert "ok      disk: " in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_weights_are_something_to_do(tmp_path: Path, capsys) -> None:
+    plugin = write_plugin(tmp_path)
+    words = [str(write_suite(tmp_path)), "--plugin", str(plugin), "--weights", str(tmp_path / "none.pt")]
+    assert main(["doctor", *words]) == 1
+    assert "todo    weights of tiny: " in capsys.readouterr().out
+
+
+def test_too_little_disk_and_work_of_others_are_named(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda place: health.shutil._ntuple_diskusage(10, 10, 0))
+    monkeypatch.setattr(health, "load", lambda: 99.0)
+    monkeypatch.setattr(health.torch, "__version__", "2.5.1")
+    words = ["doctor", str(write_suite(tmp_path)), "--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path)]
+    assert main(words) == 1
+    said = capsys.readouterr().out
+    assert "todo    versions: " in said
+    assert "warning other work: load 99" in said
+    assert "make room" in said
+
+
+def test_an_unknown_suite_is_one_line(capsys) -> None:
+    assert main(["doctor", "smok"]) == 2
+    assert capsys.readouterr().err == "ditbench: unknown suite 'smok'; did you mean 'smoke'?\n"

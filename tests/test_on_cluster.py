@@ -1,0 +1,172 @@
+"""Workers elsewhere: submitit's jobs and Ray's tasks give the numbers of one process, also where a worker dies."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_on import alive, alone, descendants, deterministic, suite_in, wait_for  # noqa: F401
+from tiny_suite import cached, command, environment, write_plugin, write_suite
+
+from bench.cli import main
+from bench.run.remote.equality import difference, signature
+from bench.run.remote.letters import Pulse
+from bench.run.remote.order import Order
+
+PACKAGES = {"slurm:2,cluster=local": "submitit", "slurm:4,cluster=local": "submitit", "ray:2": "ray"}
+EXTRA = os.pathsep.join(path for path in sys.path if path)  # where the optional packages are, wherever that is
+
+
+def places(*texts: str) -> list[Any]:
+    """Those whose package is not here are skipped."""
+    found = {text: importlib.util.find_spec(PACKAGES[text]) for text in texts}
+    marks = {
+        text: pytest.mark.skipif(found[text] is None, reason=f"{PACKAGES[text]} is not installed") for text in texts
+    }
+    return [pytest.param(text, marks=marks[text]) for text in texts]
+
+
+def start(*words: object, **variables: str) -> subprocess.Popen[str]:
+    settings = environment() | {"PYTHONPATH": EXTRA, **variables}
+    return subprocess.Popen(command(*words), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(run: subprocess.Popen[str]) -> str:
+    _, said = run.communicate(timeout=280)
+    assert run.returncode == 0, said
+    return said
+
+
+@pytest.mark.parametrize("where", places(*PACKAGES))
+def test_workers_of_a_cluster_give_the_numbers_of_one_process(alone: Path, where: str) -> None:  # noqa: F811
+    out = alone / where.replace(":", "-")
+    finish(start(*suite_in(alone), "--out", out, "--on", where))
+    assert deterministic(out) == deterministic(alone / "out")
+    assert not (out / "workers").exists()
+
+
+def workers_of(out: Path) -> list[int]:
+    """The processes that work for the run in this directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"bench.run.remote" in words and str(out).encode() in b" ".join(words) and words[0] != b"env":
+            found.append(int(path.parent.name))
+    return found
+
+
+def open_orders(out: Path) -> list[Path]:
+    """Orders that a worker has and has not answered."""
+    return [path for path in out.rglob("*.order.json") if not Path(str(path).replace(".order.", ".answer.")).exists()]
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
+def test_workers_that_are_killed_cost_their_work_and_no_number(alone: Path, where: str) -> None:  # noqa: F811
+    out = alone / f"killed-{where[:3]}"
+    run = start(*suite_in(alone), "--out", out, "--on", where)
+    assert wait_for(lambda: open_orders(out), 200), run.poll()
+    victims = workers_of(out)
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    assert victims
+    finish(run)
+    assert deterministic(out) == deterministic(alone / "out")
+    assert wait_for(lambda: not workers_of(out), 20)
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_driver_is_the_end_of_its_workers(tmp_path: Path, where: str, sent: signal.Signals) -> None:
+    out = tmp_path / "out"
+    words = suite_in(tmp_path, cached('{ name = "misbehave", how = "sleep" }', "[4, 3]"))
+    run = start(*words, "--out", out, "--only", "*sleep", "--on", where)
+    assert wait_for(lambda: list(out.rglob("*sleep*.log")), 200)
+    started = [pid for worker in workers_of(out) for pid in [worker, *descendants(worker)]]
+    run.send_signal(sent)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == (130 if sent == signal.SIGTERM else -signal.SIGKILL), said
+    assert "Traceback" not in said
+    assert started
+    assert wait_for(lambda: not alive(started), 30), alive(started)
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_a_worker_with_other_code_or_weights_refuses_in_one_line(
+    tmp_path: Path, where: str, monkeypatch, capsys
+) -> None:
+    from bench.run.remote import fleet
+
+    monkeypatch.setenv("PYTHONPATH", EXTRA)
+    monkeypatch.setattr(fleet, "signature", lambda: {**signature(), "torch": "0.1"})
+    words = ["--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / "out"), "--on", where]
+    assert main(["run", str(write_suite(tmp_path)), *words]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("ditbench: worker")
+    assert "is not what the driver is: torch is" in said
+    assert wait_for(lambda: not workers_of(tmp_path / "out"), 20)
+
+
+def test_what_differs_between_worker_and_driver_is_named() -> None:
+    own = signature()
+    assert difference(own, own) is None
+    assert difference(own, {**own, "code": "0"}) == f"code is {own['code']} there and 0 here"
+
+
+@pytest.mark.parametrize(("name", "package"), [("slurm", "submitit"), ("ray", "ray")])
+def test_a_missing_package_is_one_line(tmp_path: Path, name: str, package: str, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    words = ["--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / "out"), "--on", name]
+    assert main(["run", str(write_suite(tmp_path)), *words]) == 2
+    assert capsys.readouterr().err == f"ditbench: --on {name} needs {package}: pip install 'ditbench[{name}]'\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("slurm:1,2", "expected one number"), ("slurm:1,queue=a", "unknown --on slurm: option 'queue'"),
+     ("ray:2,adress=a", "did you mean 'address'"), ("slurm:1,time=soon,cluster=local", "time must be minutes")],
+)  # fmt: skip
+def test_options_that_an_executor_does_not_take_are_one_line(tmp_path: Path, words: str, said: str, capsys) -> None:
+    if "time" in words:
+        pytest.importorskip("submitit")
+    arguments = ["--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / "out"), "--on", words]
+    assert main(["run", str(write_suite(tmp_path)), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_an_order_that_costs_worker_after_worker_is_a_failed_cell() -> None:
+    order = Order(job=None)  # type: ignore[arg-type]
+    for _ in range(2):
+        order.lose({})
+    order.reached = 0.5  # it got further meanwhile
+    for _ in range(3):
+        assert order.result is None
+        order.lose({"torch": "2"})
+    assert order.result["status"] == "failed"
+    assert "its worker ended 3 times at it" in order.result["reason"]
+    assert order.result["environment"] == {"torch": "2"}
+
+
+def test_signs_of_life_are_by_change_and_not_by_the_clock(tmp_path: Path, monkeypatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("bench.run.remote.letters.time.monotonic", lambda: now[0])
+    pulse = Pulse(tmp_path / "alive")
+    (tmp_path / "alive").touch()
+    os.utime(tmp_path / "alive", (5, 5))  # a clock that is years behind
+    assert pulse.is_there()
+    now[0] += 119
+    assert pulse.is_there()
+    now[0] += 2
+    assert not pulse.is_there()
+    os.utime(tmp_path / "alive", (4, 4))  # and that jumps
+    assert pulse.is_there()
