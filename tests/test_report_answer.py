@@ -1,6 +1,7 @@
 """What the report claims: sentences, verdicts and number formats."""
 
 import re
+from pathlib import Path
 
 import cell_factory as factory
 import pytest
@@ -11,11 +12,13 @@ from bench.show.report.format import figure, plus_minus
 from bench.show.report.group import groups_of
 from bench.show.report.markers import SHAPES, marker, styles
 from bench.show.report.page import write_report
+from bench.store.results import Results
+from bench.store.stored_suite import StoredSuite
 
 
 def answer_of(cells):
     cells = factory.typed(cells)
-    results = type("R", (), {"cells": cells, "models": ["dit-mnist"], "suite": {"reference": {"dit-mnist": "ddim-50"}}})
+    results = Results(Path("r"), cells, suite=StoredSuite(reference={"dit-mnist": "ddim-50"}))
     return answer(groups_of(results, pareto.analyse(cells))[0])
 
 

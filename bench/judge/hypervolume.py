@@ -31,12 +31,13 @@ def hypervolume(latency: Axis, quality: Axis, family: list[int], reference: int)
     unit = _ends(quality.values[reference], quality.error(reference), good)
     if unit[1] <= 0:
         return None
-    x = _ends(*(array[family] for array in latency.against(reference)), fast)  # [3,F]: value, low, high
-    y = _ends(*(array[family] for array in quality.against(reference)), good)
+    (speeds, of_speeds), (gaps, of_gaps) = latency.against(reference), quality.against(reference)
+    x = _ends(speeds[family], of_speeds[family], fast)  # [3,F]: value, low, high
+    y = _ends(gaps[family], of_gaps[family], good)
     # A gap's share is largest over the smallest unit if it is above 0, and over the largest if it is below.
     low, high = y[1] / np.where(y[1] > 0, unit[2], unit[1]), y[2] / np.where(y[2] > 0, unit[1], unit[2])
     sides = ((x[0], y[0] / unit[0]), (x[2], high), (x[1], low))
-    return Interval(*(dominated_area(zip(logs.tolist(), gaps.tolist(), strict=True), 1.0) for logs, gaps in sides))
+    return Interval(*(dominated_area(zip(logs.tolist(), shares.tolist(), strict=True), 1.0) for logs, shares in sides))
 
 
 def _ends(value: Array, error: Array, critical: float) -> Array:
