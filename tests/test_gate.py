@@ -20,6 +20,7 @@ from bench.judge.gate.checks import LEFT_OUT, Finding
 from bench.judge.gate.decision import FAIL, PASS, UNRESOLVED, Unable, gate
 from bench.judge.gate.fight import duels
 from bench.measure.samples.probe import probe
+from bench.measure.timing.contenders import Contender
 from bench.show import gate_text
 from bench.store.results import read_results
 from bench.suite import protocol
@@ -247,12 +248,12 @@ def test_a_probe_is_repeated_exactly_and_sees_one_wrong_reuse():
     cell, settings, model = tiny_cell("fora", interval=2), Settings(), models.build("dit-mnist")
     sampler = cell.sampler.method
     plan = methods.build("fora", interval=2).plan(model, sampler)
-    first = probe(cell, settings, model, plan)
-    assert probe(cell, settings, model, plan) == first
+    first = probe(cell, settings, model, Contender(sampler, plan))
+    assert probe(cell, settings, model, Contender(sampler, plan)) == first
     assert len(first["tokens"]) == 4
     assert torch.tensor(first["latents"]).shape == (2, 8)
     late = Plan(plan.branches, (plan.rows[0], (Span(5, 6),), *plan.rows[2:]))
-    changed = probe(cell, settings, model, late)
+    changed = probe(cell, settings, model, Contender(sampler, late))
     before, after = (torch.tensor(f["tokens"]) for f in (first, changed))
     moved = ((after - before).abs() / before > 1e-3).nonzero()
     assert moved[0].tolist() == [1, 5], "the first that moved is the branch that was reused"

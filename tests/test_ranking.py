@@ -33,6 +33,11 @@ def test_off_the_curve_there_is_no_speed_up_at_equal_quality(fd):
     assert equal(fd=fd, ms=100.0) is None
 
 
+def test_one_uncached_setting_is_a_curve_of_one_place():
+    assert equal(fd=4.0, ms=200.0, curve=CURVE[:1]).value == pytest.approx(2.0)
+    assert equal(fd=4.5, ms=200.0, curve=CURVE[:1]) is None
+
+
 def test_an_interval_that_leaves_the_curve_is_open():
     at_the_good_end = equal(fd=4.001, ms=200.0)
     assert at_the_good_end.high == math.inf

@@ -1,4 +1,7 @@
-"""Libraries that run our denoisers by their own code, with their own caching, one file each."""
+"""Libraries that run our denoisers by their own code, with their own caching, one file each.
+
+`Engine` and `EngineCache` are loaded when they are asked for: who reads stored results needs the name `OURS` alone.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,24 @@ import importlib
 import pkgutil
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from bench.engines.engine import Engine, EngineCache
 from models.errors import InputError, expect_name, expect_one_of
+
+if TYPE_CHECKING:
+    from bench.engines.engine import Engine, EngineCache
 
 __all__ = ["OURS", "Engine", "EngineCache", "find", "names", "register"]
 
 OURS = "ours"  # no library: bench/sampling
 
 _plugins: dict[str, type[Engine]] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("Engine", "EngineCache"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.engine"), name)
 
 
 def find(name: str) -> type[Engine]:
@@ -52,5 +64,7 @@ def _shipped() -> dict[str, type[Engine]]:
 
 
 def _defined_in(module: ModuleType) -> dict[str, type[Engine]]:
+    from bench.engines.engine import Engine
+
     classes = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Engine)]
     return {c.name: c for c in classes if c.name and c.__module__ == module.__name__}

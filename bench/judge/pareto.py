@@ -164,6 +164,8 @@ def on_curve(
 
     Its fd [`length`] and replicates are on the monotone curve; where the knots' do not pair with them, on the chord.
     """
+    if len(curve) == 1:
+        return [(1.0, curve[0])], [(1.0, curve[0].latency)]
     logs, _ = knots(curve)
     right = int(np.searchsorted(logs[1:-1], log_latency, side="right")) + 1
     a, b = curve[right - 1], curve[right]
