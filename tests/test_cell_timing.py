@@ -88,6 +88,11 @@ def test_a_counter_of_energy_that_is_not_there_is_no_number(monkeypatch, tmp_pat
     assert found["speedup_reference"] is None
 
 
+def test_a_policys_roofline_is_of_the_plan_that_it_took(monkeypatch, tmp_path):
+    found = timed(monkeypatch, FakeNvml(), tmp_path, steps=6, cache=Part("teacache", {"threshold": 10.0}))
+    assert found["roofline"]["speedup"] > 1.5, "before it has decided, everything is computed"
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.measure.memory import is_guided
@@ -82,7 +82,8 @@ class Measured:
 
     def timing(self, task: Task, lineup: Lineup, work: dict[str, Any]) -> Timing:
         """Intervals, and what follows from them and from `work`, the MACs of one image."""
-        contender, guided = lineup.contenders[task.cell.slug], is_guided(task)
+        slug, guided = task.cell.slug, is_guided(task)
+        contender = replace(lineup.contenders[slug], plan=lineup.taken(slug, self.batch))
         timing = {"batch": self.batch, **summary(self.rounds, self.spread)}
         return {
             **timing,

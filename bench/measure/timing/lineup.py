@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from bench.measure.outcome import Outcome, outcome_of
 from bench.measure.task import Task
 from bench.measure.timing.batch_search import release
-from bench.measure.timing.contenders import Contender, build_model, contender_of, trajectory
+from bench.measure.timing.contenders import Contender, build_model, contender_of, inputs, prepared, trajectory
 from bench.measure.timing.rounds import Call
+from methods.plan import Plan
 from models.denoiser import Denoiser
 from models.errors import InputError
 
@@ -45,6 +46,22 @@ class Lineup:
 
     def trajectory(self, slug: str, batch: int) -> Call:
         return trajectory(self.tasks[slug], self.views[slug], self.contenders[slug], batch)
+
+    def taken(self, slug: str, batch: int) -> Plan:
+        """The plan that a trajectory takes: of a policy's setting one is run, as it decides on the way.
+
+        A policy that fails in it has been timed already: its plan is then the one before anything was decided.
+        """
+        task, view, contender = self.tasks[slug], self.views[slug], self.contenders[slug]
+        if contender.engine is not None or contender.plan.policy is None:
+            return contender.plan
+        try:
+            run = prepared(task.cell.model, view, contender, batch, task.settings.execution)
+            run(*inputs(task, view, batch))
+            return run.taken()
+        except Exception as error:  # a method may raise anything
+            traceback.print_exception(error)
+            return contender.plan
 
     def failed(self, slug: str, error: BaseException) -> None:
         """Leave a setting out."""
