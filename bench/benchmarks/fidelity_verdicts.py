@@ -45,9 +45,9 @@ def own_axis(population: Population, samples: int, rng: np.random.Generator) -> 
     rows, labels = population.draw(samples, rng)
     groups = jackknife_groups(samples, labels)
     own, *others = (x[rows] for x in population.settings.values())
-    found = [own_distance(x, own, groups, labels) for x in others]
-    plain = np.array([0.0] + [one["fd_own_plain"] for one in found])
-    without = np.array([[0.0] * (groups.max() + 1)] + [one["fd_own_jackknife"] for one in found])
+    distances = [own_distance(x, own, groups, labels) for x in others]
+    plain = np.array([0.0] + [one["fd_own_plain"] for one in distances])
+    without = np.array([[0.0] * (groups.max() + 1)] + [one["fd_own_jackknife"] for one in distances])
     return from_jackknife(plain, without.T)
 
 
@@ -82,8 +82,8 @@ def own_study(settings: int, step: float, samples: int, repeats: int) -> dict[st
     margins = Margins(MARGIN * float(truth.quality[0]))  # shares of the reference's corrected distance
     truth.quality = own_truth(population)
     name = f"{settings} settings, steps of {step:g}, {samples} samples"
-    found = study(name, truth, lambda rng: own_axis(population, samples, rng), margins, repeats)
-    return {"axis": "fd_own", "samples": samples} | found
+    outcome = study(name, truth, lambda rng: own_axis(population, samples, rng), margins, repeats)
+    return {"axis": "fd_own", "samples": samples} | outcome
 
 
 def error_study(settings: int, span: float, repeats: int) -> dict[str, Any]:
@@ -91,9 +91,9 @@ def error_study(settings: int, span: float, repeats: int) -> dict[str, Any]:
     population, latency = made(settings, 0.002)
     truth = Truth(population, latency)
     truth.quality = 0.1 * np.exp(np.linspace(0, np.log(span), settings))
-    found = study(f"{settings} settings, errors up to {span:g} times the least", truth,
+    outcome = study(f"{settings} settings, errors up to {span:g} times the least", truth,
                   lambda rng: error_axis(truth.quality, rng), Margins(MARGIN), repeats)  # fmt: skip
-    return {"axis": "ode_error", "seeds": SEEDS} | found
+    return {"axis": "ode_error", "seeds": SEEDS} | outcome
 
 
 def run(say: Callable[[str], object], quick: bool = False) -> dict[str, Any]:

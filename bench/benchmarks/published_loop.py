@@ -51,7 +51,7 @@ class PublishedLoop:
         """x_{i-1} [2B,C,H,W] by DDIM, mean and variance of the posterior computed on the way."""
         steps = torch.tensor(self.tables.timestep_map, device=x.device)
         out, variance = self.guided(k, x, steps[i], y).split(x.shape[1], dim=1)
-        low = self.at("posterior_log_variance_clipped", i, x)
+        low = self.entry("posterior_log_variance_clipped", i, x)
         high = spread(np.log(self.tables.betas), i, x)
         share = (variance + 1) / 2
         log_variance = share * high + (1 - share) * low
@@ -59,16 +59,16 @@ class PublishedLoop:
         alpha_bar = self.tables.alphas_cumprod
         recip, recip_m1 = np.sqrt(1 / alpha_bar), np.sqrt(1 / alpha_bar - 1)
         clean = spread(recip, i, x) * x - spread(recip_m1, i, x) * out
-        _ = self.at("posterior_mean_coef1", i, x) * clean + self.at("posterior_mean_coef2", i, x) * x
+        _ = self.entry("posterior_mean_coef1", i, x) * clean + self.entry("posterior_mean_coef2", i, x) * x
         eps = (spread(recip, i, x) * x - clean) / spread(recip_m1, i, x)
-        now, before = self.at("alphas_cumprod", i, x), self.at("alphas_cumprod_prev", i, x)
+        now, before = self.entry("alphas_cumprod", i, x), self.entry("alphas_cumprod_prev", i, x)
         sigma = ETA * torch.sqrt((1 - before) / (1 - now)) * torch.sqrt(1 - now / before)
         noise = torch.randn_like(x)
         mean = clean * torch.sqrt(before) + torch.sqrt(1 - before - sigma**2) * eps
         not_last = (i != 0).float().view(-1, *[1] * (x.ndim - 1))
         return mean + not_last * sigma * noise
 
-    def at(self, table: str, i: Tensor, x: Tensor) -> Tensor:
+    def entry(self, table: str, i: Tensor, x: Tensor) -> Tensor:
         return spread(getattr(self.tables, table), i, x)
 
     def guided(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:

@@ -41,8 +41,8 @@ class Finding:
 
 def of_machine(device: str) -> list[Finding]:
     """Versions, device, other work."""
-    found = [versions(), other_work()]
-    return found + ([gpu(device)] if device != "cpu" else [Finding(OK, "device", f"cpu, {cores()} cores")])
+    findings = [versions(), other_work()]
+    return findings + ([gpu(device)] if device != "cpu" else [Finding(OK, "device", f"cpu, {cores()} cores")])
 
 
 def versions() -> Finding:
@@ -90,12 +90,12 @@ def of_suite(
     chosen = suite.load(name, broken)
     settings = Settings(device=device, weights=weights)
     directory = Path(out if out is not None else Path("runs") / chosen.name)
-    found = [Finding(TODO, "plugin", reason) for reason in broken.values()]
+    findings = [Finding(TODO, "plugin", reason) for reason in broken.values()]
     cells = [cell for cell in chosen.cells if cell.broken is None]
-    found += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
-    if any(finding.state == TODO for finding in found):
-        return [*found, disk(directory, cells)]  # without weights nothing more can be said of models
-    return [*found, *references(cells, settings), memory(cells), disk(directory, cells)]
+    findings += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
+    if any(finding.state == TODO for finding in findings):
+        return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
+    return [*findings, *references(cells, settings), memory(cells), disk(directory, cells)]
 
 
 def weights_of(model: str, cells: Sequence[Cell], settings: Settings) -> Finding:

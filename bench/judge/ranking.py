@@ -86,6 +86,6 @@ def hypervolumes(cells: Sequence[StoredCell], reference: str | None = None) -> d
     families: dict[str, list[int]] = defaultdict(list)
     for number, cell in enumerate(judged):
         families[cell.family].append(number)
-    at = judged.index(origin)
-    found = {name: hypervolume(latency, quality, own, at) for name, own in families.items()}
-    return {name: volume for name, volume in found.items() if volume is not None}
+    origin_at = judged.index(origin)
+    areas = {name: hypervolume(latency, quality, own, origin_at) for name, own in families.items()}
+    return {name: volume for name, volume in areas.items() if volume is not None}

@@ -38,12 +38,12 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     contender = contender_of(cell, model)
     # before the quality metrics load what has no part in sampling
     memory, prepare_s = measure_memory(task, model, contender)
-    found = examine(task, model, contender)
+    examined = examine(task, model, contender)
     plans = {"announced": contender.plan, "baseline": make_plan(model, cell.sampler.method, None)}
-    plans |= {"method": taken(task, model, contender) if found is None else found.plan}
+    plans |= {"method": taken(task, model, contender) if examined is None else examined.plan}
     result: dict[str, Any] = {
         "plan": describe_plan(plans, cell.sampler.method.evaluations(model.noise_schedule)),
-        "work": work(model, plans, is_guided(task)) | ({} if found is None else {"cache_bytes": None}),
+        "work": work(model, plans, is_guided(task)) | ({} if examined is None else {"cache_bytes": None}),
         "training": getattr(cell.cache.method, "training", None) if cell.cache else None,
         "settings": describe_settings(task, model),
         "memory": memory,
@@ -53,8 +53,8 @@ def measure(task: Task, reporter: Reporter) -> dict[str, Any]:
     result["quality"] = sample_and_compare(task, model, reporter) if sampled else None
     if cell.protocol.fingerprint:
         result["fingerprint"] = probe(cell, settings, model, replace(contender, plan=plans["method"]))
-    if found is not None:
-        result["library"] = found.facts
+    if examined is not None:
+        result["library"] = examined.facts
     return finite(result | {"environment": environment(settings.device)})
 
 

@@ -65,11 +65,11 @@ def uncached_difference(contender: Contender, model: Denoiser, noise: Tensor, la
     network, timesteps = contender.engine.network(model), contender.sampler.evaluations(model.noise_schedule)
     y = Guidance(model, labels, 1.0 if not model.can_be_guided else 0.0, None).labels
     x = noise.repeat(len(y) // len(noise), 1, 1, 1)
-    found = []
+    differences = []
     for k in sorted({0, len(timesteps) // 2, len(timesteps) - 1}):
         t = torch.full((len(x),), timesteps[k].timestep, dtype=torch.float32, device=x.device)
-        found.append(distance(contender.engine.evaluate(network, x, t, y), model(x, t, y)))
-    return max(found)
+        differences.append(distance(contender.engine.evaluate(network, x, t, y), model(x, t, y)))
+    return max(differences)
 
 
 def cause_of(difference: float, dtype: str, who: str) -> str | None:

@@ -35,9 +35,9 @@ class TimingPhase:
         name, started = session_name(tasks[0].cell.model), time.monotonic()
         self.runner = SessionRun(self.executor, lambda phase, done: self.progress.phase(name, phase, done))
         rules = tasks[0].cell.protocol.timing
-        timings = self.at(rules.batch, tasks, headline=True)
+        timings = self.at_batch(rules.batch, tasks, headline=True)
         sound = [task for task in tasks if "status" not in timings[task.cell.slug]]
-        more = {batch: self.at(batch, sound, headline=False) for batch in rules.more_batches}
+        more = {batch: self.at_batch(batch, sound, headline=False) for batch in rules.more_batches}
         for task in tasks:
             self.complete(task, timings, more, rules.largest)
         said = f"{len(sound)} of {len(tasks)} settings in {duration(time.monotonic() - started)}"
@@ -54,7 +54,7 @@ class TimingPhase:
         largest_batch = self.runner.largest(LargestOrder(task, self.work(task))) if largest else None
         self.records.complete(task.cell, {**timing, "batches": batches, "largest": largest_batch})
 
-    def at(self, batch: int, tasks: list[Task], headline: bool) -> Timings:
+    def at_batch(self, batch: int, tasks: list[Task], headline: bool) -> Timings:
         """The timing of every cell at one batch, from the sessions that hold them already, and from a new one."""
         made: Timings = {}
         for session, members in self.sessions(batch, tasks):

@@ -20,15 +20,15 @@ from models.errors import InputError, expect_one_of
 @cache
 def known() -> dict[str, tuple[str, str]]:
     """Name -> (module, question) of every study, read without running its file: that would load torch, for seconds."""
-    found: dict[str, tuple[str, str]] = {}
+    studies: dict[str, tuple[str, str]] = {}
     for info in pkgutil.iter_modules(__path__):
         if info.ispkg:
             continue
         said = constants(Path(__path__[0], f"{info.name}.py"))
-        if said["NAME"] in found:
+        if said["NAME"] in studies:
             raise InputError(f"two files of bench/studies both define the study '{said['NAME']}'")
-        found[said["NAME"]] = f"{__name__}.{info.name}", said["QUESTION"]
-    return found
+        studies[said["NAME"]] = f"{__name__}.{info.name}", said["QUESTION"]
+    return studies
 
 
 def constants(file: Path) -> dict[str, Any]:

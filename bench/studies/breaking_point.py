@@ -127,12 +127,12 @@ def worse(point: Mapping[str, Any], measure: str, uncached: Mapping[str, Any]) -
 
 def breaking_point(data: Mapping[str, Any], method: str, measure: str) -> float | None:
     """The least share removed from which on the measure is surely worse; None where it is not even at the largest."""
-    found = None
+    removed = None
     for point in sorted((p for p in data["points"] if p["method"] == method), key=lambda p: -p["removed"]):
         if not worse(point, measure, data["uncached"]):
-            return found
-        found = point["removed"]
-    return found
+            return removed
+        removed = point["removed"]
+    return removed
 
 
 def answer(data: dict[str, Any]) -> str:
@@ -150,8 +150,8 @@ def answer(data: dict[str, Any]) -> str:
 
 
 def share_text(data: Mapping[str, Any], method: str, measure: str) -> str:
-    found = breaking_point(data, method, measure)
-    return f"– ({method})" if found is None else f"{100 * found:g} % ({method})"
+    share = breaking_point(data, method, measure)
+    return f"– ({method})" if share is None else f"{100 * share:g} % ({method})"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:

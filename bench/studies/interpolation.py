@@ -87,12 +87,12 @@ def against_random(trial: Trial, router: Learned, draws: int) -> dict[str, Any]:
 def distances(trial: Trial, images: int) -> list[dict[str, float]]:
     """FD without its bias at both ends and in the middle of the blend."""
     judge = Judge(trial.subject, range(images))
-    found = []
+    points = []
     for at in (0.0, 0.5, 1.0):
         judged = judge(trial.latents(blended(trial.cacheable, at), images))
         ends = {end: judged[f"fd_corrected_{end}"] for end in ("low", "high")}
-        found.append({"at": at, "value": judged["fd_corrected"], **ends})
-    return found
+        points.append({"at": at, "value": judged["fd_corrected"], **ends})
+    return points
 
 
 def answer(data: dict[str, Any]) -> str:
@@ -160,7 +160,7 @@ def plot(data: dict[str, Any]) -> Any:
 
 def draw(axes: Any, x: list[float], errors: list[Any], known: float, name: str, mark: str) -> None:
     """A line of mean errors with their intervals."""
-    found = [mean_error(one, known) for one in errors]
-    means = np.array([one["value"] for one in found])
-    ends = np.abs(np.array([[one["low"], one["high"]] for one in found]).T - means)
+    intervals = [mean_error(one, known) for one in errors]
+    means = np.array([one["value"] for one in intervals])
+    ends = np.abs(np.array([[one["low"], one["high"]] for one in intervals]).T - means)
     axes.errorbar(x, means, yerr=ends, fmt=mark, markersize=4, linewidth=1, capsize=2, label=name)

@@ -93,25 +93,25 @@ def shares(neighbours: Array) -> dict[str, dict[str, float]]:
 def routers(subject: Subject, sampler: Sampler, changes: Changes) -> list[dict[str, Any]]:
     """Of every router that is shipped for the sampler: how its scores rank with the changes where it decides."""
     decided = routed_evaluations(subject.model, sampler.evaluations(subject.model.noise_schedule))
-    places, found = [r.evaluation - 1 for r in decided], []
+    places, correlations = [r.evaluation - 1 for r in decided], []
     for l1, path in strengths(subject.spec.name, sampler).items():
         scores = read_router(path).scores.double().numpy()[[r.row for r in decided]]
         kinds = {name: getattr(changes, name)[:, :, places] for name in KINDS}  # [images, branches, decided]
         rhos = {name: rank_correlation(scores.T.ravel(), at.reshape(len(at), -1)) for name, at in kinds.items()}
-        found.append({"l1": l1, **{name: None if rho is None else asdict(rho) for name, rho in rhos.items()}})
-    return found
+        correlations.append({"l1": l1, **{name: None if rho is None else asdict(rho) for name, rho in rhos.items()}})
+    return correlations
 
 
 def answer(data: dict[str, Any]) -> str:
     """One sentence about the sampler of most evaluations, and about all routers."""
     most = max(data["samplers"], key=lambda one: one["evaluations"])
-    found = most["shares"]
-    kind = max(("attention", "MLP"), key=lambda name: found[name]["value"])
-    when = max((name for name in THIRDS if name in found), key=lambda name: found[name]["value"])
+    shares = most["shares"]
+    kind = max(("attention", "MLP"), key=lambda name: shares[name]["value"])
+    when = max((name for name in THIRDS if name in shares), key=lambda name: shares[name]["value"])
     said = (
-        f"With {most['sampler']}, {percent_text(found['all'])} of the branch outputs change by at most "
+        f"With {most['sampler']}, {percent_text(shares['all'])} of the branch outputs change by at most "
         f"{100 * SMALL:g} % of their squared length from one evaluation to the next, most often those of {kind} "
-        f"branches ({percent_text(found[kind])}) and in the {when} of the trajectory ({percent_text(found[when])})"
+        f"branches ({percent_text(shares[kind])}) and in the {when} of the trajectory ({percent_text(shares[when])})"
     )
     return f"{said}; {about_routers(data)}."
 

@@ -101,8 +101,14 @@ class Rounds:
                 laps[name] = lap
                 process[name] = self.machine.usage().process_ns - before.process_ns
         wall = {name: lap.wall_ns for name, lap in laps.items()}
-        flag = interfered(first, self.machine.usage(), sum(wall.values()), computes=self.watch.computes)
-        record: Round = {"order": list(laps), "wall_ns": wall, "process_ns": process, "load": load, "interfered": flag}
+        disturbed = interfered(first, self.machine.usage(), sum(wall.values()), computes=self.watch.computes)
+        record: Round = {
+            "order": list(laps),
+            "wall_ns": wall,
+            "process_ns": process,
+            "load": load,
+            "interfered": disturbed,
+        }
         if not self.watch.computes:
             record["device_ns"] = {name: lap.device_ns for name, lap in laps.items()}
             record["enqueue_ns"] = {name: lap.enqueue_ns for name, lap in laps.items()}

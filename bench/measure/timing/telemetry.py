@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 INTERVAL = 0.1  # seconds between readings
-CLOCK_SPREAD = 0.03  # of the SM clock within a round: more flags it
+CLOCK_SPREAD = 0.03  # of the SM clock within a round: more counts as throttled
 REASONS = {  # bits of nvmlDeviceGetCurrentClocksEventReasons
     0x1: "idle", 0x2: "clocks set", 0x4: "power cap", 0x8: "hardware slowdown", 0x10: "sync boost",
     0x20: "thermal (software)", 0x40: "thermal (hardware)", 0x80: "power brake", 0x100: "display clocks",
@@ -96,7 +96,7 @@ class Recorder:
 
 
 def summarise(readings: list[Reading]) -> dict[str, Any]:
-    """Ranges, means and flags of readings, at least one; `throttled` by the rule of docs/protocol.md."""
+    """Ranges and means of readings, at least one; `throttled` by the rule of docs/protocol.md."""
     sm = [r.sm_mhz for r in readings]
     bits = 0
     for reading in readings:

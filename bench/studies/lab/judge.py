@@ -43,5 +43,5 @@ class Judge:
 def change(now: dict[str, Any], before: dict[str, Any], measure: str) -> dict[str, float]:
     """`measure` now less before, paired: value, low, high."""
     jackknives = now[f"{measure}_jackknife"], before[f"{measure}_jackknife"]
-    found = paired_difference(*jackknives, (now[measure], before[measure]))
-    return {"value": found.corrected, "low": found.low, "high": found.high}
+    gap = paired_difference(*jackknives, (now[measure], before[measure]))
+    return {"value": gap.corrected, "low": gap.low, "high": gap.high}

@@ -113,12 +113,12 @@ class Learned:
 
 def learned(subject: Subject, sampler: Sampler) -> list[Learned]:
     """The routers that are shipped for a sampler, by λ. Raises InputError where there is none."""
-    found = strengths(subject.spec.name, sampler)
-    if not found:
+    routers = strengths(subject.spec.name, sampler)
+    if not routers:
         known = f"{subject.spec.name} with {sampler.label}"
         raise InputError(f"no router is shipped for {known}, which this study compares with")
     decided = routed_evaluations(subject.model, sampler.evaluations(subject.model.noise_schedule))
-    return [_learned(subject, sampler, l1, path, [r.row for r in decided]) for l1, path in found.items()]
+    return [_learned(subject, sampler, l1, path, [r.row for r in decided]) for l1, path in routers.items()]
 
 
 def _learned(subject: Subject, sampler: Sampler, l1: float, path: Path, rows: Sequence[int]) -> Learned:

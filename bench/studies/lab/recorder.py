@@ -76,12 +76,12 @@ class Changes:
 
 def redundancy(subject: Subject, sampler: Sampler, seeds: range, batch: int) -> Changes:
     """Of every image, branch and pair of evaluations of the uncached trajectory, `batch` images at a time."""
-    found = []
+    changes = []
     for first in range(seeds.start, seeds.stop, batch):
         part = range(first, min(first + batch, seeds.stop))
         groups = branch_groups(subject, sampler, len(part))
-        found.append(Changes.joined([of_group(subject, sampler, part, group) for group in groups], axis=1))
-    return Changes.joined(found, axis=0)
+        changes.append(Changes.joined([of_group(subject, sampler, part, group) for group in groups], axis=1))
+    return Changes.joined(changes, axis=0)
 
 
 def branch_groups(subject: Subject, sampler: Sampler, images: int) -> list[tuple[int, ...]]:

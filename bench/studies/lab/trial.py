@@ -48,8 +48,8 @@ class Trial:
 
 def mean_error(errors: Sequence[float], resolution: float) -> dict[str, float]:
     """`ode_error` as value, low and high."""
-    found = ode_error(np.array(errors), resolution)
-    return {"value": found["ode_error"], "low": found["ode_error_low"], "high": found["ode_error_high"]}
+    error = ode_error(np.array(errors), resolution)
+    return {"value": error["ode_error"], "low": error["ode_error_low"], "high": error["ode_error_high"]}
 
 
 def mean_of(values: NDArray[np.float64]) -> dict[str, float]:

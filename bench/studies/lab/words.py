@@ -17,13 +17,13 @@ def rounded(values: Any, digits: int = DIGITS) -> Any:
     return float(f"{float(values):.{digits}g}")
 
 
-def interval_text(found: Mapping[str, float], digits: int = 2) -> str:
+def interval_text(interval: Mapping[str, float], digits: int = 2) -> str:
     """`0.41 [0.38, 0.44]`."""
-    value, low, high = (f"{found[key]:.{digits}f}".replace("-", "−") for key in ("value", "low", "high"))
+    value, low, high = (f"{interval[key]:.{digits}f}".replace("-", "−") for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
-def percent_text(found: Mapping[str, float]) -> str:
+def percent_text(interval: Mapping[str, float]) -> str:
     """`41 % [38, 44]`."""
-    value, low, high = (f"{100 * found[key]:.0f}" for key in ("value", "low", "high"))
+    value, low, high = (f"{100 * interval[key]:.0f}" for key in ("value", "low", "high"))
     return f"{value} % [{low}, {high}]"
