@@ -11,6 +11,7 @@ import methods
 import models
 from bench.cli.method_words import typed
 from bench.cli.options import add_scale_options, check_scale_options, expect_positive
+from bench.host.files import expect_writable
 from bench.train.distributed import World, join
 from bench.train.recipe import Recipe
 from bench.train.router import data
@@ -71,8 +72,14 @@ def run(args: argparse.Namespace) -> int:
     spec = models.spec(args.model)
     sampler = build_sampler(args)
     name = file_name(sampler, args.l1)
-    out = args.out or (ROUTERS / args.model / name if args.method == L2C else SHIPPED / f"{args.model}-{name}")
+    out = (
+        args.out
+        if args.out is not None
+        else (ROUTERS / args.model / name if args.method == L2C else SHIPPED / f"{args.model}-{name}")
+    )
     expect_not_shipped(out, ROUTERS, args.force)
+    for path in [out] + ([args.plot] if args.plot else []):
+        expect_writable(path)
     with join(args.device) as world:
         weights = world.in_turn(lambda: weights_file(spec, args.weights) or "random")
         denoiser = models.build(args.model, weights=weights, device=world.device)
