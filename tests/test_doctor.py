@@ -63,7 +63,7 @@ def test_a_file_where_results_should_go_is_something_to_do(out: str, tmp_path: P
     (tmp_path / "file").touch()
     words = [str(write_suite(tmp_path)), "--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / out)]
     assert main(["doctor", *words]) == 1
-    assert f"todo    disk: cannot make the directory {tmp_path / out}: " in capsys.readouterr().out
+    assert f"todo    disk: {tmp_path / out} cannot be written: " in capsys.readouterr().out
 
 
 def test_an_unknown_suite_is_one_line(capsys) -> None:

@@ -20,7 +20,7 @@ COMMANDS = {
 PLACES = {
     "folder.png.safetensors": "it is a folder",
     "file/below.png.safetensors": "file is a file",
-    "closed/below.png.safetensors": "closed cannot be written",
+    "closed/below.png.safetensors": "cannot be written: no right to write in ",
 }
 
 

@@ -66,9 +66,9 @@ def expect_writable_folder(path: Path) -> None:
     """Raise OutputError where nothing could be written in the folder `path`, which may have to be made."""
     place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     if not place.is_dir():
-        raise OutputError(f"cannot make the directory {path}: {place} is a file")
+        raise OutputError(f"{path} cannot be written: {place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot make the directory {path}: {place} cannot be written")
+        raise OutputError(f"{path} cannot be written: no right to write in {place}")
 
 
 def _umask() -> int:
