@@ -36,7 +36,7 @@ PER_PAIR, MIN_STEPS = 40, 400  # iterations; fewer leave the logits undecided
 def arguments(parser: argparse.ArgumentParser) -> None:
     recipe = RouterRecipe()
     parser.add_argument("model", metavar="MODEL", help="a model's name")
-    parser.add_argument("--method", default=L2C, choices=METHODS, help="whose router (default: l2c)")
+    parser.add_argument("--method", default=L2C, help="whose router: l2c (default) or harmonica")
     parser.add_argument("--sampler", default="ddim", help="the sampler that the router is for (default: ddim)")
     parser.add_argument("--steps", default="50", help="its steps (default: 50)")
     parser.add_argument("--variant", help="its variant, for the DPM-Solvers")
@@ -163,6 +163,7 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
 
 
 def check(args: argparse.Namespace) -> None:
+    expect_one_of("--method", args.method, METHODS)
     check_scale_options("train-router", args)
     expect_positive("train-router", args, "samples", "iterations", "batch")
     if args.plot is not None:
