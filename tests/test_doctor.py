@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from fake_engine import by_engine, write_engine
 from tiny_suite import write_plugin, write_suite
 
 from bench.cli import health, main
@@ -44,6 +46,24 @@ def test_too_little_disk_and_work_of_others_are_named(tmp_path: Path, capsys, mo
     assert "todo    versions: " in said
     assert "warning other work: load 99" in said
     assert "make room" in said
+
+
+def test_an_engine_without_its_packages_is_named(tmp_path: Path, capsys) -> None:
+    plugins = ["--plugin", str(write_plugin(tmp_path)), "--plugin", str(write_engine(tmp_path))]
+    suite = write_suite(tmp_path, by_engine("echo") + by_engine("absent") + by_engine("untested"))
+    assert main(["doctor", str(suite), *plugins, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "ok      engine echo: " in said
+    assert "warning engine absent: no-such-package is not installed" in said
+    assert "warning engine untested: numpy " in said
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_file_where_results_should_go_is_something_to_do(out: str, tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").touch()
+    words = [str(write_suite(tmp_path)), "--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / out)]
+    assert main(["doctor", *words]) == 1
+    assert f"todo    disk: {tmp_path / out} cannot be written: " in capsys.readouterr().out
 
 
 def test_an_unknown_suite_is_one_line(capsys) -> None:

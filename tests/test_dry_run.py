@@ -135,8 +135,15 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("words", "message"), BAD)
-def test_bad_rates_are_one_line(words, message, capsys):
+BAD_PLACES = [
+    (["--on", "locl:2"], "did you mean 'local'?"),
+    (["--on", "local:a"], "got 'a'"),
+    (["--on", "local:2", "--jobs", "2"], "--jobs goes without --on"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), [*BAD, *BAD_PLACES])
+def test_bad_options_are_one_line(words, message, capsys):
     assert main(["run", "smoke", "--dry-run", *words]) == 2
     error = capsys.readouterr().err
     assert message in error

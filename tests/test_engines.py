@@ -174,3 +174,25 @@ def test_a_librarys_cell_fights_no_duel_of_commits(run):
     cell = read_stored(run / "cells" / "tiny" / "ddim-4@echo.json")
     with pytest.raises(Unable, match="echo runs it"):
         object.__new__(Duel).begin(cell)
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ("", "does not define branches, evaluate, network"),
+        ("packages = 3", "'packages' must map"),
+        ("packages = {'numpy': 2}", "'packages' must map"),
+        ("caches = None", "'caches' must be a tuple"),
+        ("caches = (int,)", "'caches' must be a tuple"),
+    ],
+)
+def test_an_incomplete_engine_is_one_line(tmp_path: Path, body: str, word: str) -> None:
+    lacking = "" if not body else "    network = evaluate = branches = None\n"
+    source = (
+        f"from bench.engines import Engine\nclass Mine(Engine):\n    name = 'mine'\n    {body or 'pass'}\n{lacking}"
+    )
+    (tmp_path / "mine.py").write_text(source)
+    done = ditbench("list", "engines", "--plugin", tmp_path / "mine.py")
+    assert word in done.stderr
+    assert (done.stderr.count("\n"), "Traceback" in done.stderr) == (1, False)
+    assert "mine " not in done.stdout

@@ -255,6 +255,7 @@ def test_a_shipped_router_is_replaced_only_by_force(
     [
         (["dit-mnst", "--l1", "1"], "dit-mnist"),
         (["dit-mnist"], "--l1"),
+        (["dit-mnist", "--l1", "1", "--method", "harmonca"], "did you mean 'harmonica'"),
         (["dit-mnist", "--l1", "-1"], "--l1"),
         (["dit-mnist", "--l1", "nan"], "--l1"),
         (["dit-mnist", "--l1", "1", "--sampler", "fora"], "cache method"),

@@ -16,7 +16,7 @@ from bench.train.denoiser import DenoisingLoss, variational_term
 from bench.train.latents import in_memory
 from bench.train.loop import Trainer
 from bench.train.recipe import Recipe
-from bench.train.run import save_weights, train
+from bench.train.run import Setting, save_weights, train
 from models.checkpoint import sha256
 from models.dit import DiT
 from models.errors import InputError
@@ -152,6 +152,9 @@ def test_an_unknown_name_offers_the_nearest(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         train("dit-mnist", tmp_path / "file")
+    with pytest.raises(InputError, match="no such file or folder"):
+        train("dit-mnist", tmp_path / "new", setting=Setting(data=tmp_path / "nowhere"))
+    assert not (tmp_path / "new").exists()
 
 
 def test_shipped_weights_are_replaced_only_by_force(tmp_path, monkeypatch, capsys):

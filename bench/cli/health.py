@@ -12,10 +12,12 @@ from pathlib import Path
 import torch
 
 import models
-from bench import plugins
+from bench import engines, plugins
 from bench.cost.dry_run import macs_of
 from bench.cost.suite_cost import cost_of, scaled
+from bench.engines import OURS
 from bench.host.environment import cores, load, version
+from bench.host.files import OutputError, expect_writable_folder
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.timing.telemetry import find
 from bench.suite import file as suite
@@ -93,6 +95,7 @@ def of_suite(
     findings = [Finding(TODO, "plugin", reason) for reason in broken.values()]
     cells = [cell for cell in chosen.cells if cell.broken is None]
     findings += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
+    findings += [engine_of(name) for name in sorted({cell.engine for cell in cells} - {OURS})]
     if any(finding.state == TODO for finding in findings):
         return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
     return [*findings, *references(cells, settings), memory(cells), disk(directory, cells)]
@@ -111,6 +114,14 @@ def weights_of(model: str, cells: Sequence[Cell], settings: Settings) -> Finding
     except InputError as error:
         return Finding(TODO, what, str(error))
     return Finding(OK, what, settings.weights or "shipped")
+
+
+def engine_of(name: str) -> Finding:
+    """Whether an engine's packages are here, of the tested versions; without them its cells are `unsupported`."""
+    reason = engines.find(name).lacks()
+    if reason is not None:
+        return Finding(WARNING, f"engine {name}", f"{reason}; its cells will be unsupported")
+    return Finding(OK, f"engine {name}", "its packages are here, of the tested versions")
 
 
 def references(cells: Sequence[Cell], settings: Settings) -> list[Finding]:
@@ -149,8 +160,10 @@ def disk(directory: Path, cells: Sequence[Cell]) -> Finding:
     place = next(path for path in (directory.resolve(), *directory.resolve().parents) if path.exists())
     free = shutil.disk_usage(place).free
     said = f"{scaled(free)}B free at {place}, samples need {scaled(needed)}B"
-    if not os.access(place, os.W_OK):
-        return Finding(TODO, "disk", f"{place} cannot be written; choose another --out")
+    try:
+        expect_writable_folder(directory)
+    except OutputError as error:
+        return Finding(TODO, "disk", f"{error}; choose another --out")
     return Finding(
         OK if free > SPARE * needed else TODO, "disk", said if free > SPARE * needed else f"{said}: make room"
     )

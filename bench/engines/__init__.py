@@ -42,10 +42,14 @@ def names() -> list[str]:
 
 
 def register(module: ModuleType) -> list[str]:
-    """Register the engines that a plugin module defines; returns their names. Raises InputError for a taken name."""
+    """Register the engines that a plugin module defines; returns their names.
+
+    Raises InputError for a taken name, and for an engine that lacks or misdeclares something.
+    """
     added = _defined_in(module)
-    for name in added:
+    for name, engine in added.items():
         expect_name("an engine's name", name)
+        engine.expect_complete()
     for name in added.keys() & {OURS, *_shipped()}:
         raise InputError(f"{module.__name__}: the engine name '{name}' is taken")
     _plugins.update(added)

@@ -46,6 +46,18 @@ class Engine(ABC):
     caches: ClassVar[tuple[type[EngineCache], ...]] = ()
 
     @classmethod
+    def expect_complete(cls) -> None:
+        """Raise InputError unless all that an engine must define is there, and of the right kind."""
+        lacking = sorted(cls.__abstractmethods__)
+        if lacking:
+            raise InputError(f"engine '{cls.name}' does not define {', '.join(lacking)}")
+        if not isinstance(cls.packages, dict) or not all(isinstance(v, str) for kv in cls.packages.items() for v in kv):
+            raise InputError(f"engine '{cls.name}': 'packages' must map a package's name to the tested version")
+        caches = cls.caches if isinstance(cls.caches, tuple) else (None,)
+        if not all(isinstance(cache, type) and issubclass(cache, EngineCache) for cache in caches):
+            raise InputError(f"engine '{cls.name}': 'caches' must be a tuple of subclasses of EngineCache")
+
+    @classmethod
     def versions(cls) -> dict[str, str | None]:
         """Installed versions of its packages; None where one is missing."""
         return {package: _version(package) for package in cls.packages}
@@ -59,15 +71,21 @@ class Engine(ABC):
         expect_one_of(f"cache method of {cls.name}", name, known)
         return known[name]
 
+    @classmethod
+    def lacks(cls) -> str | None:
+        """None, or one line that names a package that is missing or of another version than the tested one."""
+        for package, installed in cls.versions().items():
+            tested = cls.packages[package]
+            if installed is None:
+                return f"{package} is not installed (tested: {package}=={tested})"
+            if installed != tested:
+                return f"{package} {installed} is not tested, {package}=={tested} is"
+        return None
+
     def refuses(self, model: Denoiser) -> str | None:
         """None, or one line that says why this engine cannot run here or on that model."""
-        for package, installed in self.versions().items():
-            tested = self.packages[package]
-            if installed is None:
-                return f"engine '{self.name}': {package} is not installed (tested: {package}=={tested})"
-            if installed != tested:
-                return f"engine '{self.name}': {package} {installed} is not tested, {package}=={tested} is"
-        return self.takes_not(model)
+        lacking = self.lacks()
+        return f"engine '{self.name}': {lacking}" if lacking else self.takes_not(model)
 
     def takes_not(self, model: Denoiser) -> str | None:
         """None, or one line that says why this engine cannot run that model."""

@@ -55,6 +55,22 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"cannot make the directory {path}: {error.strerror}") from error
 
 
+def expect_writable(path: Path) -> None:
+    """Before long work: raise OutputError where no file could be written at `path`. Nothing is made."""
+    if path.is_dir():
+        raise OutputError(f"cannot write '{path}': it is a folder, expected the name of a file")
+    expect_writable_folder(path.parent)
+
+
+def expect_writable_folder(path: Path) -> None:
+    """Raise OutputError where nothing could be written in the folder `path`, which may have to be made."""
+    place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise OutputError(f"{path} cannot be written: {place} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise OutputError(f"{path} cannot be written: no right to write in {place}")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

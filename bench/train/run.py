@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from bench.host.files import expect_writable_folder, make_folder
 from bench.train import digits
 from bench.train.blocks import Checkpointed
 from bench.train.denoiser import Data, DenoisingLoss
@@ -79,11 +80,9 @@ def train(
     expect_one_of("trainable model", name, trainable())
     folder = out or default_folder(name)
     expect_not_shipped(folder / "weights.safetensors", WEIGHTS, force)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+    expect_writable_folder(folder)
     subject = _part(name, setting, overrides) if name in PARTS else _denoiser(find_spec(name), setting, overrides)
+    make_folder(folder)
     checkpoint = folder / "checkpoint.pt"
     trainer = Trainer(subject.model, subject.loss, subject.recipe, checkpoint, setting.world, subject.replica)
     trained = trainer.run(setting.save_every_s)

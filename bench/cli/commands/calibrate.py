@@ -13,7 +13,7 @@ import models
 from bench import plugins
 from bench.cli.method_words import parse
 from bench.cli.options import expect_positive
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable, write_bytes
 from bench.sampling import balanced_labels, sample, seeded_noise
 from methods.plan import Plan
 from models.denoiser import Denoiser
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         args.sampler if any(word.startswith("sampler=") for word in args.sampler) else ["sampler=ddim", *args.sampler]
     )
     sampler, _ = parse(["fora", "interval=1", *words])
+    expect_writable(args.out)
     model = models.build(args.model, weights=args.weights, device=args.device)
     content = calibrate(method, model, sampler, args)
     write_bytes(args.out, (json.dumps(content, indent=1) + "\n").encode())

@@ -39,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from bench.host.files import expect_writable
     from bench.run.choice import goal
 
     wanted = goal.read({kind: getattr(args, kind) for kind in goal.RANGES})
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     jobs = args.jobs if args.jobs is not None else default_jobs(args)
     expect_within("jobs", jobs, 1, 4096)
     check_device(args.device)
+    if args.suite is not None:
+        expect_writable(Path(args.suite))
     plugins.require(args.plugin)
     settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
     return answer(args, wanted, settings, jobs)
@@ -74,7 +77,7 @@ def answer(args: argparse.Namespace, wanted: Goal, settings: Settings, jobs: int
         only=args.only,
     )
     answered = choose(question)
-    if args.suite:
+    if args.suite is not None:
         write_bytes(Path(args.suite), suite_text(answered.cells.values(), answered.reference).encode())
     print(json.dumps(as_json(answered), indent=1) if args.json else as_text(answered, args.suite))
     return 0 if answered.choice.chosen else 1

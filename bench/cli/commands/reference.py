@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import extraction_arguments, prepare_extraction
+from bench.host.files import expect_writable
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.suffix != ".safetensors":
         raise InputError(f"reference: --out must end in .safetensors, got '{args.out}'")
+    expect_writable(out)
     if args.keep is not None and args.keep < 4:
         raise InputError(f"reference: --keep must be at least 4, for precision and recall, got {args.keep}")
     made = from_images(args, out.stem) if assessment.holds_images(args.source) else from_stored(args)

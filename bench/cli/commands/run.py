@@ -61,13 +61,15 @@ def run(args: argparse.Namespace) -> int:
     overrides = quality_overrides(args)
     if args.batch is not None:
         overrides["timing"] = {"batch": batches(args.batch)}
+    on = where(args)
     if args.dry_run:
         return dry_run(args, overrides)
     for name in ("rates", "json"):
         if getattr(args, name):
             raise InputError(f"--{name} goes with --dry-run")
     refuse_torchrun()
-    on = where(args)
+    if on is None or executors.find(on.name).HERE:
+        check_device(args.device)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
     settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
     finished = run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides, on)
@@ -76,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def where(args: argparse.Namespace) -> On | None:
-    """What --on says; None: processes of this machine. Raises InputError where it fits nothing here."""
+    """What --on says; None: processes of this machine. Raises InputError where no executor is meant."""
     on = None if args.on is None else parse(args.on)
     if on is not None and args.jobs is not None:
         raise InputError("--jobs goes without --on, which says itself how many workers there are")
-    if on is None or executors.find(on.name).HERE:
-        check_device(args.device)
+    if on is not None:
+        executors.find(on.name)
     return on
 
 

@@ -11,6 +11,7 @@ import methods
 import models
 from bench.cli.method_words import typed
 from bench.cli.options import add_scale_options, check_scale_options, expect_positive
+from bench.host.files import expect_writable
 from bench.train.distributed import World, join
 from bench.train.recipe import Recipe
 from bench.train.router import data
@@ -35,7 +36,7 @@ PER_PAIR, MIN_STEPS = 40, 400  # iterations; fewer leave the logits undecided
 def arguments(parser: argparse.ArgumentParser) -> None:
     recipe = RouterRecipe()
     parser.add_argument("model", metavar="MODEL", help="a model's name")
-    parser.add_argument("--method", default=L2C, choices=METHODS, help="whose router (default: l2c)")
+    parser.add_argument("--method", default=L2C, help="whose router: l2c (default) or harmonica")
     parser.add_argument("--sampler", default="ddim", help="the sampler that the router is for (default: ddim)")
     parser.add_argument("--steps", default="50", help="its steps (default: 50)")
     parser.add_argument("--variant", help="its variant, for the DPM-Solvers")
@@ -71,8 +72,14 @@ def run(args: argparse.Namespace) -> int:
     spec = models.spec(args.model)
     sampler = build_sampler(args)
     name = file_name(sampler, args.l1)
-    out = args.out or (ROUTERS / args.model / name if args.method == L2C else SHIPPED / f"{args.model}-{name}")
+    out = (
+        args.out
+        if args.out is not None
+        else (ROUTERS / args.model / name if args.method == L2C else SHIPPED / f"{args.model}-{name}")
+    )
     expect_not_shipped(out, ROUTERS, args.force)
+    for path in [out] + ([args.plot] if args.plot else []):
+        expect_writable(path)
     with join(args.device) as world:
         weights = world.in_turn(lambda: weights_file(spec, args.weights) or "random")
         denoiser = models.build(args.model, weights=weights, device=world.device)
@@ -156,6 +163,7 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
 
 
 def check(args: argparse.Namespace) -> None:
+    expect_one_of("--method", args.method, METHODS)
     check_scale_options("train-router", args)
     expect_positive("train-router", args, "samples", "iterations", "batch")
     if args.plot is not None:
