@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_on import alive, alone, descendants, deterministic, suite_in, wait_for  # noqa: F401
-from tiny_suite import cached, command, environment, write_plugin, write_suite
+from test_on import alive, descendants, deterministic, wait_for
+from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
 from bench.run.remote.equality import difference, signature
@@ -20,6 +20,9 @@ from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
 
 PACKAGES = {"slurm:2,cluster=local": "submitit", "slurm:4,cluster=local": "submitit", "ray:2": "ray"}
+FEW = cached('[{ name = "half" }, { name = "fora", interval = 2 }]')
+ONE_HANGS = FEW + cached('{ name = "misbehave", how = "sleep" }')
+NOT_THAT = "*[!p]"  # all cells but the one whose name ends in sleep
 EXTRA = os.pathsep.join(path for path in sys.path if path)  # where the optional packages are, wherever that is
 
 
@@ -43,8 +46,21 @@ def finish(run: subprocess.Popen[str]) -> str:
     return said
 
 
+def suite_in(folder: Path, cells: str = FEW) -> list[object]:
+    return ["run", write_suite(folder, cells), "--plugin", write_plugin(folder)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same suite on one worker of this machine."""
+    folder = tmp_path_factory.mktemp("alone")
+    done = ditbench(*suite_in(folder), "--out", folder / "out", "--on", "local:1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.mark.parametrize("where", places(*PACKAGES))
-def test_workers_of_a_cluster_give_the_numbers_of_one_process(alone: Path, where: str) -> None:  # noqa: F811
+def test_workers_of_a_cluster_give_the_numbers_of_one_process(alone: Path, where: str) -> None:
     out = alone / where.replace(":", "-")
     finish(start(*suite_in(alone), "--out", out, "--on", where))
     assert deterministic(out) == deterministic(alone / "out")
@@ -69,34 +85,55 @@ def open_orders(out: Path) -> list[Path]:
     return [path for path in out.rglob("*.order.json") if not Path(str(path).replace(".order.", ".answer.")).exists()]
 
 
+def shards(out: Path) -> dict[Path, tuple[int, int]]:
+    """Every file of samples, and which writing of it this is."""
+    found = {path: path.stat() for path in out.rglob("*.safetensors")}
+    return {path: (seen.st_ino, seen.st_mtime_ns) for path, seen in found.items()}
+
+
+def in_the_middle(out: Path) -> bool:
+    """Whether a cell is done and another is at work."""
+    return bool(list(out.rglob("cells/*/*.json")) and open_orders(out))
+
+
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
-def test_workers_that_are_killed_cost_their_work_and_no_number(alone: Path, where: str) -> None:  # noqa: F811
+def test_workers_that_are_killed_cost_their_work_and_no_number(alone: Path, where: str) -> None:
     out = alone / f"killed-{where[:3]}"
     run = start(*suite_in(alone), "--out", out, "--on", where)
-    assert wait_for(lambda: open_orders(out), 200), run.poll()
-    victims = workers_of(out)
+    assert wait_for(lambda: in_the_middle(out), 200), run.poll()
+    made, victims = shards(out), workers_of(out)
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     assert victims
-    finish(run)
+    said = finish(run)
     assert deterministic(out) == deterministic(alone / "out")
-    assert wait_for(lambda: not workers_of(out), 20)
+    assert made.items() <= shards(out).items(), "a shard was made twice"
+    ended = [line.split()[1] for line in said.splitlines() if ": ok in " in line]
+    assert sorted(ended) == sorted({*ended}), "a cell ended twice"
+    assert len(ended) == len(list(out.rglob("cells/*/*.json")))
+    assert not workers_of(out)
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-def test_the_end_of_the_driver_is_the_end_of_its_workers(tmp_path: Path, where: str, sent: signal.Signals) -> None:
-    out = tmp_path / "out"
-    words = suite_in(tmp_path, cached('{ name = "misbehave", how = "sleep" }', "[4, 3]"))
-    run = start(*words, "--out", out, "--only", "*sleep", "--on", where)
-    assert wait_for(lambda: list(out.rglob("*sleep*.log")), 200)
-    started = [pid for worker in workers_of(out) for pid in [worker, *descendants(worker)]]
+def test_the_end_of_the_driver_is_the_end_of_its_workers(alone: Path, where: str, sent: signal.Signals) -> None:
+    folder = alone / f"{sent.name}-{where[:3]}"
+    folder.mkdir()
+    out, words = folder / "out", suite_in(folder, ONE_HANGS)
+    (folder / "tiny.safetensors").write_bytes((alone / "tiny.safetensors").read_bytes())
+    run = start(*words, "--out", out, "--on", where)
+    assert wait_for(lambda: in_the_middle(out) and list(out.rglob("*sleep*.log")), 200), run.poll()
+    made, started = shards(out), [run.pid, *descendants(run.pid), *workers_of(out)]
     run.send_signal(sent)
-    _, said = run.communicate(timeout=60)
+    assert wait_for(lambda: not alive(started), 15), alive(started)
+    assert not workers_of(out)
+    _, said = run.communicate(timeout=5)
     assert run.returncode == (130 if sent == signal.SIGTERM else -signal.SIGKILL), said
     assert "Traceback" not in said
-    assert started
-    assert wait_for(lambda: not alive(started), 30), alive(started)
+    again = ditbench(*words, "--out", out, "--only", NOT_THAT, "--on", "local:2")
+    assert again.returncode == 0, again.stderr
+    assert deterministic(out) == deterministic(alone / "out")
+    assert made.items() <= shards(out).items(), "a shard was made twice"
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
