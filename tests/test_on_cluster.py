@@ -15,9 +15,13 @@ from test_on import alive, descendants, deterministic, wait_for
 from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
+from bench.run import executors
 from bench.run.remote.equality import difference, signature
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
+from bench.run.request import On, RunFacts
+from bench.suite.cells import Settings
+from models.errors import InputError
 
 PACKAGES = {"slurm:2,cluster=local": "submitit", "slurm:4,cluster=local": "submitit", "ray:2": "ray"}
 FEW = cached('[{ name = "half" }, { name = "fora", interval = 2 }]')
@@ -179,6 +183,31 @@ def test_options_that_an_executor_does_not_take_are_one_line(tmp_path: Path, wor
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_what_a_suite_asks_of_slurm_yields_to_the_command_line(tmp_path: Path, monkeypatch) -> None:
+    suite = write_suite(tmp_path)
+    suite.write_text(suite.read_text() + '[slurm]\npartition = "gpu"\ntime = 90\n')
+    asked: list[On] = []
+
+    def opened(on: On, facts: RunFacts) -> None:
+        asked.append(on)
+        raise InputError("enough")
+
+    monkeypatch.setattr(executors.find("slurm"), "opened", opened)
+    words = ["--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / "out")]
+    for place in ("slurm:2,time=5,account=a", "slurm:2"):
+        assert main(["run", str(suite), *words, "--on", place]) == 2
+    both = {"partition": "gpu", "time": "5", "account": "a"}
+    assert [on.options for on in asked] == [both, {"partition": "gpu", "time": "90"}]
+
+
+def test_options_reach_submitit_by_its_names() -> None:
+    on = On("slurm", (2,), {"partition": "gpu", "time": "5", "account": "a", "memory": "8GB"})
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(device="cuda"), "out")
+    given = executors.find("slurm").parameters(on, facts, "slurm")
+    assert (given["timeout_min"], given["gpus_per_node"]) == (5, 1)
+    assert (given["slurm_partition"], given["slurm_account"], given["slurm_mem"]) == ("gpu", "a", "8GB")
 
 
 def test_an_order_that_costs_worker_after_worker_is_a_failed_cell() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 from bench.run.executor import Executor
 from bench.run.remote.fleet import Fleet
 from bench.run.request import On, RunFacts
+from bench.suite import slurm
 from models.errors import InputError, expect_one_of
 
 HERE = False
 HELP = "slurm:N,partition=P,time=MINUTES,account=A jobs of a cluster (submitit)"
-OPTIONS = ("partition", "time", "account", "qos", "constraint", "memory", "cluster")
+OPTIONS = (*slurm.OPTIONS, "cluster")
 CLUSTERS = ("slurm", "local")  # local: submitit's stand-in, jobs on this machine
 MINUTES = 24 * 60
 
@@ -41,8 +42,7 @@ def parameters(on: On, facts: RunFacts, cluster: str) -> dict[str, Any]:
     """As submitit names them: one GPU a job, or the threads that a cell has."""
     settings, options = facts.settings, on.options
     minutes = options.get("time", str(MINUTES))
-    if not minutes.isdigit() or not 0 < int(minutes) < 1e6:
-        raise InputError(f"--on slurm: time must be minutes, got '{minutes}'")
+    slurm.require_minutes(minutes, "--on slurm: time", minutes)
     given: dict[str, Any] = {"timeout_min": int(minutes), "gpus_per_node": int(settings.device != "cpu")}
     if cluster == "local":
         return given
