@@ -15,11 +15,14 @@ from test_on import alive, descendants, deterministic, wait_for
 from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
+from bench.measure.task import Task
 from bench.run import executors
-from bench.run.remote.equality import difference, signature
+from bench.run.remote.equality import cell_difference, difference, signature
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
+from bench.run.remote.orders import job_to_json
 from bench.run.request import On, RunFacts
+from bench.suite import file as suite_file
 from bench.suite.cells import Settings
 from models.errors import InputError
 
@@ -51,7 +54,9 @@ def finish(run: subprocess.Popen[str]) -> str:
 
 
 def suite_in(folder: Path, cells: str = FEW) -> list[object]:
-    return ["run", write_suite(folder, cells), "--plugin", write_plugin(folder)]
+    suite = write_suite(folder, cells)
+    suite.write_text(suite.read_text().replace("steps = [4, 3]", "steps = 4"))  # three cells are enough
+    return ["run", suite, "--plugin", write_plugin(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +159,45 @@ def test_a_worker_with_other_code_or_weights_refuses_in_one_line(
     assert said.startswith("ditbench: worker")
     assert "is not what the driver is: torch is" in said
     assert wait_for(lambda: not workers_of(tmp_path / "out"), 20)
+
+
+THERE = 'import sys\nTHERE = "bench.run.remote" in sys.orig_argv  # whether this process is a worker\n'
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_a_worker_that_finds_other_weights_refuses_in_one_line(tmp_path: Path, where: str) -> None:
+    plugin = write_plugin(tmp_path)
+    text = plugin.read_text().replace("CONFIG =", f"{THERE}CONFIG =", 1)
+    text = text.replace('"tiny.safetensors"', 'f"tiny-{THERE}.safetensors"').replace("seed(1)", "seed(int(THERE))")
+    plugin.write_text(text)
+    out = tmp_path / "out"
+    run = start("run", write_suite(tmp_path), "--plugin", plugin, "--out", out, "--on", where)
+    _, said = run.communicate(timeout=200)
+    assert run.returncode == 2, said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("ditbench: a worker is not what the driver is: tiny/ddim-"), said
+    assert "weights, a plugin or a router differs" in last
+    assert "Traceback" not in said
+    assert not list(out.rglob("cells/*/*.json"))
+    assert not workers_of(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("files", "weights, a plugin or a router differs"), ("dtype", "dtype differs")]
+)
+def test_what_of_a_cell_differs_is_named(name: str, said: str) -> None:
+    chosen = suite_file.load("smoke")
+    cell, settings = chosen.cells[0], Settings()
+    facts = RunFacts("smoke", chosen.sha256, {}, (), settings, "out")
+    order = job_to_json(Task(cell, chosen.references.get(cell.model), settings, "out", ()))
+    assert cell_difference(order, chosen, facts) is None
+    order["cells"][0]["identity"][name] = "other"
+    found = cell_difference(order, chosen, facts)
+    assert found is not None
+    assert found.startswith(f"{cell.model}/{cell.slug}: {said}: ")
+    assert found.endswith(" there and other here")
+    order["cells"][0]["slug"] = "ddim-3"
+    assert cell_difference(order, chosen, facts) == f"the suite has no cell {cell.model}/ddim-3 there"
 
 
 def test_what_differs_between_worker_and_driver_is_named() -> None:

@@ -61,7 +61,8 @@ class Jobs:
     def launch(self, command: list[str]) -> Any:
         from submitit.helpers import CommandFunction
 
-        return Job(self.executor.submit(CommandFunction(command, verbose=False)))
+        job = self.executor.submit(CommandFunction(command, verbose=False))
+        return Job(job, queued=self.executor.cluster != "local")
 
     def close(self) -> None:
         """Jobs are cancelled one by one."""
@@ -70,11 +71,13 @@ class Jobs:
 class Job:
     """A submitted job. Whether a real cluster's is over is asked of SLURM, which submitit does every minute or so."""
 
-    def __init__(self, job: Any) -> None:
-        self.job = job
+    def __init__(self, job: Any, queued: bool) -> None:
+        self.job, self.queued = job, queued
 
     def done(self) -> bool:
         return bool(self.job.done())
 
     def cancel(self) -> None:
-        self.job.cancel(check=False)
+        """submitit's stand-in has no queue: each job hears of the end by itself; cancelled, it prints a traceback."""
+        if self.queued:
+            self.job.cancel(check=False)
