@@ -109,7 +109,15 @@ def wait_for(condition: Any, seconds: float) -> bool:
 
 def alive(pids: list[int]) -> list[int]:
     """Those that still run; one that nobody has waited for does not."""
-    return [p for p in pids if Path(f"/proc/{p}").exists() and " Z " not in Path(f"/proc/{p}/stat").read_text()]
+    return [pid for pid in pids if state_of(pid) not in ("", "Z")]
+
+
+def state_of(pid: int) -> str:
+    """Its letter in /proc; empty where it is gone, also between two looks."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -11,15 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_on import alive, alone, descendants, deterministic, suite_in, wait_for  # noqa: F401
-from tiny_suite import cached, command, environment, write_plugin, write_suite
+from test_on import alive, descendants, deterministic, wait_for
+from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
-from bench.run.remote.equality import difference, signature
+from bench.measure.task import Task
+from bench.run import executors
+from bench.run.remote.equality import cell_difference, difference, signature
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
+from bench.run.remote.orders import job_to_json
+from bench.run.request import On, RunFacts
+from bench.suite import file as suite_file
+from bench.suite.cells import Settings
+from models.errors import InputError
 
 PACKAGES = {"slurm:2,cluster=local": "submitit", "slurm:4,cluster=local": "submitit", "ray:2": "ray"}
+FEW = cached('[{ name = "half" }, { name = "fora", interval = 2 }]')
+ONE_HANGS = FEW + cached('{ name = "misbehave", how = "sleep" }')
+NOT_THAT = "*[!p]"  # all cells but the one whose name ends in sleep
 EXTRA = os.pathsep.join(path for path in sys.path if path)  # where the optional packages are, wherever that is
 
 
@@ -43,8 +53,23 @@ def finish(run: subprocess.Popen[str]) -> str:
     return said
 
 
+def suite_in(folder: Path, cells: str = FEW) -> list[object]:
+    suite = write_suite(folder, cells)
+    suite.write_text(suite.read_text().replace("steps = [4, 3]", "steps = 4"))  # three cells are enough
+    return ["run", suite, "--plugin", write_plugin(folder)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same suite on one worker of this machine."""
+    folder = tmp_path_factory.mktemp("alone")
+    done = ditbench(*suite_in(folder), "--out", folder / "out", "--on", "local:1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.mark.parametrize("where", places(*PACKAGES))
-def test_workers_of_a_cluster_give_the_numbers_of_one_process(alone: Path, where: str) -> None:  # noqa: F811
+def test_workers_of_a_cluster_give_the_numbers_of_one_process(alone: Path, where: str) -> None:
     out = alone / where.replace(":", "-")
     finish(start(*suite_in(alone), "--out", out, "--on", where))
     assert deterministic(out) == deterministic(alone / "out")
@@ -69,34 +94,68 @@ def open_orders(out: Path) -> list[Path]:
     return [path for path in out.rglob("*.order.json") if not Path(str(path).replace(".order.", ".answer.")).exists()]
 
 
+RAYS_OWN = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+
+
+def name_of(pid: int) -> str:
+    """What a process calls itself."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0 ")
+    except OSError:  # it has ended
+        return ""
+
+
+def shards(out: Path) -> dict[Path, tuple[int, int]]:
+    """Every file of samples, and which writing of it this is."""
+    found = {path: path.stat() for path in out.rglob("*.safetensors")}
+    return {path: (seen.st_ino, seen.st_mtime_ns) for path, seen in found.items()}
+
+
+def in_the_middle(out: Path) -> bool:
+    """Whether a cell is done and another is at work."""
+    return bool(list(out.rglob("cells/*/*.json")) and open_orders(out))
+
+
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
-def test_workers_that_are_killed_cost_their_work_and_no_number(alone: Path, where: str) -> None:  # noqa: F811
+def test_workers_that_are_killed_cost_their_work_and_no_number(alone: Path, where: str) -> None:
     out = alone / f"killed-{where[:3]}"
     run = start(*suite_in(alone), "--out", out, "--on", where)
-    assert wait_for(lambda: open_orders(out), 200), run.poll()
-    victims = workers_of(out)
+    assert wait_for(lambda: in_the_middle(out), 200), run.poll()
+    made, victims = shards(out), workers_of(out)
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     assert victims
-    finish(run)
+    said = finish(run)
     assert deterministic(out) == deterministic(alone / "out")
-    assert wait_for(lambda: not workers_of(out), 20)
+    assert made.items() <= shards(out).items(), "a shard was made twice"
+    ended = [line.split()[1] for line in said.splitlines() if ": ok in " in line]
+    assert sorted(ended) == sorted({*ended}), "a cell ended twice"
+    assert len(ended) == len(list(out.rglob("cells/*/*.json")))
+    assert not workers_of(out)
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local", "ray:2"))
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-def test_the_end_of_the_driver_is_the_end_of_its_workers(tmp_path: Path, where: str, sent: signal.Signals) -> None:
-    out = tmp_path / "out"
-    words = suite_in(tmp_path, cached('{ name = "misbehave", how = "sleep" }', "[4, 3]"))
-    run = start(*words, "--out", out, "--only", "*sleep", "--on", where)
-    assert wait_for(lambda: list(out.rglob("*sleep*.log")), 200)
-    started = [pid for worker in workers_of(out) for pid in [worker, *descendants(worker)]]
+def test_the_end_of_the_driver_is_the_end_of_its_workers(alone: Path, where: str, sent: signal.Signals) -> None:
+    folder = alone / f"{sent.name}-{where[:3]}"
+    folder.mkdir()
+    out, words = folder / "out", suite_in(folder, ONE_HANGS)
+    (folder / "tiny.safetensors").write_bytes((alone / "tiny.safetensors").read_bytes())
+    run = start(*words, "--out", out, "--on", where)
+    assert wait_for(lambda: in_the_middle(out) and list(out.rglob("*sleep*.log")), 200), run.poll()
+    made, started = shards(out), [run.pid, *descendants(run.pid), *workers_of(out)]
+    if sent == signal.SIGKILL:  # two helpers of Ray seek their killed cluster for a minute before they give up
+        started = [pid for pid in started if name_of(pid) not in RAYS_OWN]
     run.send_signal(sent)
-    _, said = run.communicate(timeout=60)
+    assert wait_for(lambda: not alive(started), 15), alive(started)
+    assert not workers_of(out)
+    _, said = run.communicate(timeout=5)
     assert run.returncode == (130 if sent == signal.SIGTERM else -signal.SIGKILL), said
     assert "Traceback" not in said
-    assert started
-    assert wait_for(lambda: not alive(started), 30), alive(started)
+    again = ditbench(*words, "--out", out, "--only", NOT_THAT, "--on", "local:2")
+    assert again.returncode == 0, again.stderr
+    assert deterministic(out) == deterministic(alone / "out")
+    assert made.items() <= shards(out).items(), "a shard was made twice"
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
@@ -113,6 +172,45 @@ def test_a_worker_with_other_code_or_weights_refuses_in_one_line(
     assert said.startswith("ditbench: worker")
     assert "is not what the driver is: torch is" in said
     assert wait_for(lambda: not workers_of(tmp_path / "out"), 20)
+
+
+THERE = 'import sys\nTHERE = "bench.run.remote" in sys.orig_argv  # whether this process is a worker\n'
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_a_worker_that_finds_other_weights_refuses_in_one_line(tmp_path: Path, where: str) -> None:
+    plugin = write_plugin(tmp_path)
+    text = plugin.read_text().replace("CONFIG =", f"{THERE}CONFIG =", 1)
+    text = text.replace('"tiny.safetensors"', 'f"tiny-{THERE}.safetensors"').replace("seed(1)", "seed(int(THERE))")
+    plugin.write_text(text)
+    out = tmp_path / "out"
+    run = start("run", write_suite(tmp_path), "--plugin", plugin, "--out", out, "--on", where)
+    _, said = run.communicate(timeout=200)
+    assert run.returncode == 2, said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("ditbench: a worker is not what the driver is: tiny/ddim-"), said
+    assert "weights, a plugin or a router differs" in last
+    assert "Traceback" not in said
+    assert not list(out.rglob("cells/*/*.json"))
+    assert not workers_of(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("files", "weights, a plugin or a router differs"), ("dtype", "dtype differs")]
+)
+def test_what_of_a_cell_differs_is_named(name: str, said: str) -> None:
+    chosen = suite_file.load("smoke")
+    cell, settings = chosen.cells[0], Settings()
+    facts = RunFacts("smoke", chosen.sha256, {}, (), settings, "out")
+    order = job_to_json(Task(cell, chosen.references.get(cell.model), settings, "out", ()))
+    assert cell_difference(order, chosen, facts) is None
+    order["cells"][0]["identity"][name] = "other"
+    found = cell_difference(order, chosen, facts)
+    assert found is not None
+    assert found.startswith(f"{cell.model}/{cell.slug}: {said}: ")
+    assert found.endswith(" there and other here")
+    order["cells"][0]["slug"] = "ddim-3"
+    assert cell_difference(order, chosen, facts) == f"the suite has no cell {cell.model}/ddim-3 there"
 
 
 def test_what_differs_between_worker_and_driver_is_named() -> None:
@@ -142,6 +240,31 @@ def test_options_that_an_executor_does_not_take_are_one_line(tmp_path: Path, wor
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_what_a_suite_asks_of_slurm_yields_to_the_command_line(tmp_path: Path, monkeypatch) -> None:
+    suite = write_suite(tmp_path)
+    suite.write_text(suite.read_text() + '[slurm]\npartition = "gpu"\ntime = 90\n')
+    asked: list[On] = []
+
+    def opened(on: On, facts: RunFacts) -> None:
+        asked.append(on)
+        raise InputError("enough")
+
+    monkeypatch.setattr(executors.find("slurm"), "opened", opened)
+    words = ["--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path / "out")]
+    for place in ("slurm:2,time=5,account=a", "slurm:2"):
+        assert main(["run", str(suite), *words, "--on", place]) == 2
+    both = {"partition": "gpu", "time": "5", "account": "a"}
+    assert [on.options for on in asked] == [both, {"partition": "gpu", "time": "90"}]
+
+
+def test_options_reach_submitit_by_its_names() -> None:
+    on = On("slurm", (2,), {"partition": "gpu", "time": "5", "account": "a", "memory": "8GB"})
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(device="cuda"), "out")
+    given = executors.find("slurm").parameters(on, facts, "slurm")
+    assert (given["timeout_min"], given["gpus_per_node"]) == (5, 1)
+    assert (given["slurm_partition"], given["slurm_account"], given["slurm_mem"]) == ("gpu", "a", "8GB")
 
 
 def test_an_order_that_costs_worker_after_worker_is_a_failed_cell() -> None:

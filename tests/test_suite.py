@@ -140,6 +140,15 @@ MISTAKES = {
     "margin is a boolean": (HEAD + "[verdict]\nbound = true\n" + DDIM, "'bound' must be a share in [0, 1], got True"),
     "margin is not a number": (HEAD + "[verdict]\nbound = nan\n" + DDIM, "'bound' must be a share in [0, 1], got nan"),
     "verdict axis": (HEAD + '[verdict]\naxis = "fd_won"\n' + DDIM, "did you mean 'fd_own'?"),
+    "slurm is no table": (HEAD + "slurm = 3\n" + DDIM, "[slurm]: expected a table, got 3"),
+    "slurm key": (HEAD + '[slurm]\npartion = "gpu"\n' + DDIM, "did you mean 'partition'?"),
+    "slurm partition is a number": (HEAD + "[slurm]\npartition = 3\n" + DDIM, "'partition' must be a string, got 3"),
+    "slurm time in words": (HEAD + '[slurm]\ntime = "1h"\n' + DDIM, "'time' must be minutes in [1, 999999], got '1h'"),
+    "slurm time is a boolean": (
+        HEAD + "[slurm]\ntime = true\n" + DDIM,
+        "must be minutes in [1, 999999], got True",
+    ),
+    "slurm time of none": (HEAD + "[slurm]\ntime = 0\n" + DDIM, "'time' must be minutes in [1, 999999], got 0"),
     "fewer than two samples of a class": (
         HEAD
         + '[protocol]\nsamples = 64\nquality = { features = "adm" }\n'
@@ -274,6 +283,12 @@ def test_margins_are_read_and_the_bound_is_the_quality_margin_unless_stated(tmp_
     }  # fmt: skip
     found = load(tmp_path, HEAD + '[verdict]\naxis = "fd_own"\nquality = 0.1\n' + DDIM).judging
     assert (found.axis, found.quality, found.bound) == ("fd_own", 0.1, 0.1)
+
+
+def test_what_a_suite_asks_of_slurm_is_read_as_the_command_line_would_say_it(tmp_path):
+    assert load(tmp_path, HEAD + DDIM).options == {"slurm": {}}
+    found = load(tmp_path, HEAD + '[slurm]\npartition = "gpu"\ntime = 90\n' + DDIM).options
+    assert found == {"slurm": {"partition": "gpu", "time": "90"}}
 
 
 @pytest.mark.parametrize("rules", ["samples = 0", 'samples = 64\nquality = { features = "none" }', "samples = 100"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.suite.cells import Settings
@@ -24,6 +24,10 @@ class On:
     def count(self) -> int | None:
         """How many workers are wanted; None: as the executor thinks best."""
         return self.numbers[0] if len(self.numbers) == 1 else len(self.numbers) or None
+
+    def or_else(self, options: Mapping[str, str]) -> On:
+        """With these options where it states none of its own."""
+        return replace(self, options={**options, **self.options})
 
     def expect_options(self, known: Collection[str]) -> None:
         """Raise InputError for an option that the executor does not know."""

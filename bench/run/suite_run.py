@@ -69,7 +69,7 @@ def run_suite(
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
     facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(files), settings, folder)
-    with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts)) as executor:
+    with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)
         run = SuiteRun(chosen, cells, settings, records, files, retry)
@@ -77,8 +77,11 @@ def run_suite(
         return Finished(store.directory, tuple(run.records.status(cell, ()) for cell in cells))
 
 
-def executor_of(on: On | None, jobs: int, facts: RunFacts) -> Executor:
-    return Server(facts.settings.threads, [ANYWHERE] * jobs) if on is None else executors.opened(on, facts)
+def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) -> Executor:
+    """Raises InputError where it cannot be had."""
+    if on is None:
+        return Server(facts.settings.threads, [ANYWHERE] * jobs)
+    return executors.opened(on.or_else(chosen.options.get(on.name, {})), facts)
 
 
 @contextlib.contextmanager

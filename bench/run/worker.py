@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from bench import plugins
-from bench.host.files import OutputError, make_folder
+from bench.host.files import OutputError
+from bench.host.output import redirect_output
 from bench.measure.cell import fill_share, measure, sample_ahead
 from bench.measure.outcome import outcome_of
 from bench.measure.session import time_largest, time_session
@@ -93,14 +94,3 @@ def die_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os.killpg(0, signal.SIGKILL)
-
-
-def redirect_output(path: Path) -> None:
-    make_folder(path.parent)
-    try:
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)

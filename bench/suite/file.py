@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import methods
 import models
 from bench import engines
 from bench.engines import OURS
-from bench.suite import SHIPPED, protocol
+from bench.suite import SHIPPED, protocol, slurm
 from bench.suite.cells import Cell
 from bench.suite.class_shares import require_every_class
 from bench.suite.judging import DEFAULT, Judging
@@ -21,14 +22,17 @@ from bench.suite.judging import read as read_judging
 from bench.suite.part import Part
 from models.errors import InputError, expect_name, expect_one_of
 
-TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "reference", "cells")
+TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "slurm", "reference", "cells")
 CELL_KEYS = ("models", "engine", "sampler", "cache")
 MAX_CELLS = 10_000
 
 
 @dataclass(frozen=True)
 class Suite:
-    """`references` is the uncached sampler that a model's other methods are compared with."""
+    """`references` is the uncached sampler that a model's other methods are compared with.
+
+    `options` are of executors by name: what `--on NAME` is to take where the command line does not say.
+    """
 
     name: str
     title: str
@@ -38,6 +42,7 @@ class Suite:
     references: dict[str, Cell]
     sha256: str
     judging: Judging = DEFAULT
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -117,6 +122,7 @@ class Reader:
             references=self.references(content, cells, rules),
             sha256=sha256,
             judging=read_judging(content.get("verdict", {}), f"{self.file}: [verdict]"),
+            options={"slurm": slurm.read(content.get("slurm", {}), f"{self.file}: [slurm]")},
         )
 
     def text(self, table: dict[str, Any], key: str, default: str | None = None) -> str:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 import models
 from bench import plugins
+from bench.host.output import redirect_output
 from bench.measure.outcome import outcome_of
 from bench.measure.samples.exact_solution import has_none
 from bench.measure.samples.shards import pieces
 from bench.measure.task import Task
 from bench.measure.timing.contenders import Contender, build_model, prepared
-from bench.run.worker import detach, redirect_output
+from bench.run.worker import detach
 from bench.sampling import balanced_labels, make_plan, seeded_noise
 from bench.suite.cells import Cell
 from models.denoiser import Denoiser

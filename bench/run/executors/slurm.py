@@ -9,11 +9,12 @@ from typing import Any
 from bench.run.executor import Executor
 from bench.run.remote.fleet import Fleet
 from bench.run.request import On, RunFacts
+from bench.suite import slurm
 from models.errors import InputError, expect_one_of
 
 HERE = False
 HELP = "slurm:N,partition=P,time=MINUTES,account=A jobs of a cluster (submitit)"
-OPTIONS = ("partition", "time", "account", "qos", "constraint", "memory", "cluster")
+OPTIONS = (*slurm.OPTIONS, "cluster")
 CLUSTERS = ("slurm", "local")  # local: submitit's stand-in, jobs on this machine
 MINUTES = 24 * 60
 
@@ -41,8 +42,7 @@ def parameters(on: On, facts: RunFacts, cluster: str) -> dict[str, Any]:
     """As submitit names them: one GPU a job, or the threads that a cell has."""
     settings, options = facts.settings, on.options
     minutes = options.get("time", str(MINUTES))
-    if not minutes.isdigit() or not 0 < int(minutes) < 1e6:
-        raise InputError(f"--on slurm: time must be minutes, got '{minutes}'")
+    slurm.require_minutes(minutes, "--on slurm: time", minutes)
     given: dict[str, Any] = {"timeout_min": int(minutes), "gpus_per_node": int(settings.device != "cpu")}
     if cluster == "local":
         return given
@@ -61,7 +61,8 @@ class Jobs:
     def launch(self, command: list[str]) -> Any:
         from submitit.helpers import CommandFunction
 
-        return Job(self.executor.submit(CommandFunction(command, verbose=False)))
+        job = self.executor.submit(CommandFunction(command, verbose=False))
+        return Job(job, queued=self.executor.cluster != "local")
 
     def close(self) -> None:
         """Jobs are cancelled one by one."""
@@ -70,11 +71,13 @@ class Jobs:
 class Job:
     """A submitted job. Whether a real cluster's is over is asked of SLURM, which submitit does every minute or so."""
 
-    def __init__(self, job: Any) -> None:
-        self.job = job
+    def __init__(self, job: Any, queued: bool) -> None:
+        self.job, self.queued = job, queued
 
     def done(self) -> bool:
         return bool(self.job.done())
 
     def cancel(self) -> None:
-        self.job.cancel(check=False)
+        """submitit's stand-in has no queue: each job hears of the end by itself; cancelled, it prints a traceback."""
+        if self.queued:
+            self.job.cancel(check=False)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,14 +19,14 @@ from bench.host.places import REPOSITORY
 from bench.measure.task import Job, Task
 from bench.run.executor import MACHINE, Executor, Running
 from bench.run.remote.equality import signature
-from bench.run.remote.letters import ALIVE, DRIVER, HELLO, REFUSED, STOP, Beat, Letters, Pulse, open_run, read
+from bench.run.remote.letters import ALIVE, BYE, DRIVER, HELLO, REFUSED, STOP, Beat, Letters, Pulse, open_run, read
 from bench.run.remote.order import MAX_LOSSES, Order
 from bench.run.remote.orders import facts_to_json
 from bench.run.request import RunFacts
 from models.errors import InputError
 
 LOOK = 0.1  # seconds between two looks at the answers
-FAREWELL = 30.0  # seconds that workers have to end by themselves
+FAREWELL = 5.0  # seconds that workers have to end by themselves, and then to be ended
 CARRIED = ("DITBENCH_", "PYTORCH_", "TORCH_", "MALLOC_", "OMP_", "MKL_", "CUBLAS_", "HF_HOME", "XDG_CACHE_HOME")
 
 
@@ -62,6 +62,10 @@ class Hand:
     @property
     def machine(self) -> dict[str, Any]:
         return {name: self.environment.get(name) for name in MACHINE}
+
+    def gone(self) -> bool:
+        """Whether it has ended, as it says itself or as whoever started it knows, which may take a minute."""
+        return self.launched.done() or (self.letters.folder / BYE).exists()
 
     def lost(self) -> bool:
         """Whether what it was at is lost: it ended, was started again elsewhere, or gives no sign of life.
@@ -162,19 +166,27 @@ class Fleet(Executor):
                 return order.give(hand.letters, self.given, hand.environment)
 
     def close(self) -> None:
-        """Tell all workers to end, and end those that do not hear."""
+        """Tell all workers to end; those that wait in a queue or do not hear are ended."""
         if self.started:
             with contextlib.suppress(OSError):
                 (self.run / STOP).touch()
-            end = time.monotonic() + FAREWELL
-            while time.monotonic() < end and not all(hand.launched.done() for hand in self.hands):
-                time.sleep(LOOK)
-            for hand in self.hands:
-                if not hand.launched.done():
-                    hand.launched.cancel()
+            self.part([hand for hand in self.hands if not hand.up])
+            self.wait_until(lambda hand: hand.gone())
+            self.part([hand for hand in self.hands if not hand.gone()])
+            self.wait_until(lambda hand: hand.launched.done())
         self.launcher.close()
         if self.started:
             shutil.rmtree(self.run.parent, ignore_errors=True)
+
+    def part(self, hands: list[Hand]) -> None:
+        for hand in hands:
+            if not hand.launched.done():
+                hand.launched.cancel()
+
+    def wait_until(self, is_over: Callable[[Hand], bool]) -> None:
+        end = time.monotonic() + FAREWELL
+        while time.monotonic() < end and not all(is_over(hand) for hand in self.hands):
+            time.sleep(LOOK)
 
 
 def machine(environment: dict[str, Any]) -> dict[str, Any]:

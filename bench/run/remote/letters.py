@@ -15,7 +15,7 @@ from bench.host.files import make_folder, write_json
 SILENCE = 120.0  # seconds without a sign of life: longer than a network file system is away, as a rule
 BEAT = 1.0  # seconds between signs of life
 FACTS, STOP, DRIVER = "facts.json", "stop", "driver"  # in the run's folder
-HELLO, REFUSED, ALIVE, LOG = "hello.json", "refused.json", "alive", "log"  # in a worker's
+HELLO, REFUSED, ALIVE, BYE, LOG = "hello.json", "refused.json", "alive", "bye", "log"  # in a worker's
 
 
 class Letters:

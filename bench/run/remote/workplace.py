@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import time
 import uuid
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from bench import plugins
 from bench.host.environment import environment
 from bench.host.files import OutputError, write_json
 from bench.run.child import Child, Server
+from bench.run.remote.driver import Driver
 from bench.run.remote.equality import cell_difference, difference, signature
-from bench.run.remote.letters import (
-    ALIVE,
-    DRIVER,
-    FACTS,
-    HELLO,
-    LOG,
-    REFUSED,
-    STOP,
-    Beat,
-    Letters,
-    Pulse,
-    host,
-    is_running,
-    read,
-)
+from bench.run.remote.letters import ALIVE, BYE, HELLO, REFUSED, Beat, Letters, read
 from bench.run.remote.orders import facts_of, job_of
 from bench.run.request import RunFacts
-from bench.run.worker import redirect_output
 from bench.suite import file as suite_file
 from models.errors import InputError
 
@@ -41,31 +25,21 @@ IDLE = 0.1  # seconds between two looks for an order
 PHASE = 0.5  # seconds between two reports of how far a cell is
 
 
-def main(folder: str, number: str) -> int:
-    """Be worker `number` of the run in this folder until the run or whoever started the worker ends."""
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))  # children die with their parent
-    letters, told = Letters(Path(folder), number), read(Path(folder) / FACTS)
-    redirect_output(letters.folder / LOG)
-    if told is None:
-        print("the run is over")
-        return 1
+def opened(letters: Letters, told: dict[str, Any], driver: Driver) -> Work | None:
+    """A worker that has said hello; None where it refuses, and has said why."""
     try:
-        work = Work(letters, told)
+        return Work(letters, told, driver)
     except (InputError, OSError) as error:
         write_json(letters.folder / REFUSED, {"reason": " ".join(str(error).split())})
-        return 2
-    with closing(work.server):
-        work.go_on()
-    return 0
+        return None
 
 
 class Work:
     """Raises InputError where the worker is not what the driver is."""
 
-    def __init__(self, letters: Letters, told: dict[str, Any]) -> None:
-        self.letters, self.told, self.facts = letters, told, facts_of(told)
-        self.parent, self.run = os.getppid(), letters.folder.parent
-        self.beat, self.pulse = Beat(letters.folder / ALIVE), Pulse(self.run / DRIVER)
+    def __init__(self, letters: Letters, told: dict[str, Any], driver: Driver) -> None:
+        self.letters, self.facts, self.driver = letters, facts_of(told), driver
+        self.beat = Beat(letters.folder / ALIVE)
         self.beat.give()
         require_equal(told)
         self.suite = load_suite(self.facts)
@@ -76,19 +50,22 @@ class Work:
     def goes_on(self) -> bool:
         """Whether somebody still waits for answers; says meanwhile that this worker lives."""
         self.beat.give()
-        if (self.run / STOP).exists() or os.getppid() != self.parent or not self.pulse.is_there():
-            return False
-        return self.told["host"] != host() or is_running(self.told["pid"])
+        return self.driver.waits()
 
-    def go_on(self) -> None:
-        while self.goes_on():
-            orders = self.letters.open_orders()
-            if not orders:
-                time.sleep(IDLE)
-                continue
-            answer = self.answer(orders[0])
-            if answer is not None:
-                write_json(self.letters.answer(orders[0]), answer)
+    def go_on(self) -> int:
+        """Work until nobody waits any more; returns the exit code."""
+        with contextlib.closing(self.server):
+            while self.goes_on():
+                orders = self.letters.open_orders()
+                if not orders:
+                    time.sleep(IDLE)
+                    continue
+                answer = self.answer(orders[0])
+                if answer is not None:
+                    write_json(self.letters.answer(orders[0]), answer)
+        with contextlib.suppress(OSError):  # whoever would read it may be gone, and the folder, too
+            (self.letters.folder / BYE).touch()
+        return 0
 
     def answer(self, number: int) -> dict[str, Any] | None:
         """How an order ended; None where it was taken back or the run is over."""
