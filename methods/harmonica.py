@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.l2c import expect_scores
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
-from methods.routing.file import Router
+from methods.routing.file import Router, expect_scores, training_of
+from methods.routing.shipped import refusal
 from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ class HarmoniCa(CacheMethod):
             object, required=True, help="file, name of a shipped router, or scores in [0, 1] [evaluations, branches]"
         ),
         "threshold": Parameter(float, 0.1, 0.0, 1.0, help="reuse scores up to this"),
+        "transfer": Parameter(bool, False, help="take a router that was made for another model, sampler or guidance"),
     }
     router: Any
     threshold: float
+    transfer: bool
     training: dict[str, Any] | None = None
 
     @classmethod
@@ -67,18 +69,23 @@ class HarmoniCa(CacheMethod):
         """Reads the router. Raises InputError where that is none."""
         stated = router_file(self.router) if isinstance(self.router, (str, Path)) else self.router
         self.given: Router = expect_scores(self.name, stated)
-        card = self.given.card
-        if "seconds" in card:
-            self.training = {key: card[key] for key in ("seconds", "images", "l1") if key in card}
+        self.training = training_of(self.given)
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The router's file, on which a result depends."""
         return [router_file(self.router)] if isinstance(self.router, (str, Path)) else []
 
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """None where the router was made for this model, sampler and guidance, or does not say; else why not."""
+        return refusal(self.given, model.name, sampler, self.transfer)
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler."""
         from models.uvit import UViT
 
+        reason = refusal(self.given, model.name, sampler, self.transfer)
+        if reason:
+            raise InputError(reason)
         count, scores = len(sampler.evaluations(model.noise_schedule)), self.given.scores
         if tuple(scores.shape) != (count, model.num_branches):
             shape = f"[{scores.shape[0]}, {scores.shape[1]}]"

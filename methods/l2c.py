@@ -11,11 +11,11 @@ import numpy as np
 
 from methods.method import CacheMethod, Evaluation, Parameter, Sampler
 from methods.plan import Plan, from_mask
-from methods.routing.file import Router, read_router
+from methods.routing.file import Router, expect_scores, read_router, training_of
 from methods.routing.official import NAME as OFFICIAL
 from methods.routing.official import find_official
 from methods.routing.pattern import routed_evaluations, solver_steps
-from methods.routing.shipped import find, made_for, strengths
+from methods.routing.shipped import find, made_for, refusal, strengths
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class L2C(CacheMethod):
             None if self.router is None or self.official else expect_scores(self.name, self.router)
         )
         if self.given is not None:
-            self.training = _training(self.given)
+            self.training = training_of(self.given)
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The router's file, part of what a result depends on; empty for a tensor, or where none is shipped."""
@@ -93,18 +93,11 @@ class L2C(CacheMethod):
         if self.official:
             return _reason(find_official, model.name, sampler)
         if self.given is not None:
-            return self.refusal(self.given, model, sampler)
+            return refusal(self.given, model.name, sampler, self.transfer)
         if not strengths(model.name, sampler):
             name = model.name or type(model).__name__
             return f"l2c: no router is shipped for {name} with {sampler.name} at steps = {sampler.params.get('steps')}"
         return _reason(find, model.name, sampler, float(self.l1 or 0))  # a λ of a sweep that is not trained yet
-
-    def refusal(self, router: Router, model: Denoiser, sampler: Sampler) -> str | None:
-        """Why a router may not decide here: it was made for something else, and nobody asked for a transfer."""
-        other = made_for(router.card, model.name, sampler)
-        if other is None or self.transfer:
-            return None
-        return f"{router.source}: was made for another setting: {other}; transfer = true takes it all the same"
 
     def find(self, model: Denoiser, sampler: Sampler) -> Router:
         """The router by name: the official one, or the shipped one for `l1`. Raises InputError where there is none."""
@@ -116,11 +109,11 @@ class L2C(CacheMethod):
         """Raises InputError where the router does not fit the denoiser and the sampler's steps."""
         router = self.given or self.find(model, sampler)
         evaluations = sampler.evaluations(model.noise_schedule)
-        reason = self.refusal(router, model, sampler)
+        reason = refusal(router, model.name, sampler, self.transfer)
         if reason:
             raise InputError(reason)
         check_shape(router, model, sampler, evaluations)
-        self.training = _training(router)
+        self.training = training_of(router)
         transferred = made_for(router.card, model.name, sampler)
         if transferred and self.training is not None:
             self.training["made_for"] = transferred
@@ -159,29 +152,3 @@ def _reason(look_up: Callable[..., object], *where: Any) -> str | None:
 
 def _score_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int]:
     return solver_steps(sampler.evaluations(model.noise_schedule)), model.num_branches
-
-
-def expect_scores(name: str, value: Any) -> Router:
-    """The router in a file or a tensor of scores. Raises InputError, naming the method, for anything else."""
-    from torch import Tensor
-
-    if isinstance(value, (str, Path)):
-        return read_router(value)
-    if not isinstance(value, Tensor):
-        raise InputError(f"{name}: 'router' must be a file or a tensor of scores, got {type(value).__name__}")
-    if value.ndim != 2 or not value.numel() or not value.is_floating_point():
-        raise InputError(
-            f"{name}: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}"
-        )
-    scores = value.detach().float().cpu()
-    if not ((scores >= 0) & (scores <= 1)).all():
-        raise InputError(f"{name}: 'router' must hold scores in [0, 1]; logits go through a sigmoid first")
-    return Router(scores, f"{name}: 'router'")
-
-
-def _training(router: Router) -> dict[str, Any] | None:
-    """What training cost: the seconds of every device that took part, images, λ."""
-    card = router.card
-    if not all(key in card for key in ("seconds", "images", "l1")):
-        return None
-    return {"seconds": card.get("device_seconds", card["seconds"]), "images": card["images"], "l1": card["l1"]}

@@ -19,6 +19,7 @@ from bench.train.router.harmonica import HarmonicaLogits, HarmonicaRecipe, Harmo
 from bench.train.router.training import Scale
 from bench.train.router.trajectory import Trajectory, importance
 from methods.routing.file import read_router
+from methods.routing.shipped import ROUTERS
 from models import InputError
 
 GATE = 5e-5  # the set's own, relative to max|reference|
@@ -104,6 +105,21 @@ def test_resumes_between_trajectories_exactly(tmp_path: Path, monkeypatch: pytes
     assert torch.equal(read_router(whole).scores, read_router(broken).scores)
 
 
+def test_a_router_decides_where_it_was_made_for_and_for_its_own_method_alone(tmp_path: Path) -> None:
+    out = tmp_path / "r.safetensors"
+    trained(out, l1=0.01)
+    other = methods.build("ddim", steps=4, eta=0.5)
+    with pytest.raises(InputError, match="transfer = true"):
+        make_plan(dit(), other, methods.build("harmonica", router=out))
+    assert "transfer = true" in methods.build("harmonica", router=out).supports(dit(), other)
+    assert len(make_plan(dit(), other, methods.build("harmonica", router=out, transfer=True))) == 4
+    with pytest.raises(InputError, match="is a router of 'harmonica', expected one of 'l2c'"):
+        methods.build("l2c", router=out)
+    shipped = next(iter(ROUTERS.glob("dit-mnist/*.safetensors")))
+    with pytest.raises(InputError, match="is a router of 'l2c', expected one of 'harmonica'"):
+        methods.build("harmonica", router=shipped)
+
+
 def test_what_cannot_be_trained_is_one_line(tmp_path: Path) -> None:
     out, recipe = tmp_path / "r.safetensors", HarmonicaRecipe(steps=1, batch=2)
     with pytest.raises(InputError, match="nothing to decide"):
@@ -132,7 +148,7 @@ def test_the_command_trains_and_refuses_what_is_for_l2c(tmp_path: Path, capsys: 
     card = read_router(out).card
     assert (card["model"], card["method"], card["images"], card["rows"]) == ("dit-mnist", "harmonica", 2, 3)
     capsys.readouterr()
-    for option in (["--data", "digits"], ["--threshold", "0.5"], ["--accumulate", "2"]):
+    for option in (["--data", "digits"], ["--samples", "5"], ["--dtype", "bf16"], ["--accumulate", "2"]):
         assert main([*words, *option, "--out", str(out)]) == 2
         error = capsys.readouterr().err
         assert f"{option[0]} is for l2c" in error

@@ -142,3 +142,36 @@ def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
     if not rows:
         raise InputError(f"{path}: holds no router rows ('0.prob', '1.prob', …)")
     return rows
+
+
+def expect_scores(name: str, value: Any) -> Router:
+    """The router in a file or a tensor of scores. Raises InputError, naming the method, for anything else.
+
+    A card without a method is of L2C's; a file without a card, of whoever reads it.
+    """
+    from torch import Tensor
+
+    if isinstance(value, (str, Path)):
+        router = read_router(value)
+        made_by = router.card.get("method", name if not router.card else "l2c")
+        if made_by != name:
+            raise InputError(f"{name}: {value} is a router of '{made_by}', expected one of '{name}'")
+        return router
+    if not isinstance(value, Tensor):
+        raise InputError(f"{name}: 'router' must be a file or a tensor of scores, got {type(value).__name__}")
+    if value.ndim != 2 or not value.numel() or not value.is_floating_point():
+        raise InputError(
+            f"{name}: 'router' must be floating point [rows, branches], got {value.dtype} {list(value.shape)}"
+        )
+    scores = value.detach().float().cpu()
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError(f"{name}: 'router' must hold scores in [0, 1]; logits go through a sigmoid first")
+    return Router(scores, f"{name}: 'router'")
+
+
+def training_of(router: Router) -> dict[str, Any] | None:
+    """What training cost: the seconds of every device that took part, images, λ."""
+    card = router.card
+    if not all(key in card for key in ("seconds", "images", "l1")):
+        return None
+    return {"seconds": card.get("device_seconds", card["seconds"]), "images": card["images"], "l1": card["l1"]}

@@ -8,7 +8,7 @@ from typing import Any
 
 import models
 from methods.method import Sampler
-from methods.routing.file import read_card
+from methods.routing.file import Router, read_card
 from models.errors import InputError
 
 ROUTERS = Path(__file__).parent.parent / "routers"
@@ -38,6 +38,14 @@ def made_for(card: dict[str, Any], model: str, sampler: Sampler) -> str | None:
         wanted["guidance_scale"] = models.spec(model).guidance_scale
     other = [key for key in trained.keys() & wanted.keys() if trained[key] not in (None, wanted[key])]
     return ", ".join(f"{key} {trained[key]} (here {wanted[key]})" for key in sorted(other)) or None
+
+
+def refusal(router: Router, model: str, sampler: Sampler, transfer: bool) -> str | None:
+    """Why a router may not decide here: it was made for something else, and nobody asked for a transfer."""
+    other = made_for(router.card, model, sampler)
+    if other is None or transfer:
+        return None
+    return f"{router.source}: was made for another setting: {other}; transfer = true takes it all the same"
 
 
 def fits(card: dict[str, Any], sampler: Sampler) -> bool:

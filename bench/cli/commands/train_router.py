@@ -29,7 +29,15 @@ from models.official import weights_file
 
 HELP = "train a router for the cache method l2c or harmonica"
 L2C, HARMONICA = METHODS = ("l2c", "harmonica")
-UNUSED = ("data", "threshold", "plot", "checkpointing")  # by harmonica, which is trained on noise alone
+UNUSED = (
+    "data",
+    "samples",
+    "threshold",
+    "plot",
+    "checkpointing",
+    "dtype",
+)  # by harmonica, which is trained on noise alone
+SAMPLES = 1000
 PER_PAIR, MIN_STEPS = 40, 400  # iterations; fewer leave the logits undecided
 
 
@@ -47,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--l1", type=float, required=True, metavar="λ", help="weight of the scores: larger removes more"
     )
     parser.add_argument("--data", metavar="KIND", help="digits, generated, or a path of images or encoded latents")
-    parser.add_argument("--samples", type=int, default=1000, help="how many to generate (default: 1000)")
+    parser.add_argument("--samples", type=int, help=f"how many to generate (default: {SAMPLES})")
     parser.add_argument(
         "--iterations",
         type=int,
@@ -106,7 +114,7 @@ def train_l2c(
     recipe.divide(world.size, args.accumulate)
     if world.leads:
         print(f"training data: {recipe.data}; an interrupted run resumes with the same command", file=sys.stderr)
-    latents = data.open_kind(recipe.data, spec, denoiser, args.samples, args.seed, world, args.workers)
+    latents = data.open_kind(recipe.data, spec, denoiser, args.samples or SAMPLES, args.seed, world, args.workers)
     recipe.data = latents.name
     return train_router(denoiser, sampler, latents, recipe, out, scale(args, world))
 

@@ -19,15 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import models
 from bench.train.loop import Trainer
 from bench.train.recipe import INFINITE, Recipe
 from bench.train.router.objective import LIMIT
-from bench.train.router.training import Scale
+from bench.train.router.training import Scale, cost, made_for
 from bench.train.router.trajectory import Slots, Trajectory, importance
 from methods.method import Sampler
 from methods.routing.file import write_router
-from methods.routing.shipped import sampler_settings
 from models.denoiser import Denoiser
 from models.errors import InputError
 from models.uvit import UViT
@@ -192,24 +190,16 @@ def train_harmonica(
 
 def describe(trainer: HarmonicaTrainer, rows: list[Tensor]) -> dict[str, Any]:
     """The card: what was trained, for how long, and what it decides at its threshold."""
-    recipe, world, progress, name = trainer.recipe, trainer.world, trainer.progress, trainer.denoiser.name
+    recipe = trainer.recipe
     kept = [int((row.sigmoid() > recipe.threshold).sum()) for row in rows[1:]]
     return {
         "method": "harmonica",
-        "model": name,
-        "sampler": sampler_settings(trainer.sampler),
-        "guidance_scale": models.spec(name).guidance_scale if name in models.names() else None,
+        **made_for(trainer.denoiser, trainer.sampler),
         "l1": recipe.l1,
         "rows": len(rows),
         "threshold": recipe.threshold,
         "kept": {str(k): count for k, count in enumerate(kept, start=1)},  # by evaluation
         "removed": 1 - sum(kept) / (len(kept) * trainer.denoiser.num_branches),
         "importance": [float(f"{value:.4g}") for value in trainer.model.weights],
-        "seconds": round(progress.seconds, 1),
-        "processes": world.size,
-        "device": world.device_name,
-        "device_seconds": round(progress.seconds * world.size, 1),
-        "images": recipe.steps * recipe.batch,
-        "recipe": recipe.described(),
-        "loss": [[step, float(f"{value:.4g}")] for step, value in progress.losses],
+        **cost(recipe, trainer.progress, trainer.world),
     }

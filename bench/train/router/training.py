@@ -12,6 +12,7 @@ import models
 from bench.train.denoiser import Data
 from bench.train.distributed import World
 from bench.train.loop import Progress, Trainer
+from bench.train.recipe import Recipe
 from bench.train.router.drawing import draw_router
 from bench.train.router.objective import RouterLogits, RouterLoss, RouterRecipe
 from methods.method import Sampler
@@ -88,14 +89,28 @@ def describe(
     kept = {str(i): int((row.sigmoid() > threshold).sum()) for i, row in sorted(rows.items())}
     total = len(rows) * denoiser.num_branches
     return {
-        "model": denoiser.name,
-        "sampler": sampler_settings(sampler),
-        "guidance_scale": models.spec(denoiser.name).guidance_scale if denoiser.name in models.names() else None,
+        **made_for(denoiser, sampler),
         "l1": recipe.l1,
         "rows": sampler.evaluations(denoiser.noise_schedule)[-1].step + 1,
         "threshold": threshold,
         "kept": kept,
         "removed": 1 - sum(kept.values()) / total,  # of the branches of cached evaluations
+        **cost(recipe, progress, world),
+    }
+
+
+def made_for(denoiser: Denoiser, sampler: Sampler) -> dict[str, Any]:
+    """What a router is for: methods refuse it elsewhere (methods/routing/shipped.py)."""
+    return {
+        "model": denoiser.name,
+        "sampler": sampler_settings(sampler),
+        "guidance_scale": models.spec(denoiser.name).guidance_scale if denoiser.name in models.names() else None,
+    }
+
+
+def cost(recipe: Recipe, progress: Progress, world: World) -> dict[str, Any]:
+    """How it was trained, how long, and how the loss fell."""
+    return {
         "seconds": round(progress.seconds, 1),
         "processes": world.size,
         "device": world.device_name,
