@@ -1,5 +1,6 @@
 """What a page says first: one sentence, one plot, one short table, the same words in the terminal."""
 
+import json
 import re
 from pathlib import Path
 
@@ -94,6 +95,20 @@ def test_the_plot_shows_paired_differences_on_quality_and_fidelity(tmp_path):
     assert gap.low < gap.value < gap.high < 5 == pytest.approx(quality.bound)
     assert exact.of["ddim-25"].value == pytest.approx(1.015, rel=1e-6)  # per cent: of errors of 0.02 less those of 0.01
     assert exact.bound is None
+
+
+@pytest.mark.parametrize(
+    ("axis", "column"), [("fd", "FD compared with DDIM-50"), ("ode_error", "ode_error compared with DDIM-50")]
+)
+def test_table_and_plot_begin_with_what_the_suite_is_judged_by(tmp_path, axis, column):
+    cells = [fidelity(cell, error) for cell, error in zip(ladder(), (0.01, 0.02, 0.3), strict=True)]
+    folder = factory.write(tmp_path, cells)
+    suite = json.loads((folder / "suite.json").read_text())
+    (folder / "suite.json").write_text(json.dumps(suite | {"verdict": {"axis": axis}}))
+    page = write_report(folder).read_text()
+    assert re.search(r'data-picture="(\w+)"', page)[1] == axis
+    head = page[page.index('<table class="speeds">') : page.index("<tbody>", page.index('<table class="speeds">'))]
+    assert column in re.sub(r"<[^>]+>", "", head)
 
 
 def test_a_run_ends_with_the_sentence_of_every_page(tmp_path, capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from bench.show.report.decision_text import SpeedLine, sentence, speed_lines
+from bench.show.report.decision_text import SpeedLine, axis_name, sentence, speed_lines
 from bench.show.report.gap_plot import GapPlot
 from bench.show.report.gaps import gaps_of
 from bench.show.report.group import Group
@@ -31,7 +31,8 @@ class FirstScreen:
     """The first screen of one group."""
 
     sentence: str
-    plots: list[AxisPlot]
+    column: str  # heading of what settings are judged by, as on its plot
+    plots: list[AxisPlot]  # that axis first
     legend: list[Family]
     lines: list[SpeedLine]
     chosen: str | None  # slug of what the sentence recommends
@@ -41,13 +42,15 @@ class FirstScreen:
 
 def first_screen(group: Group, directory: Path) -> FirstScreen:
     """The first screen of a group whose samples lie below `directory`."""
-    headline, lines, axes = group.decision().headline, speed_lines(group), gaps_of(group)
+    headline, lines = group.decision().headline, speed_lines(group)
+    axes = sorted(gaps_of(group), key=lambda gaps: gaps.key != group.judging.axis)
+    column = next((gaps.label for gaps in axes if gaps.key == group.judging.axis), axis_name(group))
     chosen, reference = headline.setting if headline else None, group.decision().reference
     named = [slug for slug in dict.fromkeys([chosen, *(line.slug for line in lines), reference]) if slug]
     plots = [AxisPlot(gaps.key, gaps.name, GapPlot(group, gaps, named).svg()) for gaps in axes]
     shown = [slug for slug in dict.fromkeys([reference, *named]) if slug in group.by_slug][:MAX_STRIPS]
     strips = strips_of(group, directory, [group.by_slug[slug] for slug in shown])
     return FirstScreen(
-        sentence(group), plots, legend(group), lines, chosen, [strip for strip in strips if strip.uri],
+        sentence(group), column, plots, legend(group), lines, chosen, [strip for strip in strips if strip.uri],
         any(gaps.bound is not None for gaps in axes),
     )  # fmt: skip
