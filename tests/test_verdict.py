@@ -193,15 +193,17 @@ def test_committed_reports_keep_the_promise():
 
 
 def test_committed_settings_are_decided_as_the_study_says():
-    """At least 75 of the 88 that `small-full` holds, once one session times them all."""
+    """85 of 100 settings of `small-full`, which one session times: 75 of the 88 that it had first."""
     found = json.loads(COMMITTED.read_text())["committed"]
     again = committed_verdicts.committed(ROOT / "results" / "small-full")
-    for model, rules in again.items():
-        for name, outcome in rules["in one session"].items():
-            assert outcome["decided"] == found[model]["in one session"][name]["decided"]
-            assert outcome["headline"] == found[model]["in one session"][name]["headline"]
-    assert sum(model["settings"] for model in found.values()) == 88
-    assert sum(model["in one session"]["the rule"]["decided"] for model in found.values()) >= 75
+    assert found.keys() == again.keys()
+    for model, now in again.items():
+        assert now["settings"] == found[model]["settings"]
+        for rule, outcome in now["rules"].items():
+            assert outcome["words"] == found[model]["rules"][rule]["words"]
+            assert outcome["headline"] == found[model]["rules"][rule]["headline"]
+    settings = sum(model["settings"] for model in found.values())
+    assert sum(model["rules"]["the rule"]["decided"] for model in found.values()) >= 0.85 * settings
 
 
 def test_axis_of_one_setting():

@@ -1,4 +1,4 @@
-"""How many of the committed settings the rule decides, from their raw results."""
+"""How many of the committed settings the rule decides, beside two other rules on the same axes, from raw results."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bench.judge.latency import latencies
+from bench.judge.decision import margins_of, reference_of
+from bench.judge.latency import latency_axis
+from bench.judge.quality_axis import quality_axis, why_lacking
 from bench.judge.verdict import Certain, Margins, certain, decided, headline, simultaneous, verdicts
-from bench.statistics.interval import Z95
-from bench.statistics.simultaneous import Axis, from_covariance, from_jackknife
-from bench.store.results import read_results
+from bench.statistics.simultaneous import Axis
+from bench.store.results import Results, read_results
 from bench.store.stored_cell import StoredCell
 
 RULES: dict[str, Callable[[Axis, Axis, Margins], Certain]] = {
@@ -22,41 +21,31 @@ RULES: dict[str, Callable[[Axis, Axis, Margins], Certain]] = {
     "all at once": lambda fast, good, _: simultaneous(fast, good),
 }
 RESULTS = Path("results/small-full")
-REFERENCE, MARGIN = "ddim-50", 0.05
-SESSION = {"dit-mnist": 0.028, "uvit-mnist": 0.040}  # half-widths of pairwise ratios of one session of all settings
 
 
 def committed(results: Path = RESULTS) -> dict[str, Any]:
-    """Of every model: settings, and those that are decided by every rule, as timed and as one session would."""
-    by_model = {}
-    for model, half in SESSION.items():
-        cells = [cell for cell in read_results(results).cells if cell.model == model]
-        slugs, quality = [cell.slug for cell in cells], _quality(cells)
-        reference = slugs.index(REFERENCE)
-        margins = Margins(MARGIN * float(quality.values[reference]))
-        timed = latencies(cells)
-        logs, error = np.array([t.log for t in timed]), half / Z95 / 2**0.5
-        axes = {
-            "as timed": from_covariance(logs, np.diag([t.error**2 for t in timed])),
-            "in one session": from_covariance(logs, error**2 * np.eye(len(logs))),
-        }
-        by_model[model] = {"settings": len(cells)} | {
-            how: {rule: _outcome(axis, quality, rule, reference, margins, slugs) for rule in RULES}
-            for how, axis in axes.items()
-        }
-    return by_model
+    """Of every model: settings, and those that every rule decides. Raises InputError for no or broken results."""
+    read = read_results(results)
+    return {model: _of_model(read, model) for model in read.models}
 
 
-def _quality(cells: list[StoredCell]) -> Axis:
-    plain = np.array([cell.quality.value("fd") for cell in cells])
-    return from_jackknife(plain, np.array([cell.quality.replicates["fd"] for cell in cells]).T)
+def _of_model(results: Results, model: str) -> dict[str, Any]:
+    judging = results.suite.judging
+    ok = sorted((cell for cell in results.cells if cell.model == model and cell.is_ok), key=lambda cell: cell.slug)
+    reference = reference_of(ok, results.suite.reference.get(model))
+    if reference is None:
+        return {"settings": len(ok), "rules": {}}
+    cells = [cell for cell in ok if not why_lacking(cell, reference, judging.axis)]
+    axes = latency_axis(cells), quality_axis(cells, reference, judging.axis)
+    margins = margins_of(reference, judging)
+    return {"settings": len(ok), "rules": {rule: _outcome(*axes, rule, cells, reference, margins) for rule in RULES}}
 
 
 def _outcome(
-    latency: Axis, quality: Axis, rule: str, reference: int, margins: Margins, slugs: list[str]
+    latency: Axis, quality: Axis, rule: str, cells: list[StoredCell], reference: StoredCell, margins: Margins
 ) -> dict[str, Any]:
-    known = RULES[rule](latency, quality, margins)
-    head = headline(latency, quality, reference, margins)
-    words = verdicts(latency, quality, known, margins, head.setting)
+    slugs = [cell.slug for cell in cells]
+    head = headline(latency, quality, slugs.index(reference.slug), margins)
+    words = verdicts(latency, quality, RULES[rule](latency, quality, margins), margins, head.setting)
     return {"decided": decided(words), "words": dict(Counter(v.word for v in words)),
             "headline": slugs[head.setting], "speedup": head.speedup, "above": head.above}  # fmt: skip

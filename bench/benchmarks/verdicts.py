@@ -1,10 +1,10 @@
 """How often what a report says of its settings is false, where the truth is known, and how many it decides.
 
-`nice python -m bench.benchmarks.verdicts [OUT] [--quick] [--samples FOLDER]` writes results/benchmarks/verdicts.json; a
-few minutes on one core. Each report draws a sample set with balanced classes for all settings and rounds of latencies,
-and is judged by bench/judge/verdict.py. With --samples a population is read from FOLDER/<setting>/*.npz: `pool`
-features of new samples of the settings of the suite `small`. The settings that are committed are counted too, with
-latencies as they were timed and as one session of all settings would know them.
+`nice python -m bench.benchmarks.verdicts [OUT] [--quick] [--samples FOLDER | --committed]` writes
+results/benchmarks/verdicts.json; a few minutes on one core. Each report draws a sample set with balanced classes for
+all settings and rounds of latencies, and is judged by bench/judge/verdict.py. With --samples a population is read from
+FOLDER/<setting>/*.npz: `pool` features of new samples of the settings of the suite `small`. The settings that are
+committed are counted too; with --committed those alone are counted again, in the file that is there.
 """
 
 from __future__ import annotations
@@ -154,8 +154,12 @@ def run(say: Callable[[str], object], quick: bool = False, folder: Path | None =
 def main(arguments: list[str]) -> None:
     folder = Path(arguments[arguments.index("--samples") + 1]) if "--samples" in arguments else None
     paths = [a for a in arguments if not a.startswith("-") and a != str(folder)]
-    result = run(lambda text: print(text, file=sys.stderr, flush=True), "--quick" in arguments, folder)
-    write_json(Path(paths[0]) if paths else OUT, json.loads(json.dumps(result)))
+    out = Path(paths[0]) if paths else OUT
+    if "--committed" in arguments:
+        result = json.loads(out.read_text()) | {"committed": committed()}
+    else:
+        result = run(lambda text: print(text, file=sys.stderr, flush=True), "--quick" in arguments, folder)
+    write_json(out, json.loads(json.dumps(result)))
 
 
 if __name__ == "__main__":
