@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cell_factory as factory
@@ -12,6 +13,7 @@ from bench.cli.commands import run
 from bench.judge.ranking import ranked
 from bench.show.glossary import TEMPLATES, anchor, glossary, terms
 from bench.show.report.decision_text import against, closing, sentence, speed_lines
+from bench.show.report.gap_plot import GapPlot, bent
 from bench.show.report.gaps import gaps_of
 from bench.show.report.group import groups_of
 from bench.show.report.page import write_report
@@ -95,6 +97,21 @@ def test_the_plot_shows_paired_differences_on_quality_and_fidelity(tmp_path):
     assert gap.low < gap.value < gap.high < 5 == pytest.approx(quality.bound)
     assert exact.of["ddim-25"].value == pytest.approx(1.015, rel=1e-6)  # per cent: of errors of 0.02 less those of 0.01
     assert exact.bound is None
+
+
+def test_a_setting_far_off_stands_at_the_top_and_is_named(tmp_path):
+    (group,) = groups(tmp_path, ladder())
+    (gaps,) = gaps_of(group)
+    near = Interval(0.2, -1.0, 1.4)
+    rest = {f"m{i}": near for i in range(20)}
+    far = dict.fromkeys(["ddim-25"], Interval(4900.0, 4800.0, 5000.0))
+    plot = GapPlot(group, replace(gaps, of={**dict.fromkeys(gaps.of, near), **far}), [])
+    assert plot.beyond == ""  # of three settings one is no exception
+    scale = bent([*rest.values(), *far.values()])
+    assert scale.high < 10
+    assert scale(4900.0) == scale(scale.high) < scale(1.4)
+    plot.y = scale
+    assert plot.beyond == "DDIM-25 (+4,900 %)"
 
 
 @pytest.mark.parametrize(

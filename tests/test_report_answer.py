@@ -129,7 +129,9 @@ def test_families_have_their_own_colours_and_shapes():
     assert len({s.shape for s in looks.values()}) == len(names)
     assert styles(["MyCache"])["MyCache"].shape in SHAPES
     assert all(marker(shape, 0, 0, 5).endswith("Z") for shape in SHAPES)
-    assert len(styles([f"m{i}" for i in range(30)])) == 30
+    many = styles([*names, *(f"m{i}" for i in range(60))])
+    assert len(set(many.values())) == len(many), "as many as a leaderboard has"
+    assert len(styles([f"m{i}" for i in range(100)])) == 100
 
 
 @pytest.mark.parametrize(

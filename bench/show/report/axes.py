@@ -14,6 +14,7 @@ from bench.store.stored_cell import StoredCell
 
 WIDTH, HEIGHT = 760.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 24.0, 18.0, 54.0
+FAR = 3.0
 
 
 # What a plot's bars are. Around the plain distance they miss the true value by its bias (docs/uncertainty.md).
@@ -87,6 +88,12 @@ class Scale:
     def ticks(self) -> list[float]:
         """Round values between the ends."""
         return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
+
+
+def far_off(values: Sequence[float], origin: float = 0.0, least: float = 0.0) -> float:
+    """Above this a value is far worse than the many: FAR times as far from `origin` as nine in ten stay, or `least`."""
+    nearly_all = sorted(values)[int(0.9 * len(values))] - origin
+    return origin + FAR * max(nearly_all, least)
 
 
 def scale(values: Sequence[float], start: float, stop: float, log: bool | None = None) -> Scale:

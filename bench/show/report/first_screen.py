@@ -19,11 +19,12 @@ MAX_STRIPS = 4
 
 @dataclass(frozen=True)
 class AxisPlot:
-    """The plot on one axis, and its name in the switch."""
+    """The plot on one axis, its name in the switch, and which settings are too far off for it."""
 
     key: str
     name: str
     svg: Markup
+    beyond: str
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ def first_screen(group: Group, directory: Path) -> FirstScreen:
     column = next((gaps.label for gaps in axes if gaps.key == group.judging.axis), axis_name(group))
     chosen, reference = headline.setting if headline else None, group.decision().reference
     named = [slug for slug in dict.fromkeys([chosen, *(line.slug for line in lines), reference]) if slug]
-    plots = [AxisPlot(gaps.key, gaps.name, GapPlot(group, gaps, named).svg()) for gaps in axes]
+    plots = [(gaps, GapPlot(group, gaps, named)) for gaps in axes]
     shown = [slug for slug in dict.fromkeys([reference, *named]) if slug in group.by_slug][:MAX_STRIPS]
     strips = strips_of(group, directory, [group.by_slug[slug] for slug in shown])
     return FirstScreen(
-        sentence(group), column, plots, legend(group), lines, chosen, [strip for strip in strips if strip.uri],
+        sentence(group), column, [AxisPlot(gaps.key, gaps.name, plot.svg(), plot.beyond) for gaps, plot in plots],
+        legend(group), lines, chosen, [strip for strip in strips if strip.uri],
         any(gaps.bound is not None for gaps in axes),
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """The first plot: difference to the reference, with its paired interval, against measured speed-up, as SVG.
 
 The bars are of the differences themselves, so they show what can be told apart from the reference. Upright the scale is
-linear near zero and logarithmic far off (asinh), so that one poor setting does not flatten the rest.
+linear near zero and logarithmic far off (asinh), and ends above the many: the few that are far worse stand at its top
+and are named below the plot.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.show.report.axes import Scale, scale
+from bench.show.report.axes import Scale, far_off, scale
 from bench.show.report.format import figure
 from bench.show.report.gaps import Gaps
 from bench.show.report.group import Group
@@ -51,10 +52,12 @@ class Bent:
 
 
 def bent(intervals: Collection[Interval]) -> Bent:
-    """A scale around intervals and zero; the knee is the median half-width: what is noise is drawn linearly."""
+    """A scale around zero and all intervals but those far off; the knee is the median half-width: noise is linear."""
     halves = sorted((gap.high - gap.low) / 2 for gap in intervals if gap.high > gap.low and math.isfinite(gap.high))
     knee = halves[len(halves) // 2] if halves else 1.0
-    ends = [end for gap in intervals for end in (gap.value, gap.low, gap.high) if math.isfinite(end)]
+    far = far_off([0.0, *(gap.value for gap in intervals)], least=knee)
+    near = [gap for gap in intervals if gap.value <= far]
+    ends = [end for gap in near for end in (gap.value, gap.low, gap.high) if math.isfinite(end)]
     low, high = (math.asinh(end / knee) for end in (min(0.0, *ends), max(0.0, *ends)))
     margin = 0.05 * (high - low) or 1.0
     return Bent(knee * math.sinh(low - margin), knee * math.sinh(high + margin), knee)
@@ -70,6 +73,12 @@ class GapPlot:
         self.x: Scale = scale(ends, LEFT + 46, WIDTH - RIGHT, log=True)
         self.y = bent([gaps.of[c.slug] for c in self.cells])
         self.styles = styles(group.families)
+
+    @property
+    def beyond(self) -> str:
+        """The settings that are too far off for the plot, with their differences; empty if there are none."""
+        far = sorted((c for c in self.cells if self.gaps.of[c.slug].value > self.y.high), key=lambda c: c.slug)
+        return ", ".join(f"{c.method} ({percent_tick(self.gaps.of[c.slug].value, self.gaps)})" for c in far)
 
     def place(self, cell: StoredCell) -> tuple[float, float]:
         """Coordinates of a setting's marker."""
@@ -156,7 +165,7 @@ def short(text: str) -> str:
 def percent_tick(value: float, gaps: Gaps) -> str:
     """`+20 %`; without a sign where the axis is a distance and cannot be below zero."""
     sign = "+" if value > 0 and gaps.key == "fd" else ""
-    return f"{sign}{value:g} %".replace("-", "−")
+    return f"{sign}{f'{value:.3g}' if abs(value) < 1000 else f'{value:,.0f}'} %".replace("-", "−")
 
 
 def spoken(gap: Interval) -> str:

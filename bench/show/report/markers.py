@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from itertools import cycle
 
 from bench.show.report.svg import path
 
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "down", "pentagon", "cross", "hexagon")
 STYLES = {"DDIM": 0, "DPM-Solver++": 1, "FORA": 2, "DeepCache": 3, "L2C": 4, "DPM-Solver": 5, "DDPM": 6}
+
+
+COLORS = 8
 
 
 @dataclass(frozen=True)
@@ -17,14 +21,16 @@ class Style:
     shape: str
 
 
+LOOKS = tuple(  # every shape once, then once more in other colours: 72 that differ
+    Style((k + 3 * again) % COLORS, shape) for again in range(COLORS) for k, shape in enumerate(SHAPES)
+)
+
+
 def styles(families: list[str]) -> dict[str, Style]:
     """A style for every family: known ones always the same, others in order through what is left."""
-    free = [i for i in range(len(SHAPES)) if i not in {STYLES.get(name) for name in families}]
-    others: dict[str, Style] = {}
-    for i, name in enumerate(name for name in families if name not in STYLES):
-        k = free[i % len(free)] if free else i % len(SHAPES)
-        others[name] = Style(k % 8, SHAPES[k])
-    return {name: others.get(name) or Style(STYLES[name] % 8, SHAPES[STYLES[name]]) for name in families}
+    known = {name: STYLES[name] for name in families if name in STYLES}
+    free = cycle([k for k in range(len(LOOKS)) if k not in known.values()])
+    return {name: LOOKS[known[name] if name in known else next(free)] for name in families}
 
 
 # shape: corners, rotation in corners, size, radius of the inner corners and which of every how many they are

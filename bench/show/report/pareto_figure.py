@@ -1,5 +1,6 @@
 """A Pareto plot for paper, by matplotlib: a quality against measured latency, with bars (axes.BARS)."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from bench.show.report.axes import BARS_IN_SHORT, Measure
+from bench.show.report.axes import BARS_IN_SHORT, Measure, far_off
 from bench.show.report.group import Group
 from bench.show.report.markers import Style, styles
 from bench.show.report.plots import RINGED, label_of
@@ -38,7 +39,7 @@ def pareto_figure(group: Group, measure: Measure, size: tuple[float, float]) -> 
             _family(axes, group, measure, ordered, looks[name])
             _steps(axes, group, measure, cells, below=bool(i % 2))
     _ring(axes, group, measure, placed)
-    _scales(axes, [measure.value(cell) or 0.0 for cell in placed])
+    _scales(axes, _near(axes, measure, placed))
     _texts(axes, group, measure, placed, size)
     _legend(figure, axes)
     return figure
@@ -106,10 +107,23 @@ def _ring(axes: Axes, group: Group, measure: Measure, placed: list[StoredCell]) 
     axes.scatter(*places, label=_ring_label(group), **ring)
 
 
+def _near(axes: Axes, measure: Measure, placed: list[StoredCell]) -> list[float]:
+    """The values that the plot shows: where few are far worse than the rest, it ends below them, and names them."""
+    values = [measure.value(cell) or 0.0 for cell in placed]
+    end = far_off(values, origin=min(values)) if measure.better == "lower" else math.inf
+    beyond = [f"{cell.method} ({value:.3g})" for cell, value in zip(placed, values, strict=True) if value > end]
+    near = [value for value in values if value <= end]
+    if beyond and len(near) > 1:
+        room = 0.1 * (max(near) - min(near))
+        axes.set_ylim(min(near) - room, max(near) + room)
+        axes.plot([], [], ls="none", label=shown(f"far above: {', '.join(beyond)}"))
+    return near
+
+
 def _scales(axes: Axes, values: list[float]) -> None:
-    """Latency on a logarithmic scale, and the quality too where it spans more than a factor of 6."""
+    """Latency on a logarithmic scale, and the quality too where it spans more than a factor of 2."""
     axes.set_xscale("log")
-    if min(values) > 0 and max(values) > 6 * min(values):
+    if min(values) > 0 and max(values) > 2 * min(values):
         axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "log":
