@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 import methods.registry
 import models
 from bench import engines
+from bench.quality import extractors
 from models.checkpoint import load_into, read_tensors
 from models.dit import DiT
 from models.errors import InputError
@@ -106,6 +107,12 @@ def forget(registered):
             forget(engines.REGISTERED),
             "from bench.engines.cache_dit import CacheDiT\nclass Twin(CacheDiT):\n    pass\n",
             "bench/engines/cache_dit.py and bench/engines/zz_twin.py both define the engine 'cache-dit'",
+        ),
+        (
+            extractors,
+            forget(extractors.REGISTERED),
+            "from bench.quality.extractors.inception import Adm\nclass Twin(Adm):\n    pass\n",
+            "extractors/inception.py and bench/quality/extractors/zz_twin.py both define the extractor 'adm'",
         ),
     ],
 )
