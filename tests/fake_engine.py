@@ -22,10 +22,13 @@ class Hold(EngineCache):
     name, title = "hold", "Hold"
     parameters = {
         "interval": Parameter(int, default=2, low=1),
-        "fault": Parameter(str, default="", choices=("", "nothing", "leak")),
+        "fault": Parameter(str, default="", choices=("", "nothing", "leak", "unfit")),
     }
     off = {"interval": 1}
     tiny = {"interval": 3}
+
+    def supports(self, model, sampler):
+        return f"hold: not with {model.num_blocks} blocks" if self.fault == "unfit" else None
 
     def apply(self, network, evaluations):
         whole, kept, calls = network.branch, {}, [0] * network.num_branches

@@ -27,7 +27,7 @@ class Alternate(CacheMethod):
 @pytest.fixture(autouse=True)
 def plugins_stay_here(monkeypatch):
     """What these plugins register is no other test's business."""
-    monkeypatch.setattr(registry, "_plugins", {})
+    monkeypatch.setattr(registry.REGISTERED, "plugins", {})
 
 
 def check(tmp_path, capsys, name, content):

@@ -50,10 +50,13 @@ def test_too_little_disk_and_work_of_others_are_named(tmp_path: Path, capsys, mo
 
 def test_an_engine_without_its_packages_is_named(tmp_path: Path, capsys) -> None:
     plugins = ["--plugin", str(write_plugin(tmp_path)), "--plugin", str(write_engine(tmp_path))]
-    suite = write_suite(tmp_path, by_engine("echo") + by_engine("absent") + by_engine("untested"))
+    unfit = by_engine("echo", "[{ name = 'hold', interval = [2, 3] }]").replace('"tiny"', '"uvit-mnist"')
+    suite = write_suite(tmp_path, by_engine("echo") + unfit + by_engine("absent") + by_engine("untested"))
+    suite.write_text(suite.read_text().replace('reference = { name = "ddim", steps = 4 }', ""))
     assert main(["doctor", str(suite), *plugins, "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "ok      engine echo: " in said
+    assert "warning engine echo: unsupported: echo: only a DiT; cells: 2" in said
     assert "warning engine absent: no-such-package is not installed" in said
     assert "warning engine untested: numpy " in said
 

@@ -8,6 +8,8 @@ import cell_factory as factory
 import golden_vectors
 import pytest
 import torch
+from fake_engine import by_engine, write_engine
+from tiny_suite import write_plugin, write_suite
 
 from bench.cli import main
 from bench.cost import device_rates, dry_run
@@ -170,6 +172,21 @@ def test_a_plan_that_raises_keeps_its_place_and_says_why(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "DDIM-4 + moody: RuntimeError: not today" in out
     assert "1 more not counted" in out
+
+
+def test_an_engine_that_cannot_run_a_cell_says_so_before_the_run(tmp_path, capsys):
+    plugins = ["--plugin", str(write_plugin(tmp_path)), "--plugin", str(write_engine(tmp_path))]
+    unfit = by_engine("echo").replace('"tiny"', '"uvit-mnist"')
+    cached = by_engine("echo", '{ name = "hold", fault = "unfit" }')
+    file = write_suite(tmp_path, "".join(map(by_engine, ("echo", "absent", "untested"))) + unfit + cached)
+    file.write_text(file.read_text().replace('reference = { name = "ddim", steps = 4 }', ""))
+    assert main(["run", str(file), "--dry-run", *plugins]) == 0
+    out = capsys.readouterr().out
+    assert "DDIM-4 [absent]: unsupported: engine 'absent': no-such-package is not installed" in out
+    assert "DDIM-4 [untested]: unsupported: engine 'untested': numpy " in out
+    assert "DDIM-4 [echo]: unsupported: echo: only a DiT" in out
+    assert "DDIM-4 + Hold (fault=unfit) [echo]: unsupported: hold: not with 4 blocks" in out
+    assert out.count("unsupported") == 4, "what an engine takes is planned"
 
 
 def test_work_that_a_policy_decides_is_stated_as_the_most_there_can_be(capsys):

@@ -17,6 +17,7 @@ import methods
 import models
 from bench import engines
 from bench.engines import OURS, Engine, EngineCache
+from bench.engines.diffusers import OnDiffusers
 from bench.measure.library import TOLERANCE, check_again, check_computed, distance
 from bench.measure.timing.contenders import Contender
 from bench.sampling import balanced_labels, make_plan, seeded_noise
@@ -131,9 +132,75 @@ def test_cache_dits_masks_shift_without_its_refresh_and_that_is_said(model, engi
         check_again("dbcache of cache-dit", *first, *second)
 
 
-@pytest.mark.parametrize("engine", SHIPPED, indirect=True)
+README_SCHEDULE = {"attn": [1, 0] * (STEPS // 2), "mlp": [1, 0] * (STEPS // 2)}  # the README's keys
+
+
+@pytest.mark.parametrize("engine", ["smoothcache"], indirect=True)
+def test_smoothcaches_quick_start_caches_nothing_and_that_is_said(model, engine, inputs):
+    cache = engine.cache("smoothcache")(schedule=README_SCHEDULE, helper="diffusers")
+    samples, computed = run_of(model, engine, cache).counted(*inputs)
+    assert torch.equal(samples, run_of(model, engine)(*inputs))
+    with pytest.raises(InputError, match="smoothcache of smoothcache: reused nothing, all 192 branches ran"):
+        check_computed("smoothcache of smoothcache", computed, cached=True)
+
+
+@pytest.mark.parametrize("engine", ["smoothcache"], indirect=True)
+def test_smoothcaches_counters_never_return_by_themselves_and_that_is_said(model, engine, inputs):
+    run = run_of(model, engine, engine.cache("smoothcache")(**engine.cache("smoothcache").tiny))
+    run.executor.renew = None
+    first, second = run.counted(*inputs), run.counted(*inputs)
+    with pytest.raises(InputError, match="leaks from one trajectory into the next"):
+        check_again("smoothcache of smoothcache", *first, *second)
+
+
+@pytest.mark.parametrize("engine", ["smoothcache"], indirect=True)
+def test_a_schedule_of_another_length_is_unsupported(model, engine):
+    cache = engine.cache("smoothcache")(schedule={"attn1": [1, 0, 1]})
+    assert cache.supports(model, SAMPLER) == (
+        "smoothcache: 'attn1' of 'schedule' has 3 entries, the sampler evaluates 8 times"
+    )
+
+
+def test_a_schedule_of_something_else_is_one_line():
+    with pytest.raises(InputError, match=r"'ff' of 'schedule' must be a list of zeros and ones, got \[1, 2\]"):
+        engines.find("smoothcache").cache("smoothcache")(schedule={"ff": [1, 2]})
+
+
+SAME = [  # a library's setting, and the same of ours
+    ("smoothcache", "smoothcache", {}, {}),
+    ("hicache-pp", "hicache", {}, {"sigma": 0.5, "keep": "output"}),
+    ("hicache-pp", "hicache", {"interval": 4, "order": 1}, {"keep": "output"}),
+]
+
+
+@pytest.mark.parametrize(("engine", "cache", "given", "besides"), SAME, indirect=["engine"])
+def test_at_equal_settings_samples_and_branches_are_ours(model, engine, cache, given, besides, inputs):
+    given = engine.cache(cache).tiny | given
+    samples, computed = run_of(model, engine, engine.cache(cache)(**given)).counted(*inputs)
+    plan = make_plan(model, SAMPLER, methods.build(cache, **given, **besides))
+    assert np.array_equal(computed, plan.computed)
+    ours = prepare(model, SAMPLER, plan, batch=2, guidance_scale=SCALE)(*inputs)
+    assert distance(samples, ours) <= 10 * TOLERANCE
+    assert distance(run_of(model, engine)(*inputs), ours) > 100 * TOLERANCE, "caching changes something"
+
+
+ON_DIFFUSERS = [name for name in SHIPPED if issubclass(engines.find(name), OnDiffusers)]
+
+
+@pytest.mark.parametrize("engine", ON_DIFFUSERS, indirect=True)
 def test_another_architecture_is_refused(engine):
     assert "class-conditional DiT alone" in engine.refuses(models.build("uvit-mnist"))
+
+
+@pytest.mark.parametrize("engine", ["hicache-pp"], indirect=True)
+@pytest.mark.parametrize("backend", ["hermite", "dmd", "auto"])
+def test_a_forecast_around_a_denoiser_takes_any_architecture(engine, backend, inputs):
+    model = models.build("uvit-mnist")
+    assert engine.refuses(model) is None
+    run = run_of(model, engine, engine.cache("hicache")(interval=2, warmup=1, backend=backend))
+    _, computed = run.counted(*inputs)
+    assert computed.all(axis=1).tolist() == [k % 2 == 0 for k in range(STEPS)]
+    assert (computed.all(axis=1) == computed.any(axis=1)).all(), "the whole network, or nothing of it"
 
 
 @pytest.mark.parametrize("engine", ["diffusers"], indirect=True)

@@ -148,14 +148,14 @@ def test_wrong_names_and_values_are_one_line(block, line, tmp_path):
 
 def test_the_extra_installs_the_versions_that_are_tested():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    tested = {f"{package}=={version}" for engine in engines._shipped().values()
+    tested = {f"{package}=={version}" for engine in engines.REGISTERED.shipped.values()
               for package, version in engine.packages.items()}  # fmt: skip
     assert set(extras["engines"]) == tested
 
 
 def test_the_page_names_every_engine_with_its_versions_and_parameters():
     page = (ROOT / "docs" / "engines.md").read_text("utf-8")
-    for engine in engines._shipped().values():
+    for engine in engines.REGISTERED.shipped.values():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{engine.name}` |")]
         assert all(f"{package} {version}" in row for package, version in engine.packages.items())
         for cache in engine.caches:

@@ -41,7 +41,7 @@ def test_unknown_extractors_get_the_nearest_name():
 
 
 def test_a_plugin_brings_an_extractor(tmp_path, monkeypatch):
-    monkeypatch.setattr(extractors, "_plugins", {})
+    monkeypatch.setattr(extractors.REGISTERED, "plugins", {})
     file = tmp_path / "mean.py"
     file.write_text(PLUGIN)
     assert plugins.load([str(file)]) == {}

@@ -12,6 +12,7 @@ from page_sentences import sentences, words
 from bench.cli.commands import run
 from bench.judge.ranking import ranked
 from bench.show.glossary import TEMPLATES, anchor, glossary, terms
+from bench.show.report.answer import answer
 from bench.show.report.decision_text import against, closing, sentence, speed_lines
 from bench.show.report.gap_plot import GapPlot, bent
 from bench.show.report.gaps import gaps_of
@@ -72,6 +73,14 @@ def test_without_quality_or_a_rival_nothing_is_recommended(tmp_path):
         cell["quality"]["fd"] = None
     (unjudged,) = groups(tmp_path / "unjudged", cells)
     assert sentence(unjudged).startswith("No setting has both FD and a latency")
+    assert "No images were made" not in sentence(unjudged)
+
+
+def test_a_suite_of_speed_alone_says_that_no_images_were_made(tmp_path):
+    cells = [factory.cell(steps=n) | {"quality": None} for n in (50, 20)]
+    (group,) = groups(tmp_path, cells)
+    assert sentence(group).endswith("No images were made: this is of speed, work and memory alone.")
+    assert answer(group).headline.endswith("No images were made: this is of speed, work and memory alone.")
 
 
 def test_the_short_table_has_at_most_six_lines_from_slow_to_fast(tmp_path):

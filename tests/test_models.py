@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 
 import methods.registry
 import models
+from bench import engines
+from bench.quality import extractors
 from models.checkpoint import load_into, read_tensors
 from models.dit import DiT
 from models.errors import InputError
@@ -80,34 +82,51 @@ def test_a_plugin_cannot_take_the_name_of_a_shipped_model(monkeypatch):
     assert models.register(own) == models.register(own) == ["own"]
 
 
+def forget(registered):
+    """Have the files of a package looked at again."""
+    return lambda: vars(registered).pop("shipped", None)
+
+
 @pytest.mark.parametrize(
-    ("package", "registry", "text", "message"),
+    ("package", "forgotten", "text", "message"),
     [
         (
             models,
-            models,
+            models._shipped.cache_clear,
             "import dataclasses\nfrom models.dit_mnist import spec as first\nspec = dataclasses.replace(first)\n",
             "models/dit_mnist.py and models/zz_twin.py both define the model 'dit-mnist'",
         ),
         (
             methods,
-            methods.registry,
+            forget(methods.registry.REGISTERED),
             "from methods.ddim import DDIM\nclass Twin(DDIM):\n    pass\n",
             "methods/ddim.py and methods/zz_twin.py both define the method 'ddim'",
         ),
+        (
+            engines,
+            forget(engines.REGISTERED),
+            "from bench.engines.cache_dit import CacheDiT\nclass Twin(CacheDiT):\n    pass\n",
+            "bench/engines/cache_dit.py and bench/engines/zz_twin.py both define the engine 'cache-dit'",
+        ),
+        (
+            extractors,
+            forget(extractors.REGISTERED),
+            "from bench.quality.extractors.inception import Adm\nclass Twin(Adm):\n    pass\n",
+            "extractors/inception.py and bench/quality/extractors/zz_twin.py both define the extractor 'adm'",
+        ),
     ],
 )
-def test_two_files_with_one_name_are_both_named(package, registry, text, message, tmp_path, monkeypatch):
+def test_two_files_with_one_name_are_both_named(package, forgotten, text, message, tmp_path, monkeypatch):
     (tmp_path / "zz_twin.py").write_text(text)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     monkeypatch.setattr(package, "zz_twin", None, raising=False)  # undone after the import
     monkeypatch.delitem(sys.modules, f"{package.__name__}.zz_twin", raising=False)
-    registry._shipped.cache_clear()
+    forgotten()
     try:
         with pytest.raises(InputError, match=message):
-            registry.names()
+            package.names()
     finally:
-        registry._shipped.cache_clear()
+        forgotten()
         sys.modules.pop(f"{package.__name__}.zz_twin", None)
 
 

@@ -10,7 +10,7 @@ pytest.importorskip("diffusers")
 SMALL = peers.Setting("dit-mnist, batch 1", trained="dit-mnist")
 
 
-@pytest.mark.parametrize("case", ["uncached", "taylorseer", "first-block-cache", "smoothcache", "dbcache"])
+@pytest.mark.parametrize("case", ["uncached", "taylorseer", "first-block-cache", "smoothcache", "dbcache", "hicache"])
 def test_both_sides_compute_and_give_the_same(case):
     """With the libraries that are installed; the others are named."""
     found = peers.measure(SMALL, rounds=2, only=(case,))

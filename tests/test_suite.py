@@ -228,6 +228,16 @@ def test_floats_that_differ_have_different_slugs(tmp_path):
     assert "ddim-10-eta-0.001" in made, "a value that its short form names keeps it"
 
 
+def test_a_table_is_named_by_its_keys_and_apart_from_another():
+    tables = [{"attn": [1, 0], "mlp": [1, 1]}, {"attn": [1, 1], "mlp": [1, 0]}, {"a/b": [1, 0]}]
+    made = [cell(Part("ddim", {"steps": 2}), Part("smoothcache", {"schedule": table})) for table in tables]
+    slugs = [c.slug for c in made]
+    assert len(set(slugs)) == 3
+    assert all("/" not in slug and len(slug) < 100 for slug in slugs)
+    assert slugs[0].startswith("ddim-2+smoothcache-schedule-attn+mlp-")
+    assert made[0].title == f"DDIM-2 + SmoothCache (schedule={slugs[0].split('schedule-')[1]})"
+
+
 def test_integers_that_json_readers_would_round_are_stored_as_text():
     assert Part("x", {"word": 2**60, "size": -(2**53)}).params == {"word": str(2**60), "size": -(2**53)}
 

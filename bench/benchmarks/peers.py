@@ -1,9 +1,9 @@
 """Cache methods against their published implementations: the same setting on the same weights, taking turns.
 
-`python -m bench.benchmarks.peers [--rounds N] [--only TEXT] [OUT]` writes results/benchmarks/peers.json. It needs the
-optional extra `peers` (diffusers, cache-dit, dit-smoothcache); what is not installed is left out, and `left_out` says
-so. One process, one thread, the same noise and labels, a tuned allocator on both sides. Before anything is timed the
-evaluations that compute a branch must be the same ones, and the samples equal; else the benchmark ends with an error.
+`python -m bench.benchmarks.peers [--rounds N] [--threads N] [--only TEXT] [OUT]` writes results/benchmarks/peers.json.
+It needs the optional extra `peers`; a library that is not installed is left out, and `left_out` says so. One process,
+the same threads, noise and labels, a tuned allocator on both sides. Before anything is timed the evaluations that
+compute a branch must be the same ones, and the samples equal; else the benchmark ends with an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import models
 from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.interleaved import Times, interleave
 from bench.benchmarks.peers_diffusers import PEERS, Loop
-from bench.engines.diffusers import transformer_of
 from bench.host.environment import environment, version
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
@@ -72,13 +71,14 @@ SETTINGS = (
     Setting("width 192, batch 1"),
     Setting("width 192, batch 4", batch=4),
     Setting("DiT-S/2, batch 1", width=384, size=32, rounds=7),
+    Setting("DiT-S/2, batch 4", width=384, size=32, batch=4, rounds=5),
     Setting("dit-mnist, batch 8", batch=8, trained="dit-mnist"),
 )
 
 
 def every_third(steps: int) -> dict[str, list[int]]:
     """A schedule of SmoothCache's: attention at every third evaluation, the MLP at every other, both at the last."""
-    rows = {"attn": [int(k % 3 == 0) for k in range(steps)], "mlp": [int(k % 2 == 0) for k in range(steps)]}
+    rows = {"attn1": [int(k % 3 == 0) for k in range(steps)], "ff": [int(k % 2 == 0) for k in range(steps)]}
     return {kind: [*row[:-1], 1] for kind, row in rows.items()}
 
 
@@ -90,13 +90,16 @@ def cases(setting: Setting) -> dict[str, dict[str, Any]]:
         "taylorseer": {"interval": 4, "order": 2, "warmup": 3},
         "first-block-cache": {"threshold": setting.threshold},
         "dbcache": {"front": 1, "threshold": setting.threshold, "warmup": 4},
+        "hicache": {"interval": 4, "order": 1},
     }
 
 
-ONLY_OURS = {"taylorseer": {"cadence": "diffusers"}}  # where its refreshes fall
+ONLY_OURS = {"taylorseer": {"cadence": "diffusers"}, "hicache": {"keep": "output"}}  # what the libraries always do
 
 
-def measure(setting: Setting, rounds: int | None = None, only: tuple[str, ...] = tuple(PEERS)) -> dict[str, Any]:
+def measure(
+    setting: Setting, rounds: int | None = None, only: tuple[str, ...] = tuple(PEERS), threads: int = 1
+) -> dict[str, Any]:
     """Every case at one setting: equality first, then times and ratios of interleaved rounds."""
     model = setting.model()
     inputs = seeded_noise(range(setting.batch), model.latent_shape), balanced_labels(range(setting.batch), 10)
@@ -113,7 +116,7 @@ def measure(setting: Setting, rounds: int | None = None, only: tuple[str, ...] =
             left_out[case] = f"{library}: {error}"
             continue
         calls |= {f"ours {case}": partial(ours, *inputs), f"{library} {case}": partial(theirs, *inputs)}
-    with quiet_interpreter(1):
+    with quiet_interpreter(threads):
         times = interleave(calls, rounds or setting.rounds)
     return {
         "setting": vars(setting),
@@ -138,10 +141,10 @@ def our_run(model: DiT, case: str, given: dict[str, Any], batch: int) -> Run:
 
 def their_loop(model: DiT, case: str, given: dict[str, Any], counted: bool = False) -> Loop:
     """Raises ImportError where the library is not installed."""
-    loop = Loop(transformer_of(model), model.null_label, STEPS, SCALE)
+    loop = Loop(model, STEPS, SCALE)
+    PEERS[case][1](loop, **given)
     if counted:
         loop.count()
-    PEERS[case][1](loop, **given)
     return loop
 
 
@@ -174,18 +177,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", nargs="?", type=Path, default=OUT)
     parser.add_argument("--rounds", type=int, help="of every setting, instead of its own")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", help="settings whose name contains this")
     args = parser.parse_args(arguments)
     tuned_allocator()
-    torch.set_num_threads(1)
-    head: dict[str, Any] = {"benchmark": "peers", "steps": STEPS, "guidance_scale": SCALE, "threads": 1}
+    torch.set_num_threads(args.threads)
+    head: dict[str, Any] = {"benchmark": "peers", "steps": STEPS, "guidance_scale": SCALE, "threads": args.threads}
     target = {"least_ratio": TARGET, "of": "smoothcache, taylorseer and first-block-cache at width 192"}
     versions = {name: version(name) for name in ("torch", *{found for found, _ in PEERS.values()})}
     head |= {"allocator": ALLOCATOR, "target": target, "versions": versions, "environment": environment()}
     results: list[dict[str, Any]] = []
     for setting in (s for s in SETTINGS if args.only in s.name):
         print(setting.name, file=sys.stderr)
-        results.append(measure(setting, args.rounds))
+        results.append(measure(setting, args.rounds, threads=args.threads))
         for case, clocks in results[-1]["ratio"].items():
             print(f"{case}: {clocks['process']['median']:.2f} times as fast as {PEERS[case][0]}", file=sys.stderr)
         write_json(args.out, {**head, "results": results})  # each as it is done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 import models
 from bench import engines, plugins
-from bench.cost.dry_run import macs_of
+from bench.cost.dry_run import macs_of, without_plan
 from bench.cost.suite_cost import cost_of, scaled
 from bench.engines import OURS
 from bench.host.environment import cores, load, version
@@ -95,7 +96,8 @@ def of_suite(
     findings = [Finding(TODO, "plugin", reason) for reason in broken.values()]
     cells = [cell for cell in chosen.cells if cell.broken is None]
     findings += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
-    findings += [engine_of(name) for name in sorted({cell.engine for cell in cells} - {OURS})]
+    for name in sorted({cell.engine for cell in cells} - {OURS}):
+        findings += engine_of(name, [cell for cell in cells if cell.engine == name])
     if any(finding.state == TODO for finding in findings):
         return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
     return [*findings, *references(cells, settings), memory(cells), disk(directory, cells)]
@@ -116,12 +118,16 @@ def weights_of(model: str, cells: Sequence[Cell], settings: Settings) -> Finding
     return Finding(OK, what, settings.weights or "shipped")
 
 
-def engine_of(name: str) -> Finding:
-    """Whether an engine's packages are here, of the tested versions; without them its cells are `unsupported`."""
+def engine_of(name: str, cells: Sequence[Cell]) -> list[Finding]:
+    """Whether an engine's packages are here, of the tested versions, and whether it takes its cells, one a reason."""
     reason = engines.find(name).lacks()
     if reason is not None:
-        return Finding(WARNING, f"engine {name}", f"{reason}; its cells will be unsupported")
-    return Finding(OK, f"engine {name}", "its packages are here, of the tested versions")
+        return [Finding(WARNING, f"engine {name}", f"{reason}; its cells will be unsupported")]
+    refused = Counter(filter(None, map(without_plan, cells)))
+    return [
+        Finding(OK, f"engine {name}", "its packages are here, of the tested versions"),
+        *(Finding(WARNING, f"engine {name}", f"{why}; cells: {count}") for why, count in refused.items()),
+    ]
 
 
 def references(cells: Sequence[Cell], settings: Settings) -> list[Finding]:

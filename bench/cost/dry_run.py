@@ -51,6 +51,9 @@ def plan_of(cell: Cell) -> tuple[Denoiser, Plan]:
     if cell.broken:
         raise InputError(cell.broken)
     model = meta_model(cell.model)
+    refused = cell.refused_by_library(model)
+    if refused:
+        raise InputError(f"unsupported: {refused}")
     return model, make_plan(model, cell.sampler.method, cell.planned)
 
 
@@ -62,8 +65,21 @@ def line_of(cell: Cell, device: DeviceRates) -> Line:
         model, plan = plan_of(cell)
         return replace(line, **numbers(cell, model, plan, device))
     except Exception as error:  # a method of a plugin may raise anything
-        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        return replace(line, reason=" ".join(text.split()))
+        return replace(line, reason=in_one_line(error))
+
+
+def without_plan(cell: Cell) -> str | None:
+    """Why a cell has no plan, in one line; None where it has one."""
+    try:
+        plan_of(cell)
+    except Exception as error:  # a method of a plugin may raise anything
+        return in_one_line(error)
+    return None
+
+
+def in_one_line(error: Exception) -> str:
+    text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
 
 
 def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dict[str, Any]:

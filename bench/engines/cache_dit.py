@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.engines.diffusers import VERSION, branch_modules, not_a_dit, transformer_of
-from bench.engines.engine import Engine, EngineCache, Reset
+from bench.engines.diffusers import VERSION, OnDiffusers
+from bench.engines.engine import EngineCache, Reset
 from methods.method import Parameter
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from methods.method import Sampler
     from models.denoiser import Denoiser
 
@@ -67,24 +65,12 @@ class DBCache(EngineCache):
         return lambda: cache_dit.refresh_context(network, num_inference_steps=evaluations)
 
 
-class CacheDiT(Engine):
-    """Uncached it is diffusers' network, untouched."""
+class CacheDiT(OnDiffusers):
+    """cache-dit's blocks take the place of diffusers' ones where its caching is on."""
 
     name = "cache-dit"
     packages = {"cache-dit": "1.5.3", "diffusers": VERSION}
     caches = (DBCache,)
-
-    def takes_not(self, model: Denoiser) -> str | None:
-        return not_a_dit(self.name, model)
-
-    def network(self, model: Any) -> Any:
-        return transformer_of(model)
-
-    def evaluate(self, network: Any, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-        return network(x, timestep=t, class_labels=y).sample
-
-    def branches(self, network: Any) -> list[Any]:
-        return branch_modules(network)
 
 
 def limit(count: int | None) -> int:

@@ -70,35 +70,39 @@ class TaylorSeer(EngineCache):
         return reset_hooks(network)
 
 
-class Diffusers(Engine):
+class OnDiffusers(Engine):
+    """An engine whose uncached network is diffusers' DiT, untouched."""
+
+    def takes_not(self, model: Denoiser) -> str | None:
+        from models.dit import DiT
+
+        if type(model) is DiT:
+            return None
+        return f"engine '{self.name}' has the class-conditional DiT alone, this model is a {type(model).__name__}"
+
+    def network(self, model: Any) -> Any:
+        return transformer_of(model)
+
+    def evaluate(self, network: Any, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        return network(x, timestep=t, class_labels=y).sample
+
+    def branches(self, network: Any) -> list[Any]:
+        """Inside of whatever wraps an attention or a feed-forward."""
+        return [module for block in network.transformer_blocks for module in (block.attn1.to_q, block.ff.net[2])]
+
+
+class Diffusers(OnDiffusers):
     """As released, at one version: hooks and their names change between versions."""
 
     name = "diffusers"
     packages = {"diffusers": VERSION}
     caches = (FirstBlockCache, TaylorSeer)
 
-    def takes_not(self, model: Denoiser) -> str | None:
-        return not_a_dit(self.name, model)
-
-    def network(self, model: Any) -> Any:
-        return transformer_of(model)
-
     def evaluate(self, network: Any, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         from diffusers.models.cache_utils import CacheMixin
 
         with CacheMixin.cache_context(network, "guided"):
-            return network(x, timestep=t, class_labels=y).sample
-
-    def branches(self, network: Any) -> list[Any]:
-        return branch_modules(network)
-
-
-def not_a_dit(engine: str, model: Denoiser) -> str | None:
-    from models.dit import DiT
-
-    if type(model) is DiT:
-        return None
-    return f"engine '{engine}' has the class-conditional DiT alone, this model is a {type(model).__name__}"
+            return super().evaluate(network, x, t, y)
 
 
 def transformer_of(model: Any) -> Any:
@@ -141,11 +145,6 @@ def diffusers_names(model: Any) -> dict[str, Tensor]:
             parts = ours[f"blocks.{b}.attn.qkv.{kind}"].chunk(3)
             renamed |= {f"transformer_blocks.{b}.attn1.to_{n}.{kind}": p for n, p in zip("qkv", parts, strict=True)}
     return renamed
-
-
-def branch_modules(network: Any) -> list[Any]:
-    """Inside of whatever wraps an attention or a feed-forward."""
-    return [module for block in network.transformer_blocks for module in (block.attn1.to_q, block.ff.net[2])]
 
 
 def reset_hooks(network: Any) -> Reset:

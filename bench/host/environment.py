@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.host.places import REPOSITORY
 
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # x86's two, ARM's
 ALLOCATORS = ("LD_PRELOAD", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 
 
@@ -113,6 +114,13 @@ def _cpu_model() -> str | None:
     said = [f"{key.removeprefix('cpu ')} {known[key]}" for key in ("cpu family", "model", "stepping") if key in known]
     said += ["virtual machine"] if "hypervisor" in known.get("flags", "").split() else []
     return ", ".join(said) or None
+
+
+def bfloat16_instructions() -> list[str] | None:
+    """The processor's instructions for products in bfloat16; None where it does not say what it has."""
+    known = _cpuinfo()
+    flags = known.get("flags", known.get("Features", "")).split()
+    return [name for name in BFLOAT16 if name in flags] if flags else None
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -24,6 +24,7 @@ from models.plugin_sources import sources_of
 
 if TYPE_CHECKING:
     from bench.sampling.compiled import Execution
+    from models.denoiser import Denoiser
 
 
 def _default_execution() -> Execution:
@@ -82,6 +83,13 @@ class Cell:
     def planned(self) -> Any:
         """The cache method that makes the plan; None where there is none, or a library decides for itself."""
         return self.cache.method if self.cache is not None and self.engine == OURS else None
+
+    def refused_by_library(self, model: Denoiser) -> str | None:
+        """Why the cell's library cannot run it here, or not on that model, in one line; else None."""
+        if self.engine == OURS:
+            return None
+        refused = engines.find(self.engine)().refuses(model)
+        return refused or (self.cache and self.cache.method.supports(model, self.sampler.method))
 
     @cached_property
     def slug(self) -> str:

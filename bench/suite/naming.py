@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bench.suite.part import Part
@@ -42,7 +44,12 @@ def listed(params: dict[str, Any]) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Floats in their short form where that loses nothing: values that differ must not share a file name."""
+    """Values that differ must not share a file name: floats in their short form where that loses nothing.
+
+    A table is its keys and a hash: `attn+mlp-1a2b3c4d`.
+    """
+    if isinstance(value, Mapping):
+        return f"{'+'.join(map(safe, value))}-{digest(json.dumps(value, sort_keys=True))}"
     short = f"{value:g}" if isinstance(value, float) else str(value)
     return short if not isinstance(value, float) or float(short) == value else repr(value)
 
@@ -51,4 +58,9 @@ def safe(value: Any) -> str:
     """A value as part of a file name; where that loses something, a hash keeps names apart."""
     text = text_of(value)
     clean = re.sub(r"[^A-Za-z0-9+._-]+", "-", text).strip("-.")[-40:]
-    return clean if clean == text else f"{clean}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("-")
+    return clean if clean == text else f"{clean}-{digest(text)}".strip("-")
+
+
+def digest(text: str) -> str:
+    """Eight hexadecimal digits that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

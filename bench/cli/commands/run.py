@@ -17,7 +17,7 @@ from bench.cli.options import (
     quality_arguments,
     quality_overrides,
 )
-from bench.host.environment import cores
+from bench.host.environment import bfloat16_instructions, cores
 from bench.run import executors
 from bench.run.request import On, parse
 from bench.run.suite_run import run_suite
@@ -70,11 +70,19 @@ def run(args: argparse.Namespace) -> int:
     refuse_torchrun()
     if on is None or executors.find(on.name).HERE:
         check_device(args.device)
+        warn_of_half_precision(args.device, args.dtype)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
     settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
     finished = run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides, on)
     report(finished.directory)
     return 1 if finished.failed else 0
+
+
+def warn_of_half_precision(device: str, dtype: str) -> None:
+    """Say where a processor has to emulate the run's dtype."""
+    if device == "cpu" and dtype == "bfloat16" and bfloat16_instructions() == []:
+        print("ditbench: --dtype bfloat16: this processor has no instructions for it (avx512_bf16, amx_bf16), so it is "
+              "slower than float32", file=sys.stderr)  # fmt: skip
 
 
 def where(args: argparse.Namespace) -> On | None:

@@ -61,7 +61,7 @@ def answer(group: Group) -> Answer:
     """The answer for one group."""
     if not group.points:
         text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
-        return Answer(text, [], [], [], [], omitted(group))
+        return Answer(text + group.without_images, [], [], [], [], omitted(group))
     if len(group.points) < 2:
         (only,) = (group.by_slug[slug].method for slug in group.points)
         why = f"no other cell of this model has both a {group.distance} and a latency, measured alike"

@@ -46,7 +46,8 @@ def axis_name(group: Group) -> str:
 def why_none(group: Group) -> str:
     """Why nothing can be recommended."""
     if not group.points:
-        return f"No setting has both {axis_name(group)} and a latency, so there is nothing to choose by."
+        nothing = f"No setting has both {axis_name(group)} and a latency, so there is nothing to choose by."
+        return nothing + group.without_images
     if len(group.points) == 1:
         (slug,) = group.points
         return f"{group.by_slug[slug].method} is alone: there is no other setting to compare it with."

@@ -66,6 +66,12 @@ class Group:
         """Cells that have a latency, and so can stand in a plot."""
         return [cell for cell in self.cells if cell.timing.latency_ms]
 
+    @property
+    def without_images(self) -> str:
+        """Said where no cell of the group made any images; else empty."""
+        made = any(cell.quality.samples for cell in self.cells)
+        return "" if made or not self.cells else " No images were made: this is of speed, work and memory alone."
+
     @cached_property
     def latencies(self) -> dict[str, Latency]:
         """Of all timed cells by slug: what verdicts, plots and sentences stand on."""
