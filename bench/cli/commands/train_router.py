@@ -19,9 +19,8 @@ from bench.train.router.harmonica import HarmonicaRecipe, train_harmonica
 from bench.train.router.pairs import pairs
 from bench.train.router.training import RouterRecipe, Scale, train_router
 from bench.train.shipped import expect_not_shipped
-from methods.harmonica import SHIPPED
 from methods.method import Sampler
-from methods.routing.shipped import ROUTERS, file_name
+from methods.routing import shipped
 from models.denoiser import Denoiser
 from models.errors import InputError, expect_one_of
 from models.folders import digest
@@ -79,13 +78,9 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     spec = models.spec(args.model)
     sampler = build_sampler(args)
-    name = file_name(sampler, args.l1)
-    out = (
-        args.out
-        if args.out is not None
-        else (ROUTERS / args.model / name if args.method == L2C else SHIPPED / f"{args.model}-{name}")
-    )
-    expect_not_shipped(out, ROUTERS, args.force)
+    place = shipped.ROUTERS / shipped.shelf(args.model, args.method) / shipped.file_name(sampler, args.l1)
+    out = place if args.out is None else args.out
+    expect_not_shipped(out, shipped.ROUTERS, args.force)
     for path in [out] + ([args.plot] if args.plot else []):
         expect_writable(path)
     with join(args.device) as world:
