@@ -147,10 +147,14 @@ def test_where_no_router_is_shipped_the_cell_is_unsupported_and_says_what_there_
     model, sampler = models.build("dit-mnist", weights="random"), methods.build("ddim", steps=20)
     absent = methods.build("harmonica", l1=3.0)
     assert absent.files("dit-mnist", sampler) == []
-    with pytest.raises(InputError, match=r"no shipped router with l1 = 3 for ddim .*harmonica/dit-mnist; available l1: 1e-0"):
+    with pytest.raises(
+        InputError, match=r"no shipped router with l1 = 3 for ddim .*harmonica/dit-mnist; available l1: 1e-0"
+    ):
         make_plan(model, sampler, absent)
     other = methods.build("ddim", steps=21)
-    assert "harmonica: no router is shipped for dit-mnist with DDIM-21" in methods.build("harmonica").supports(model, other)
+    assert "harmonica: no router is shipped for dit-mnist with DDIM-21" in methods.build("harmonica").supports(
+        model, other
+    )
     with pytest.raises(InputError, match="not both"):
         methods.build("harmonica", l1=1e-5, router=torch.ones(20, model.num_branches))
 
