@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
-from methods.routing.file import Router, expect_scores, training_of
-from methods.routing.shipped import refusal
-from models.errors import InputError, expect_one_of
+from methods.routing.file import Router, expect_scores, read_router, training_of
+from methods.routing.shipped import find, refusal, shelf, strengths
+from models.errors import InputError
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
 
 
-SUFFIXES = (".safetensors", ".pt", ".pth")  # of router files
-SHIPPED = Path(__file__).parent / "routers" / "harmonica"
-
-
-def router_file(value: str | Path) -> Path:
-    """The file that a path or the name of a shipped router stands for. Raises InputError for an unknown name."""
-    path = Path(value)
-    if path.suffix in SUFFIXES or path.name != str(value) or path.exists():
-        return path
-    expect_one_of("router of harmonica", str(value), [file.stem for file in SHIPPED.glob("*.safetensors")])
-    return SHIPPED / f"{value}.safetensors"
-
-
 class HarmoniCa(CacheMethod):
     """A branch is computed where its score is above `threshold`, at every evaluation but the first, which computes all.
 
-    Rows are those of the published files: respaced step indices, so the last row is the first evaluation's; on U-ViT
-    evaluations in execution order. Branches age independently. `training` is what the router's file says it cost.
+    `router` is a file or a tensor of scores; `l1` picks the shipped router that was trained with that β for the model
+    and the sampler; without either it is the shipped one of the least β. Rows are those of the published files:
+    respaced step indices, so the last row is the first evaluation's; on U-ViT evaluations in execution order. Branches
+    age independently. `training` is, once a router has been read, what its file says that it cost.
     """
 
     name = "harmonica"
     title = "HarmoniCa"
     parameters = {
-        "router": Parameter(
-            object, required=True, help="file, name of a shipped router, or scores in [0, 1] [evaluations, branches]"
-        ),
+        "router": Parameter(object, help="router file, or scores in [0, 1] as a tensor [evaluations, branches]"),
+        "l1": Parameter(float, None, 0.0, 1e6, help="β of a shipped router; default: the least"),
         "threshold": Parameter(float, 0.1, 0.0, 1.0, help="reuse scores up to this"),
         "transfer": Parameter(bool, False, help="take a router that was made for another model, sampler or guidance"),
     }
     router: Any
+    l1: float | None
     threshold: float
     transfer: bool
     training: dict[str, Any] | None = None
@@ -66,34 +56,62 @@ class HarmoniCa(CacheMethod):
         return {"router": kept.float(), "threshold": 0.5}
 
     def validate(self) -> None:
-        """Reads the router. Raises InputError where that is none."""
-        stated = router_file(self.router) if isinstance(self.router, (str, Path)) else self.router
-        self.given: Router = expect_scores(self.name, stated)
-        self.training = training_of(self.given)
+        """Reads the router that is given. Raises InputError where that is none, or where `l1` is given beside it."""
+        if self.router is not None and self.l1 is not None:
+            raise InputError("harmonica: give 'router' (a file or scores) or 'l1' (of a shipped router), not both")
+        self.given: Router | None = None if self.router is None else expect_scores(self.name, self.router)
+        if self.given is not None:
+            self.training = training_of(self.given)
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
-        """The router's file, on which a result depends."""
-        return [router_file(self.router)] if isinstance(self.router, (str, Path)) else []
+        """The router's file, on which a result depends; empty for scores, or where none is shipped."""
+        if self.given is None:
+            with contextlib.suppress(InputError):  # the cell that cannot have it fails with that reason
+                return [self.file(model, sampler)]
+            return []
+        return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
 
     def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
-        """None where the router was made for this model, sampler and guidance, or does not say; else why not."""
-        return refusal(self.given, model.name, sampler, self.transfer)
+        """None where there is a router that was made for this model, sampler and guidance; else why not."""
+        try:
+            self.find(model, sampler)
+        except InputError as error:
+            return str(error)
+        return None
+
+    def file(self, model: str, sampler: Sampler) -> Path:
+        """The shipped router's. Raises InputError where there is none, with what there is."""
+        place = shelf(model, self.name)
+        known = strengths(place, sampler)
+        if self.l1 is None and not known:
+            raise InputError(f"harmonica: no router is shipped for {model or 'an unnamed model'} with {sampler.label}")
+        return find(place, sampler, min(known) if self.l1 is None else self.l1)
+
+    def find(self, model: Denoiser, sampler: Sampler) -> Router:
+        """The router that is given, else the shipped one. Raises InputError where there is none, or it is not for here.
+
+        One that does not say what it was made for is taken as it is.
+        """
+        router = self.given or read_router(self.file(model.name, sampler))
+        reason = refusal(router, model.name, sampler, self.transfer)
+        if reason:
+            raise InputError(reason)
+        return router
 
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Raises InputError where the router does not fit the denoiser and the sampler."""
         from models.uvit import UViT
 
-        reason = refusal(self.given, model.name, sampler, self.transfer)
-        if reason:
-            raise InputError(reason)
-        count, scores = len(sampler.evaluations(model.noise_schedule)), self.given.scores
+        router = self.find(model, sampler)
+        self.training = training_of(router)
+        count, scores = len(sampler.evaluations(model.noise_schedule)), router.scores
         if tuple(scores.shape) != (count, model.num_branches):
             shape = f"[{scores.shape[0]}, {scores.shape[1]}]"
-            raise InputError(f"{self.given.source}: scores of shape {shape}, expected [{count}, {model.num_branches}]")
+            raise InputError(f"{router.source}: scores of shape {shape}, expected [{count}, {model.num_branches}]")
         ordered = scores if isinstance(model, UViT) else scores.flip(0)
         if ordered[1:].isnan().any():
-            raise InputError(f"{self.given.source}: a row that this sampler reads is NaN or not trained")
+            raise InputError(f"{router.source}: a row that this sampler reads is NaN or not trained")
         computed = (ordered > self.threshold).numpy()
         computed[0] = True
-        notes = {"router": self.given.source, "threshold": self.threshold, "training": self.training}
+        notes = {"router": router.source, "threshold": self.threshold, "training": self.training}
         return Plan(model.num_branches, from_mask(computed).rows, notes)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, Span
 from methods.policy import Decisions, Look, Policy
+from methods.routing.file import Router, read_card, training_of
+from methods.routing.shipped import refusal
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ class LazyDiT(CacheMethod):
 
     The score is sigmoid(Σ over tokens of w · z), z the modulated, normalised input, w of the evaluation and the branch:
     a sum, so weights belong to a number of tokens. Decided for each image of the batch, both guidance halves apart, as
-    in the published code (0c49526). The first evaluation is computed; no other is forced.
+    in the published code (0c49526). The first evaluation is computed; no other is forced. A file that says it was made
+    for another model, sampler or guidance is refused unless `transfer`; `training` is what it says that it cost.
     """
 
     name = "lazydit"
@@ -37,10 +40,13 @@ class LazyDiT(CacheMethod):
         ),
         "attn_threshold": Parameter(float, 0.5, 0.0, 1.0, help="attention is computed from this score on"),
         "mlp_threshold": Parameter(float, 0.5, 0.0, 1.0, help="the MLP is computed from this score on"),
+        "transfer": Parameter(bool, False, help="take weights that were made for another model, sampler or guidance"),
     }
     weights: Any
     attn_threshold: float
     mlp_threshold: float
+    transfer: bool
+    training: dict[str, Any] | None = None
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
@@ -62,22 +68,32 @@ class LazyDiT(CacheMethod):
         import torch
 
         self.loaded, self.source = self.weights, "lazydit: 'weights'"
+        card: dict[str, Any] = {}
         if isinstance(self.weights, (str, Path)):
             self.source = str(self.weights)
-            self.loaded = read_weights(Path(self.weights))
+            self.loaded, card = read_weights(Path(self.weights)), read_card(Path(self.weights))
         if (
             not isinstance(self.loaded, torch.Tensor)
             or not self.loaded.is_floating_point()
             or self.loaded.isnan().any()
         ):
             raise InputError(f"{self.source}: expected floating point [steps, blocks, 2, width] without NaN")
+        self.trained = Router(self.loaded, self.source, card)
+        self.training = training_of(self.trained)
 
     def files(self, model: str, sampler: Sampler) -> list[Path]:
         """The weights' file, on which a result depends."""
         return [Path(self.weights)] if isinstance(self.weights, (str, Path)) else []
 
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """None where the weights were made for this model, sampler and guidance, or do not say; else why not."""
+        return refusal(self.trained, model.name, sampler, self.transfer)
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
-        """Raises InputError where the weights are of another shape."""
+        """Raises InputError where the weights are of another shape, or were made for something else."""
+        reason = self.supports(model, sampler)
+        if reason:
+            raise InputError(reason)
         expected = weight_shape(model, sampler)
         if tuple(self.loaded.shape) != expected:
             raise InputError(f"{self.source}: weights of shape {list(self.loaded.shape)}, expected {list(expected)}")
@@ -85,7 +101,8 @@ class LazyDiT(CacheMethod):
         digest = sha256(weights.contiguous().cpu().numpy().tobytes()).hexdigest()
         thresholds = self.attn_threshold, self.mlp_threshold
         policy = Lazy(model.num_branches, thresholds, digest, weights.flatten(1, 2))
-        return Plan(model.num_branches, ((),) * expected[0], policy=policy)
+        notes = {"weights": self.source, "training": self.training}
+        return Plan(model.num_branches, ((),) * expected[0], notes, policy)
 
 
 def weight_shape(model: Denoiser, sampler: Sampler) -> tuple[int, int, int, int]:

@@ -60,7 +60,12 @@ class Parameter:
 
 
 class Method:
-    """Base of samplers and cache methods. Declared parameters become attributes, validated."""
+    """Base of samplers and cache methods. Declared parameters become attributes, validated.
+
+    A class may state `sweep`, what `ditbench choose` screens, as a suite file would: {"interval": [2, 3]}, lists being
+    crossed. Its values are strings, numbers and booleans. Without one the sweep follows from the declared `steps` of a
+    sampler, else `interval`, else `threshold` (bench/run/choice/sweeps.py).
+    """
 
     name: ClassVar[str] = ""  # empty: abstract, not registered
     title: ClassVar[str] = ""  # as papers write it; empty: the name
@@ -113,7 +118,17 @@ class Sampler(Method, ABC):
 
 
 class CacheMethod(Method, ABC):
-    """A function from (denoiser structure, the sampler's evaluations) to a plan."""
+    """A function from (denoiser structure, the sampler's evaluations) to a plan.
+
+    A method may have, and has none of them unless it says so:
+
+    * `files(model, sampler)` -> list[Path]: what a result depends on besides the code, for a model's name; their
+      contents are part of a cell's key. Raises nothing: a file that is not there is left out.
+    * `training`: what it cost before sampling, or None: a dict with `seconds` and `images`, charged to the method's
+      results. Set by `plan` at the latest.
+    * `calibrator(model, evaluations)` -> methods.calibration.Calibrator, a static method: what `ditbench calibrate`
+      runs over uncached trajectories.
+    """
 
     kind = "cache"
     exact: ClassVar[dict[str, Any] | None] = None  # setting that must equal the uncached sampler bit for bit

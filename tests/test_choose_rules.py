@@ -36,8 +36,9 @@ def test_at_least_sixty_settings_of_the_small_model_take_part(found: sweeps.Cand
 def test_a_method_that_needs_a_file_takes_part_where_one_is_shipped(found: sweeps.Candidates) -> None:
     assert "ddim-50+l2c-l1-1e-05" in found.cells
     assert "ddim-20+l2c-l1-0.001" in found.cells
-    assert "router" in found.excluded["harmonica"]
-    assert not any("l2c" in slug for slug in sweeps.candidates("dit-s-2", RULES).cells)
+    assert "ddim-20+harmonica-l1-1e-05" in found.cells
+    assert "weights" in found.excluded["lazydit"]
+    assert not any("l2c" in slug or "harmonica" in slug for slug in sweeps.candidates("dit-s-2", RULES).cells)
 
 
 def test_nothing_makes_more_evaluations_than_the_reference(found: sweeps.Candidates) -> None:

@@ -11,6 +11,7 @@ import torch
 from test_router_training import dit, uvit
 
 import methods
+import models
 from bench.cli import main
 from bench.sampling import make_plan
 from bench.train.distributed import World
@@ -18,9 +19,11 @@ from bench.train.loop import Trainer
 from bench.train.router.harmonica import HarmonicaLogits, HarmonicaRecipe, HarmonicaTrainer, train_harmonica
 from bench.train.router.training import Scale
 from bench.train.router.trajectory import Trajectory, importance
+from methods.routing import shipped
 from methods.routing.file import read_router
 from methods.routing.shipped import ROUTERS
 from models import InputError
+from models.checkpoint import sha256
 
 GATE = 5e-5  # the set's own, relative to max|reference|
 DDIM = methods.build("ddim", steps=4)
@@ -115,9 +118,45 @@ def test_a_router_decides_where_it_was_made_for_and_for_its_own_method_alone(tmp
     assert len(make_plan(dit(), other, methods.build("harmonica", router=out, transfer=True))) == 4
     with pytest.raises(InputError, match="is a router of 'harmonica', expected one of 'l2c'"):
         methods.build("l2c", router=out)
-    shipped = next(iter(ROUTERS.glob("dit-mnist/*.safetensors")))
+    of_l2c = next(iter(ROUTERS.glob("dit-mnist/*.safetensors")))
     with pytest.raises(InputError, match="is a router of 'l2c', expected one of 'harmonica'"):
-        methods.build("harmonica", router=shipped)
+        methods.build("harmonica", router=of_l2c)
+
+
+def test_shipped_routers_form_a_curve_and_the_least_weight_is_the_default() -> None:
+    model, sampler = models.build("dit-mnist", weights="random"), methods.build("ddim", steps=20)
+    strengths = shipped.strengths(shipped.shelf("dit-mnist", "harmonica"), sampler)
+    computed = []
+    for l1, path in strengths.items():
+        cache = methods.build("harmonica", l1=l1)
+        computed.append(make_plan(model, sampler, cache).computed.mean())
+        card = read_router(path).card
+        assert cache.training == {"seconds": card["device_seconds"], "images": card["images"], "l1": l1}
+        assert cache.files("dit-mnist", sampler) == [path]
+        assert path.name == shipped.file_name(sampler, l1)
+        assert json.loads(path.with_suffix(".json").read_text()) == card
+        assert card["recipe"]["weights"] == sha256(models.spec("dit-mnist").weights)
+    assert len(computed) >= 2
+    assert computed == sorted(computed, reverse=True)
+    default = methods.build("harmonica")
+    assert make_plan(model, sampler, default).computed.mean() == computed[0]
+    assert default.files("dit-mnist", sampler) == [next(iter(strengths.values()))]
+
+
+def test_where_no_router_is_shipped_the_cell_is_unsupported_and_says_what_there_is() -> None:
+    model, sampler = models.build("dit-mnist", weights="random"), methods.build("ddim", steps=20)
+    absent = methods.build("harmonica", l1=3.0)
+    assert absent.files("dit-mnist", sampler) == []
+    with pytest.raises(
+        InputError, match=r"no shipped router with l1 = 3 for ddim .*harmonica/dit-mnist; available l1: 1e-0"
+    ):
+        make_plan(model, sampler, absent)
+    other = methods.build("ddim", steps=21)
+    assert "harmonica: no router is shipped for dit-mnist with DDIM-21" in methods.build("harmonica").supports(
+        model, other
+    )
+    with pytest.raises(InputError, match="not both"):
+        methods.build("harmonica", l1=1e-5, router=torch.ones(20, model.num_branches))
 
 
 def test_what_cannot_be_trained_is_one_line(tmp_path: Path) -> None:
@@ -126,8 +165,6 @@ def test_what_cannot_be_trained_is_one_line(tmp_path: Path) -> None:
         train_harmonica(dit(), methods.build("ddim", steps=1), recipe, out)
     with pytest.raises(InputError, match="draws no noise"):
         train_harmonica(dit(), methods.build("ddpm", steps=3), recipe, out, Scale(World()))
-    with pytest.raises(InputError, match="router of harmonica"):
-        methods.build("harmonica", router="dit-mnst-ddim-20-l1-1e-05")
 
 
 def test_the_command_trains_and_refuses_what_is_for_l2c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

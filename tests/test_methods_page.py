@@ -7,8 +7,10 @@ import pytest
 
 import methods
 import models
+from methods.method import CacheMethod, Method, Sampler
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "methods.md").read_text("utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "methods.md").read_text("utf-8")
 CACHES, SAMPLERS = (
     [n for n in methods.names(kind) if methods.find(n).__module__.startswith("methods.")]
     for kind in ("cache", "sampler")
@@ -51,4 +53,30 @@ def test_a_stated_default_number_is_one_of_the_methods(name):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_is_in_the_table(name):
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
-    assert any(f"`{name}`" in row.split("|")[1] for row in rows)
+    (row,) = [row for row in rows if f"`{name}`" in row.split("|")[1]]
+    _, _, source, spacing, held_to, _ = (cell.strip() for cell in row.split("|"))
+    assert re.match(r"\d{4}\.\d{5}|\d{4}\.\d{4}", source), "an arXiv number"
+    assert spacing
+    assert held_to
+
+
+def contract():
+    """What a method may define: the base classes' public attributes, and those that are asked for where they are."""
+    bases = (Method, Sampler, CacheMethod)
+    declared = {name for base in bases for name in (*vars(base), *vars(base).get("__annotations__", {}))}
+    return {name for name in declared if not name.startswith("_")} | OPTIONAL
+
+
+OPTIONAL = {"files", "training", "sweep", "calibrator"}
+
+
+def test_the_whole_contract_of_a_method_is_on_the_page_and_in_the_docstrings():
+    section = PAGE.split("## Add a method")[1]
+    assert {name for name in contract() if not re.search(rf"`{name}\b", section)} == set()
+    assert {name for name in OPTIONAL if f"`{name}" not in Method.__doc__ + CacheMethod.__doc__} == set()
+
+
+def test_nothing_else_is_asked_of_a_method_where_it_is_there():
+    asked = r"(?:get|has)attr\((?:\w+\.cache\.method|method|methods\.find\(\w+\)), \"(\w+)\""
+    found = {name for path in (ROOT / "bench").rglob("*.py") for name in re.findall(asked, path.read_text("utf-8"))}
+    assert found == OPTIONAL

@@ -233,7 +233,7 @@ def test_command(model: str, sampler: list[str], tmp_path: Path, capsys: pytest.
 def test_a_shipped_router_is_replaced_only_by_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bench.cli.commands.train_router.ROUTERS", tmp_path / "package")
+    monkeypatch.setattr("methods.routing.shipped.ROUTERS", tmp_path / "package")
     command = ["train-router", "dit-mnist", "--l1", "1e-3", *TINY]
     assert main(command) == 0
     (written,) = tmp_path.glob("package/dit-mnist/*.safetensors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -35,27 +36,16 @@ class Progress:
     losses: list[tuple[int, float]] = field(default_factory=list)  # (step, mean loss since the last entry)
 
 
-class Trainer:
-    """Minimises `loss(model, generator)`; generators are the only source of randomness, so a run resumes exactly.
+class Loop(ABC):
+    """Takes the recipe's steps; generators are the only source of randomness, so a run resumes exactly.
 
-    `replica`, where given, is what losses evaluate in place of `model`: it averages its gradients over the processes
-    by itself (World.replicate). Without one they are averaged after the backward pass.
+    A trainer says what a step is by `move`; `Trainer` takes it from a loss.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        loss: Loss,
-        recipe: Recipe,
-        checkpoint: Path,
-        world: World | None = None,
-        replica: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, checkpoint: Path, world: World | None = None) -> None:
         self.world = world or World()
-        self.model, self.loss = model.train().to(self.world.device), loss
+        self.model = model.train().to(self.world.device)
         self.recipe, self.checkpoint = recipe, checkpoint
-        self.replica = model if replica is None else replica
-        self.averages = replica is None
         self.ema = copy.deepcopy(model).eval().requires_grad_(False)
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -77,8 +67,9 @@ class Trainer:
             self._steps(save_every_s, interrupted)
         return self.ema
 
-    def begin_step(self) -> None:
-        """What a loss decides for all parts of a step's batch together, from `streams.common`."""
+    @abstractmethod
+    def move(self) -> Tensor:
+        """Move the trained parameters once, at the optimiser's rate; returns the step's loss [], on the device."""
 
     def _steps(self, save_every_s: float, interrupted: Callable[[], bool]) -> None:
         started, earlier = time.monotonic(), self.progress.seconds
@@ -99,33 +90,13 @@ class Trainer:
             raise KeyboardInterrupt
 
     def _step(self) -> Tensor:
-        """One step of the optimiser; returns its loss [], on the device."""
+        """One step of the recipe; returns its loss [], on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.progress.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.begin_step()
-        loss = self._gradients()
-        if self.averages:
-            self.world.average(p.grad for p in self.trained if p.grad is not None)
-        self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.trained, self.recipe.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        loss = self.move()
         self.progress.step += 1
         self._update_ema()
         return loss
-
-    def _gradients(self) -> Tensor:
-        """Accumulate the gradient of this process's parts; returns their mean loss []."""
-        own, total = self.streams.own, torch.zeros((), device=self.world.device)
-        for generator in own:
-            waits = generator is not own[-1] and isinstance(self.replica, nn.parallel.DistributedDataParallel)
-            with self.replica.no_sync() if waits else nullcontext():  # averaged once, with the last part
-                with autocast(self.world.device, self.recipe.dtype):
-                    loss = self.loss(self.replica, generator) / len(own)
-                self.scaler.scale(loss).backward()
-            total += loss.detach()
-        return total
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -179,3 +150,53 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         if self.world.leads:
             print(f"resumed {self.checkpoint} at step {self.progress.step}", file=sys.stderr)
+
+
+class Trainer(Loop):
+    """Minimises `loss(model, generator)`.
+
+    `replica`, where given, is what losses evaluate in place of `model`: it averages its gradients over the processes
+    by itself (World.replicate). Without one they are averaged after the backward pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        recipe: Recipe,
+        checkpoint: Path,
+        world: World | None = None,
+        replica: nn.Module | None = None,
+    ) -> None:
+        super().__init__(model, recipe, checkpoint, world)
+        self.loss = loss
+        self.replica = self.model if replica is None else replica
+        self.averages = replica is None
+
+    def begin_step(self) -> None:
+        """What a loss decides for all parts of a step's batch together, from `streams.common`."""
+
+    def move(self) -> Tensor:
+        """One step of the optimiser, along the gradient of the batch's mean loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.begin_step()
+        loss = self._gradients()
+        if self.averages:
+            self.world.average(p.grad for p in self.trained if p.grad is not None)
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.trained, self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss
+
+    def _gradients(self) -> Tensor:
+        """Accumulate the gradient of this process's parts; returns their mean loss []."""
+        own, total = self.streams.own, torch.zeros((), device=self.world.device)
+        for generator in own:
+            waits = generator is not own[-1] and isinstance(self.replica, nn.parallel.DistributedDataParallel)
+            with self.replica.no_sync() if waits else nullcontext():  # averaged once, with the last part
+                with autocast(self.world.device, self.recipe.dtype):
+                    loss = self.loss(self.replica, generator) / len(own)
+                self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total

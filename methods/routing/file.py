@@ -74,7 +74,12 @@ def _check_card(path: Path, card: Mapping[str, Any]) -> None:
 
 
 def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, Any]) -> None:
-    """Store the trained rows' logits [branches] with the description, which must state `rows`, atomically.
+    """Store the trained rows' logits [branches] with the description, which must state `rows`, as `write_trained`."""
+    write_trained(path, {f"{i}.prob": row.detach().float() for i, row in sorted(logits.items())}, card)
+
+
+def write_trained(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+    """Store what was trained with its description, atomically. Raises InputError.
 
     The description is in the file itself, and for people in a JSON file beside it.
     """
@@ -85,8 +90,8 @@ def write_router(path: Path, logits: Mapping[int, Tensor], card: Mapping[str, An
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(partial, readable)
-        tensors = {f"{i}.prob": row.detach().float().contiguous() for i, row in sorted(logits.items())}
-        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(card, ensure_ascii=False)})
+        content = {key: value.contiguous() for key, value in tensors.items()}
+        save_file(content, partial, metadata={METADATA_KEY: json.dumps(card, ensure_ascii=False)})
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be written ({error})") from error

@@ -1,4 +1,8 @@
-"""The routers that come with the package: one file for a model, a sampler and λ."""
+"""The routers that come with the package: one file for a model, a sampler and λ.
+
+`model` is everywhere the folder of a model's routers: for L2C, which was there first, its name; for another method
+`shelf` says it.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +66,11 @@ def file_name(sampler: Sampler, l1: float) -> str:
     return "-".join([sampler.name, str(sampler.params["steps"]), *settings, "l1", f"{l1:g}"]) + ".safetensors"
 
 
+def shelf(model: str, method: str) -> str:
+    """`dit-mnist` for L2C, `harmonica/dit-mnist` for HarmoniCa."""
+    return model if method == "l2c" else f"{method}/{model}"
+
+
 @cache
 def shipped(model: str) -> dict[Path, dict[str, Any]]:
     """The cards of the routers shipped for a model, by file."""
@@ -83,4 +92,4 @@ def find(model: str, sampler: Sampler, l1: float) -> Path:
     available = ", ".join(f"{strength:g}" for strength in known) or "none"
     where = ROUTERS / (model or "unnamed model")
     name = f"{sampler.name} with steps = {sampler.params.get('steps')}"
-    raise InputError(f"l2c: no shipped router with l1 = {l1:g} for {name} in {where}; available l1: {available}")
+    raise InputError(f"no shipped router with l1 = {l1:g} for {name} in {where}; available l1: {available}")

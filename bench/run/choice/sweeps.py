@@ -19,7 +19,7 @@ from bench.suite.part import Part
 from bench.suite.protocol import Protocol
 from bench.suite.selection import select
 from methods.method import Method
-from methods.routing.shipped import shipped
+from methods.routing.shipped import shelf, shipped
 
 REFERENCE = ("ddim", {"steps": 50})
 CACHED = (REFERENCE, ("ddim", {"steps": 20}), ("dpm-solver++", {"steps": 20}))  # samplers that caches are put on
@@ -69,7 +69,7 @@ def candidates(model: str, rules: Protocol, only: str | None = None) -> Candidat
 def cached(name: str, model: str, listed: Candidates) -> Iterator[tuple[Part, Params]]:
     """(sampler, parameters of the cache method), by the shipped routers where it is one of those."""
     if "l1" in methods.find(name).parameters:
-        cards = shipped(model).values()
+        cards = shipped(shelf(model, name)).values()
         yield from ((Part(card["sampler"]["name"], card["sampler"]["params"]), {"l1": card["l1"]}) for card in cards)
         return
     settings = swept(name, listed)

@@ -1,4 +1,4 @@
-"""The shipped L2C routers as pictures: their scores, and the loss that they were learned by. Files are data.
+"""The shipped routers as pictures: their scores, and the loss that they were learned by. Files are data.
 
 A router stands with a cell only where its scores decide what the cell's stored plan computes: so the picture is of the
 router that was measured, not of another one with the same name.
@@ -57,7 +57,7 @@ def pictures(cells: Iterable[StoredCell]) -> list[Picture]:
 
 def router_of(cell: StoredCell) -> Router | None:
     """The shipped router that made the cell's plan; None where there is none."""
-    if cell.cache is None or cell.cache.name != "l2c" or cell.cache.params.get("router") is not None:
+    if cell.cache is None or cell.cache.params.get("router") is not None:
         return None
     plan = [row for row in cell.plan.rows if "." in row]
     given = cell.cache.params.get("threshold")
@@ -69,10 +69,11 @@ def router_of(cell: StoredCell) -> Router | None:
 
 
 def is_named(card: dict[str, Any], sampler: Sampler, cache: CacheMethod) -> bool:
-    """Whether a cell with these asks for the card's λ, with the card's sampler."""
+    """Whether a cell with these asks for the card's method and λ, with the card's sampler."""
     params = sampler.params
     asked = all(params.get(key, value) == value for key, value in card["sampler"]["params"].items())
-    return card["sampler"]["name"] == sampler.name and asked and cache.params.get("l1") == card["l1"]
+    learned = card.get("method", "l2c") == cache.name and cache.params.get("l1") == card["l1"]
+    return learned and card["sampler"]["name"] == sampler.name and asked
 
 
 def decisions(scores: np.ndarray, threshold: float) -> list[str]:
@@ -88,7 +89,7 @@ def shipped(model: str, directory: Path = DIRECTORY) -> tuple[Router, ...]:
     A router that cannot be read is passed over: a page does without its picture.
     """
     routers = []
-    for file in sorted(directory.glob("*/*.json")):
+    for file in sorted(directory.rglob("*.json")):
         try:
             card = read_json(file)
             if card.get("model") == model and {"sampler", "l1", "threshold", "loss"} <= set(card):

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.train.loop import Trainer
+from bench.train.loop import Loop
 from bench.train.recipe import INFINITE, Recipe
 from bench.train.router.objective import LIMIT
 from bench.train.router.training import Scale, cost, made_for
@@ -73,11 +73,7 @@ class HarmonicaLogits(nn.Module):
             row.clamp_(-LIMIT, LIMIT)
 
 
-def unused(model: nn.Module, generator: torch.Generator) -> Tensor:
-    raise AssertionError("a trajectory moves its rows itself")
-
-
-class HarmonicaTrainer(Trainer):
+class HarmonicaTrainer(Loop):
     """Every step of the loop is a trajectory, which moves each row once; a run resumes between trajectories."""
 
     model: HarmonicaLogits
@@ -93,19 +89,14 @@ class HarmonicaTrainer(Trainer):
         scale: Scale,
     ) -> None:
         self.denoiser, self.sampler = denoiser, sampler
-        super().__init__(logits, unused, recipe, checkpoint, scale.world)
+        super().__init__(logits, recipe, checkpoint, scale.world)
 
-    def _step(self) -> Tensor:
+    def move(self) -> Tensor:
         """One trajectory; returns the mean loss of its evaluations [], on the device."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.progress.step)
         stale = self.measure() if self.progress.step % self.recipe.refresh == 0 else None
         noise, trajectory = self.draw()
         trajectory.slots = stale or trajectory.slots
-        loss = self.follow(trajectory, noise)
-        self.progress.step += 1
-        self._update_ema()
-        return loss
+        return self.follow(trajectory, noise)
 
     def draw(self) -> tuple[Tensor, Trajectory]:
         """Noise [B,C,H,W] and a way to begin from it, of this process's part of the batch."""

@@ -70,9 +70,13 @@ class RouterLoss:
     number: int = 0  # of the chosen pair
 
     def __post_init__(self) -> None:
-        self.pairs = pairs(self.denoiser, self.sampler)
+        self.pairs = self.decided()
         if not self.pairs:
             raise InputError(f"{self.sampler.name}: too few evaluations, a router would have nothing to decide")
+
+    def decided(self) -> list[Pair]:
+        """The evaluations that are decided about, each with the one that it reuses."""
+        return pairs(self.denoiser, self.sampler)
 
     @torch.no_grad()
     def scores(self, logits: RouterLogits) -> Tensor:
