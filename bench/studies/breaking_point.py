@@ -142,7 +142,7 @@ def answer(data: dict[str, Any]) -> str:
     risen = next(p["ode_error"] for p in data["points"] if (p["method"], p["removed"]) == ("learned", most))
     return (
         f"The ODE error surely rises once {shares} of the cacheable branches are removed, by {interval_text(risen, 4)} "
-        f"at {100 * most:g} % (learned); {about_others(data)}."
+        f"at {100 * most:g} % (learned){about_others(data)}."
     )
 
 
@@ -153,9 +153,9 @@ def about_others(data: Mapping[str, Any]) -> str:
         for measure, name in MEASURES.items()
         if measure != "ode_error"
     }
-    broken = [f"{name} is surely worse from {100 * share:g} % on" for name, share in first.items() if share is not None]
+    broken = "".join(f"; {name} is surely worse from {100 * s:g} % on" for name, s in first.items() if s is not None)
     whole = [name for name, share in first.items() if share is None]
-    return ", ".join([*broken, *([f"no order surely worsens {' or '.join(whole)}"] if whole else [])])
+    return broken + (f", where no order surely worsens {' or '.join(whole)}" if whole else "")
 
 
 def share_text(data: Mapping[str, Any], method: str, measure: str, none: str = "–") -> str:
