@@ -62,6 +62,11 @@ def file_name(sampler: Sampler, l1: float) -> str:
     return "-".join([sampler.name, str(sampler.params["steps"]), *settings, "l1", f"{l1:g}"]) + ".safetensors"
 
 
+def folder(model: str, interval: int = 2) -> str:
+    """Where a model's routers are, below ROUTERS: those of `l2c`, and apart from them those of other intervals."""
+    return model if interval == 2 else f"{model}/interval-{interval}"
+
+
 @cache
 def shipped(model: str) -> dict[Path, dict[str, Any]]:
     """The cards of the routers shipped for a model, by file."""

@@ -21,7 +21,7 @@ from bench.train.router.training import RouterRecipe, Scale, train_router
 from bench.train.shipped import expect_not_shipped
 from methods.harmonica import SHIPPED
 from methods.method import Sampler
-from methods.routing.shipped import ROUTERS, file_name
+from methods.routing.shipped import ROUTERS, file_name, folder
 from models.denoiser import Denoiser
 from models.errors import InputError, expect_one_of
 from models.folders import digest
@@ -33,6 +33,7 @@ UNUSED = (
     "data",
     "samples",
     "threshold",
+    "interval",
     "plot",
     "checkpointing",
     "dtype",
@@ -66,6 +67,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, help=f"default: {recipe.learning_rate:g}; of harmonica: "
                         f"{HarmonicaRecipe.learning_rate:g}")  # fmt: skip
     parser.add_argument("--threshold", type=float, help="train with decisions at this score, straight through")
+    parser.add_argument(
+        "--interval", type=int, metavar="N", help="one evaluation in N is full, the others are decided (default: 2)"
+    )
     parser.add_argument("--seed", type=int, default=recipe.seed, help=f"default: {recipe.seed}")
     parser.add_argument("--weights", metavar="FILE", help="official, random, or a file, if not the shipped ones")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: among the shipped routers of the package")
@@ -80,11 +84,8 @@ def run(args: argparse.Namespace) -> int:
     spec = models.spec(args.model)
     sampler = build_sampler(args)
     name = file_name(sampler, args.l1)
-    out = (
-        args.out
-        if args.out is not None
-        else (ROUTERS / args.model / name if args.method == L2C else SHIPPED / f"{args.model}-{name}")
-    )
+    shipped = ROUTERS / folder(args.model, args.interval or 2) / name
+    out = args.out or (shipped if args.method == L2C else SHIPPED / f"{args.model}-{name}")
     expect_not_shipped(out, ROUTERS, args.force)
     for path in [out] + ([args.plot] if args.plot else []):
         expect_writable(path)
@@ -102,8 +103,10 @@ def train_l2c(
     args: argparse.Namespace, denoiser: Denoiser, sampler: Sampler, weights: str, out: Path, world: World
 ) -> dict[str, Any]:
     """Train on latents, pair by pair; returns the router's card. `weights` is the SHA-256 of the denoiser's."""
-    spec, cached = models.spec(args.model), len(pairs(denoiser, sampler))
+    spec, interval = models.spec(args.model), args.interval or 2
+    cached = len(pairs(denoiser, sampler, interval))
     recipe = RouterRecipe(
+        interval=interval,
         steps=args.iterations or max(MIN_STEPS, PER_PAIR * cached),
         threshold=args.threshold,
         data=args.data or data.default_kind(spec),
@@ -180,6 +183,8 @@ def check(args: argparse.Namespace) -> None:
         given = [name for name in UNUSED if getattr(args, name)] + ["accumulate"] * (args.accumulate != 1)
         if given:
             raise InputError(f"train-router: --{given[0]} is for l2c; harmonica is trained along whole trajectories")
+    if args.interval is not None and not 2 <= args.interval <= 1000:
+        raise InputError(f"train-router: --interval must lie in [2, 1000], got {args.interval}")
     for name, high in (("l1", float("inf")), ("lr", 100.0)):
         if getattr(args, name) is not None and not 0 <= getattr(args, name) < high:
             raise InputError(f"train-router: --{name} must be a finite number of at least 0, got {getattr(args, name)}")

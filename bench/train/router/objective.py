@@ -30,6 +30,7 @@ class RouterRecipe(Recipe):
     ema_decay: float = 0.0
     clip_norm: float = INFINITE
     l1: float = 0.0  # λ
+    interval: int = 2  # one evaluation in so many is full
     threshold: float | None = None  # decide by it while training, straight through; None: interpolate
     model: str = ""
     weights: str = ""  # SHA-256 of the denoiser's weights
@@ -70,7 +71,7 @@ class RouterLoss:
     number: int = 0  # of the chosen pair
 
     def __post_init__(self) -> None:
-        self.pairs = pairs(self.denoiser, self.sampler)
+        self.pairs = pairs(self.denoiser, self.sampler, self.recipe.interval)
         if not self.pairs:
             raise InputError(f"{self.sampler.name}: too few evaluations, a router would have nothing to decide")
 
