@@ -12,7 +12,8 @@ from markupsafe import escape
 from bench import studies
 from bench.cli import main
 from bench.show.study_page import render, svg, write_pages
-from bench.studies.lab.result import Order, Table, conduct, plot, read_result, tables
+from bench.store.code_hash import Hashes
+from bench.studies.lab.result import MEASURING, VERSION, Order, Table, conduct, plot, read_result, tables
 from bench.studies.lab.steps import Steps
 from models.errors import InputError
 
@@ -44,6 +45,15 @@ def test_a_file_without_a_question_is_no_study(tmp_path):
     (tmp_path / "bare.py").write_text('NAME = "bare"\n')
     with pytest.raises(InputError, match=r"bare\.py: a study states its NAME and its QUESTION"):
         studies.constants(tmp_path / "bare.py")
+
+
+@pytest.mark.parametrize("words", [["--out", ""], ["--out="]])
+@pytest.mark.parametrize("command", [["study", "redundancy", "--quick"], ["site", "results"], ["run", "smoke"]])
+def test_an_empty_name_of_an_output_is_refused(command, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, *words]) == 2
+    assert capsys.readouterr().err == f"ditbench: {command[0]}: --out must name a file or folder, got ''\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_list_says_which_there_are(capsys):
@@ -100,6 +110,36 @@ def test_a_second_run_gives_the_same_bytes(name, quick, tmp_path):
     for suffix in ("json", "svg", "html"):
         first, second = (folder / name / f"dit-mnist.{suffix}" for folder in (quick, tmp_path))
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_what_was_measured_is_only_said_anew(tmp_path, monkeypatch):
+    order, module = Order("redundancy", "dit-mnist", quick=True), studies.load("redundancy")
+    first = conduct(order, tmp_path)
+    monkeypatch.setattr(module, "answer", lambda data: "Other words.")
+    monkeypatch.setattr(module, "of_sampler", None)  # measuring would fail
+    again = conduct(order, tmp_path)
+    assert again == first | {"answer": "Other words."} == read_result(tmp_path / "redundancy" / "dit-mnist.json")
+
+
+@pytest.mark.parametrize("change", [{"identity": "other code"}, {"version": 0}])
+def test_what_other_code_measured_is_measured_anew(change, tmp_path, monkeypatch):
+    order, module = Order("redundancy", "dit-mnist", quick=True), studies.load("redundancy")
+    left = {"version": VERSION, "data": {}, "identity": order.identity} | change
+    path = tmp_path / "redundancy" / "dit-mnist.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(left))
+    monkeypatch.setattr(module, "run", lambda *_: {"samplers": []})
+    monkeypatch.setattr(module, "answer", lambda data: "Nothing.")
+    assert conduct(order, tmp_path)["data"] == {"samplers": []}
+
+
+def test_what_is_said_is_no_part_of_what_is_measured():
+    used = Hashes(MEASURING)
+    used.of(("bench.studies.redundancy", "run"))
+    assert {"of_sampler", "shares"} <= {name for _, name in used.known}
+    assert not {"answer", "plot", "tables"} & {
+        name for module, name in used.known if module.startswith("bench.studies")
+    }
 
 
 def test_steps_are_kept_until_the_study_is_done(tmp_path):

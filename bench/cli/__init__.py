@@ -13,6 +13,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -52,6 +53,7 @@ def dispatch(argv: list[str]) -> int:
         print(f"ditbench {version('ditbench') or '(not installed)'}")
         return 0
     expect_one_of("command", argv[0], verbs())
+    expect_named_output(argv)
     command = load(argv[0])
     parser = Parser(prog=f"ditbench {argv[0]}", description=command.HELP, allow_abbrev=False)
     command.arguments(parser)
@@ -60,6 +62,12 @@ def dispatch(argv: list[str]) -> int:
     except SystemExit:  # argparse printed the help
         return 0
     return command.run(args)
+
+
+def expect_named_output(argv: list[str]) -> None:
+    """Raise InputError for an empty --out: as a path it is the working folder, which nobody named."""
+    if "--out=" in argv or ("--out", "") in pairwise(argv):
+        raise InputError(f"{argv[0]}: --out must name a file or folder, got ''")
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,6 +17,10 @@ from typing import Any
 from models.errors import InputError, expect_one_of
 
 
+class Unanswerable(InputError):
+    """A study needs something of a model that there is not, such as a shipped router."""
+
+
 @cache
 def known() -> dict[str, tuple[str, str]]:
     """Name -> (module, question) of every study, read without running its file: that would load torch, for seconds."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from bench.quality.metrics.paired import latent_error
 from bench.studies.lab.judge import Judge, change
 from bench.studies.lab.masks import Array, Learned, Mask, calibrated, learned
+from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
 from bench.studies.lab.trial import Trial, mean_of
@@ -136,28 +136,36 @@ def breaking_point(data: Mapping[str, Any], method: str, measure: str) -> float 
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: where each measure breaks, method by method."""
+    """One sentence: from where on the ODE error rises, by how much in the end, and which other measures say so."""
     most = max(point["removed"] for point in data["points"])
-    said = [
-        f"{name} is surely worse from {', '.join(share_text(data, method, measure) for method in METHODS)}"
-        for measure, name in MEASURES.items()
-    ]
-    learned_one = next(p for p in data["points"] if p["method"] == "learned" and p["removed"] == most)
+    shares = ", ".join(f"{share_text(data, method, 'ode_error', 'never')} ({method})" for method in METHODS)
+    risen = next(p["ode_error"] for p in data["points"] if (p["method"], p["removed"]) == ("learned", most))
     return (
-        f"As branches are removed, {'; '.join(said)} (– where it is not up to {100 * most:g} %); with {100 * most:g} % "
-        f"removed the learned order adds {interval_text(learned_one['ode_error'], 4)} to the ODE error."
+        f"The ODE error surely rises once {shares} of the cacheable branches are removed, by {interval_text(risen, 4)} "
+        f"at {100 * most:g} % (learned){about_others(data)}."
     )
 
 
-def share_text(data: Mapping[str, Any], method: str, measure: str) -> str:
+def about_others(data: Mapping[str, Any]) -> str:
+    """From which share on another measure is surely worse by some order; those that are not by any."""
+    first = {
+        name: min((s for m in METHODS if (s := breaking_point(data, m, measure)) is not None), default=None)
+        for measure, name in MEASURES.items()
+        if measure != "ode_error"
+    }
+    broken = "".join(f"; {name} is surely worse from {100 * s:g} % on" for name, s in first.items() if s is not None)
+    whole = [name for name, share in first.items() if share is None]
+    return broken + (f", where no order surely worsens {' or '.join(whole)}" if whole else "")
+
+
+def share_text(data: Mapping[str, Any], method: str, measure: str, none: str = "–") -> str:
     share = breaking_point(data, method, measure)
-    return f"– ({method})" if share is None else f"{100 * share:g} % ({method})"
+    return none if share is None else f"{100 * share:g} %"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:
     breaks = tuple(
-        (name, *(share_text(data, method, measure).partition(" (")[0] for method in METHODS))
-        for measure, name in MEASURES.items()
+        (name, *(share_text(data, method, measure) for method in METHODS)) for measure, name in MEASURES.items()
     )
     rows = tuple(
         (p["method"], f"{100 * p['removed']:g} %", interval_text(p["moved"], 4), interval_text(p["ode_error"], 4),
@@ -180,14 +188,12 @@ def plot(data: dict[str, Any]) -> Any:
     for axes, (measure, name) in zip(figure.subplots(2, 2).flat, MEASURES.items(), strict=True):
         for method, mark in zip(METHODS, ("o-", "s-", "^-", "d--"), strict=True):
             points = [p for p in data["points"] if p["method"] == method]
-            middle = np.array([p[measure]["value"] for p in points])
-            ends = np.array(
-                [[middle - [p[measure]["low"] for p in points]], [[p[measure]["high"] for p in points] - middle]]
-            )
             x = [100 * p["removed"] for p in points]
-            axes.errorbar(x, middle, yerr=ends[:, 0], fmt=mark, markersize=4, linewidth=1, capsize=2, label=method)
+            errorbars(axes, x, [p[measure] for p in points], fmt=mark, label=method)
         axes.axhline(bounds.get(measure, 0.0), color="black", linestyle="--", linewidth=0.8)
-        axes.set(xlabel="cacheable branches removed, %", ylabel=name if measure == "moved" else f"{name}, change")
+        axes.set(
+            xlabel="cacheable branches removed, %", ylabel=name if measure == "moved" else f"{name}, paired change"
+        )
         axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     return figure

@@ -12,12 +12,18 @@ from bench.statistics.ratio_of_means import ratio_of_means
 from bench.studies.lab.blend import blended
 from bench.studies.lab.judge import Judge
 from bench.studies.lab.masks import Learned, learned
+from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
 from bench.studies.lab.trial import Trial, mean_error
 from bench.studies.lab.words import interval_text
 from bench.suite.cells import Part
 
+PATHS = (
+    ("blend", "all branches blended, β", "o-"),
+    ("learned", "learned order", "s-"),
+    ("random", "random order", "^--"),
+)
 NAME = "interpolation"
 QUESTION = "Is the path from the cached to the exact model smooth, and is a learned mask better than a random one?"
 
@@ -137,30 +143,25 @@ def tables(data: dict[str, Any]) -> list[Table]:
 
 
 def plot(data: dict[str, Any]) -> Any:
-    """Left the three paths, right the routers' masks beside random ones of equal cost."""
+    """Left the three paths, right what routers' masks win over random ones of equal cost; all paired by seed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.9, 3.0), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for key, name, mark in (("blend", "all branches blended, β", "o-"), ("learned", "learned order", "s-")):
-        draw(left, [p["at"] for p in data[key]], [p["errors"] for p in data[key]], data["resolution"], name, mark)
-    drawn = [np.mean(point["errors"], axis=0) for point in data["random"]]
-    draw(left, [p["at"] for p in data["random"]], drawn, data["resolution"], "random order", "^--")
-    left.set(xlabel="β, or share of cacheable branches computed", ylabel="error to the exact solution")
-    removed = [100 * mask["removed"] for mask in data["masks"]]
-    draw(right, removed, [m["errors"] for m in data["masks"]], data["resolution"], "router's mask", "s-")
-    drawn = [np.mean(mask["random"], axis=0) for mask in data["masks"]]
-    draw(right, removed, drawn, data["resolution"], "random, equal cost", "^--")
-    right.set(xlabel="cacheable branches removed, %")
+    left, right = figure.subplots(1, 2)
+    for key, name, mark in PATHS:
+        points = [over_uncached(data, np.atleast_2d(point["errors"])) for point in data[key]]
+        errorbars(left, [point["at"] for point in data[key]], points, fmt=mark, label=name)
+    left.set(xlabel="β, or share of cacheable branches computed", ylabel="error / error of the uncached sampler")
+    left.legend(frameon=False)
+    removed, ratios = [100 * mask["removed"] for mask in data["masks"]], [mask["ratio"] for mask in data["masks"]]
+    errorbars(right, removed, ratios, fmt="s-")
+    right.set(xlabel="cacheable branches removed by the router, %", ylabel="error of random masks / router's error")
     for axes in (left, right):
-        axes.legend(frameon=False)
+        axes.axhline(1.0, color="black", linestyle="--", linewidth=0.8)
         axes.grid(alpha=0.3)
     return figure
 
 
-def draw(axes: Any, x: list[float], errors: list[Any], known: float, name: str, mark: str) -> None:
-    """A line of mean errors with their intervals."""
-    intervals = [mean_error(one, known) for one in errors]
-    means = np.array([one["value"] for one in intervals])
-    ends = np.abs(np.array([[one["low"], one["high"]] for one in intervals]).T - means)
-    axes.errorbar(x, means, yerr=ends, fmt=mark, markersize=4, linewidth=1, capsize=2, label=name)
+def over_uncached(data: dict[str, Any], errors: np.ndarray) -> dict[str, float]:
+    """Errors [draws, seeds] over those of the same seeds where all is computed, the end of every path."""
+    return asdict(ratio_of_means(errors, np.array([data["blend"][-1]["errors"]])))

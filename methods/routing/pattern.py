@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from methods.method import Evaluation
+from models.errors import InputError
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
@@ -52,3 +53,24 @@ def routed_evaluations(model: Denoiser, evaluations: Sequence[Evaluation]) -> li
     ascending = isinstance(model, UViT)
     rows = {k: evaluations[k].step for k in cached_evaluations(evaluations)}
     return [Routed(k, step if ascending else steps - 1 - step) for k, step in rows.items()]
+
+
+def routed_between(model: Denoiser, evaluations: Sequence[Evaluation], interval: int = 2) -> list[tuple[Routed, int]]:
+    """The evaluations between full ones, one in `interval`, and for each the full one before it.
+
+    With an interval of 2 those of `routed_evaluations`. Beyond, full ones are counted from the end too, so that the
+    last period is whole, and the first evaluation is full. Raises InputError beyond 2 where steps have inner stages.
+    """
+    from models.uvit import UViT
+
+    if interval == 2:
+        return [(routed, routed.evaluation - 1) for routed in routed_evaluations(model, evaluations)]
+    if any(e.stage for e in evaluations):
+        raise InputError(f"a router with an interval of {interval} needs a sampler with one evaluation a step")
+    last, full, between = len(evaluations) - 1, 0, []
+    for k in range(1, last + 1):
+        if (last - k) % interval == interval - 1:
+            full = k
+        else:
+            between.append((Routed(k, k if isinstance(model, UViT) else last - k), full))
+    return between

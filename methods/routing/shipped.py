@@ -66,9 +66,10 @@ def file_name(sampler: Sampler, l1: float) -> str:
     return "-".join([sampler.name, str(sampler.params["steps"]), *settings, "l1", f"{l1:g}"]) + ".safetensors"
 
 
-def shelf(model: str, method: str) -> str:
-    """`dit-mnist` for L2C, `harmonica/dit-mnist` for HarmoniCa."""
-    return model if method == "l2c" else f"{method}/{model}"
+def shelf(model: str, method: str = "l2c", interval: int = 2) -> str:
+    """`dit-mnist` for L2C, `harmonica/dit-mnist` for HarmoniCa; routers of another interval lie below in a folder."""
+    place = model if method == "l2c" else f"{method}/{model}"
+    return place if interval == 2 else f"{place}/interval-{interval}"
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,12 @@ def run(args: argparse.Namespace) -> int:
     if args.name != ALL:
         expect_one_of("study", args.name, [*studies.names(), ALL, LIST])
     for order in orders(args):
-        carry_out(order, args.out)
+        try:
+            carry_out(order, args.out)
+        except studies.Unanswerable as error:
+            if args.name != ALL:
+                raise
+            print(f"{order.model}: {order.study} is left out: {error}", file=sys.stderr)
     return 0
 
 

@@ -60,6 +60,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, help=f"default: {recipe.learning_rate:g}; of harmonica: "
                         f"{HarmonicaRecipe.learning_rate:g}, of lazydit: {LazyRecipe.learning_rate:g}")  # fmt: skip
     parser.add_argument("--threshold", type=float, help="train with decisions at this score, straight through")
+    parser.add_argument(
+        "--interval", type=int, metavar="N", help="one evaluation in N is full, the others are decided (default: 2)"
+    )
     parser.add_argument("--seed", type=int, default=recipe.seed, help=f"default: {recipe.seed}")
     parser.add_argument("--weights", metavar="FILE", help="official, random, or a file, if not the shipped ones")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: among the shipped routers of the package")
@@ -82,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     spec = models.spec(args.model)
     sampler = build_sampler(args)
-    place = shipped.ROUTERS / shipped.shelf(args.model, args.method) / shipped.file_name(sampler, args.l1)
-    out = place if args.out is None else args.out
+    place = shipped.ROUTERS / shipped.shelf(args.model, args.method, args.interval or 2)
+    out = place / shipped.file_name(sampler, args.l1) if args.out is None else args.out
     expect_not_shipped(out, shipped.ROUTERS, args.force)
     for path in [out] + ([args.plot] if args.plot else []):
         expect_writable(path)
@@ -99,8 +102,10 @@ def run(args: argparse.Namespace) -> int:
 
 def train_l2c(args: argparse.Namespace, subject: Subject, out: Path, world: World) -> dict[str, Any]:
     """Train a router on latents, pair by pair."""
-    steps = max(MIN_STEPS, PER_PAIR * len(pairs(subject.denoiser, subject.sampler)))
-    recipe, latents = on_latents(args, subject, RouterRecipe(steps=steps, threshold=args.threshold), world)
+    interval = args.interval or 2
+    steps = max(MIN_STEPS, PER_PAIR * len(pairs(subject.denoiser, subject.sampler, interval)))
+    start = RouterRecipe(interval=interval, steps=steps, threshold=args.threshold)
+    recipe, latents = on_latents(args, subject, start, world)
     return train_router(subject.denoiser, subject.sampler, latents, recipe, out, scale(args, world))
 
 
@@ -153,10 +158,10 @@ TRAININGS: dict[str, Callable[[argparse.Namespace, Subject, Path, World], dict[s
     "harmonica": train_along,
     "lazydit": train_gates,
 }
-ON_NOISE = ("data", "samples", "threshold", "plot", "checkpointing", "dtype", "accumulate")
+ON_NOISE = ("data", "samples", "threshold", "interval", "plot", "checkpointing", "dtype", "accumulate")
 UNUSED = {
     "harmonica": (ON_NOISE, "harmonica is trained along whole trajectories"),
-    "lazydit": (("threshold", "plot", "checkpointing"), "lazydit learns gates of each image's own"),
+    "lazydit": (("threshold", "interval", "plot", "checkpointing"), "lazydit learns gates of each image's own"),
 }
 
 
@@ -191,6 +196,8 @@ def check(args: argparse.Namespace) -> None:
     if given:
         takers = " and ".join(method for method in TRAININGS if given[0] not in UNUSED.get(method, ((), ""))[0])
         raise InputError(f"train-router: --{given[0]} is for {takers}; {reason}")
+    if args.interval is not None and not 2 <= args.interval <= 1000:
+        raise InputError(f"train-router: --interval must lie in [2, 1000], got {args.interval}")
     for name, high in (("l1", float("inf")), ("lr", 100.0)):
         if getattr(args, name) is not None and not 0 <= getattr(args, name) < high:
             raise InputError(f"train-router: --{name} must be a finite number of at least 0, got {getattr(args, name)}")

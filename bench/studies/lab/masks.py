@@ -1,7 +1,7 @@
 """Which branches a trajectory computes: orders in which the cacheable ones are removed, and masks of equal cost.
 
-Cacheable are the branches of the evaluations that L2C's routers decide about: each of them follows an evaluation that
-is computed whole, and reuses what that one kept. So all masks here are of the same kind and differ only in which
+Cacheable are the branches of the evaluations that L2C's routers decide about: each of them lies behind an evaluation
+that is computed whole, and reuses what was kept last. So all masks here are of the same kind and differ only in which
 branches they remove. A mask is bool [evaluations, branches], True where computed.
 """
 
@@ -9,22 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bench.sampling import make_plan
+from bench.studies import Unanswerable
 from bench.studies.lab.subject import Subject
-from methods.l2c import L2C
 from methods.method import Sampler
 from methods.plan import Plan
-from methods.routing.file import read_router
-from methods.routing.pattern import routed_evaluations
-from methods.routing.shipped import strengths
+from methods.routing.file import Router, read_router
+from methods.routing.pattern import routed_between
+from methods.routing.shipped import shelf, strengths
 from methods.smoothcache import Errors
-from models.errors import InputError
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -40,9 +36,10 @@ class Cacheable:
     decided: tuple[int, ...]
 
     @classmethod
-    def of(cls, subject: Subject, sampler: Sampler) -> Cacheable:
+    def of(cls, subject: Subject, sampler: Sampler, interval: int = 2) -> Cacheable:
+        """Where one evaluation in `interval` is full."""
         evaluations = sampler.evaluations(subject.model.noise_schedule)
-        decided = tuple(routed.evaluation for routed in routed_evaluations(subject.model, evaluations))
+        decided = tuple(routed.evaluation for routed, _ in routed_between(subject.model, evaluations, interval))
         return cls(len(evaluations), subject.model.num_branches, decided)
 
     @property
@@ -111,20 +108,20 @@ class Learned:
         return rank.reshape(self.scores.shape)
 
 
-def learned(subject: Subject, sampler: Sampler) -> list[Learned]:
-    """The routers that are shipped for a sampler, by λ. Raises InputError where there is none."""
-    routers = strengths(subject.spec.name, sampler)
+def learned(subject: Subject, sampler: Sampler, interval: int = 2) -> list[Learned]:
+    """The routers that are shipped for a sampler, by λ. Raises Unanswerable where there is none."""
+    routers = strengths(shelf(subject.spec.name, interval=interval), sampler)
     if not routers:
-        known = f"{subject.spec.name} with {sampler.label}"
-        raise InputError(f"no router is shipped for {known}, which this study compares with")
-    decided = routed_evaluations(subject.model, sampler.evaluations(subject.model.noise_schedule))
-    return [_learned(subject, sampler, l1, path, [r.row for r in decided]) for l1, path in routers.items()]
+        known = f"{subject.spec.name} with {sampler.label}{'' if interval == 2 else f' and interval {interval}'}"
+        raise Unanswerable(f"no router is shipped for {known}, which this study compares with")
+    cacheable = Cacheable.of(subject, sampler, interval)
+    decided = routed_between(subject.model, sampler.evaluations(subject.model.noise_schedule), interval)
+    return [_learned(cacheable, l1, read_router(path), [r.row for r, _ in decided]) for l1, path in routers.items()]
 
 
-def _learned(subject: Subject, sampler: Sampler, l1: float, path: Path, rows: Sequence[int]) -> Learned:
-    scores: Tensor = read_router(path).scores
-    plan = make_plan(subject.model, sampler, L2C(l1=l1))
-    return Learned(l1, scores.double().numpy()[list(rows)], plan.computed, plan.notes["threshold"])
+def _learned(cacheable: Cacheable, l1: float, router: Router, rows: Sequence[int]) -> Learned:
+    scores, threshold = router.scores[list(rows)], router.card["threshold"]
+    return Learned(l1, scores.double().numpy(), cacheable.mask((scores > threshold).numpy()), threshold)
 
 
 def calibrated(subject: Subject, sampler: Sampler, cacheable: Cacheable) -> Array:

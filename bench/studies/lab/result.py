@@ -13,13 +13,14 @@ from typing import Any
 from bench import studies
 from bench.host.environment import environment
 from bench.host.files import write_bytes
-from bench.store.code_hash import protocol_code
+from bench.store.code_hash import digest, protocol_code
 from bench.studies.lab.steps import Steps, compact
 from bench.studies.lab.subject import Subject
 from models.errors import InputError
 from models.json_object import read_object
 
 MADE_WITH = ("torch", "numpy", "cpu_model", "os", "ditbench")  # of the environment: what numbers may depend on
+MEASURING = ("bench.studies", "bench.train", "methods")  # rooms of code that a study runs, beside the protocol's
 VERSION = 1
 
 
@@ -56,33 +57,53 @@ class Order:
 
     @property
     def identity(self) -> str:
-        """Of a step that was kept: settings, model and the code that makes samples and studies."""
-        code = [path.read_bytes() for path in sorted(Path(studies.__path__[0]).rglob("*.py"))]
-        said = json.dumps([asdict(self), asdict(self.settings), protocol_code()])
-        return hashlib.sha256(b"\0".join([said.encode(), *code])).hexdigest()[:16]
+        """Of what is measured: settings, model and the code that `run` uses; not of what is said of it."""
+        code = digest([(studies.load(self.study).__name__, "run")], MEASURING)
+        said = json.dumps([asdict(self), asdict(self.settings), protocol_code(), code])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def conduct(order: Order, out: Path) -> dict[str, Any]:
-    """Run a study, write OUT/STUDY/MODEL.json and return what is in it. The same order gives the same result.
+    """Write OUT/STUDY/MODEL.json and return what is in it. The same order gives the same result.
 
-    Raises InputError for an unknown study or model, and where the study cannot be of that model.
+    What is there already, measured by the same code and settings, is not measured again: only what is said of it is
+    made anew. Raises InputError for an unknown study or model, and where the study cannot be of that model.
     """
-    module, folder = studies.load(order.study), out / order.study
-    subject = Subject.named(order.model, order.weights)
-    steps = Steps(folder / f".{order.model}", order.identity)
-    data = json.loads(compact(module.run(subject, order.settings, steps)))
-    result = {
+    path = out / order.study / f"{order.model}.json"
+    result = measured(path, order) or measure(path, order)
+    module = studies.load(order.study)
+    result |= {"question": module.QUESTION, "answer": module.answer(result["data"])}
+    write_bytes(path, compact(result))
+    return result
+
+
+def measured(path: Path, order: Order) -> dict[str, Any] | None:
+    """The result that the same order left behind; None where there is none, or it is another one's or damaged."""
+    try:
+        kept = read_result(path)
+    except InputError:
+        return None
+    return kept if kept.get("identity") == order.identity else None
+
+
+def measure(path: Path, order: Order) -> dict[str, Any]:
+    """Run a study; its result, with nothing said of it yet."""
+    module, subject = studies.load(order.study), Subject.named(order.model, order.weights)
+    steps = Steps(path.with_name(f".{order.model}"), order.identity)
+    data = module.run(subject, order.settings, steps)
+    result: dict[str, Any] = {
         "version": VERSION,
         "study": order.study,
-        "question": module.QUESTION,
+        "question": "",
         "model": order.model,
-        "answer": module.answer(data),
+        "answer": "",
         "command": order.command,
+        "identity": order.identity,
         "settings": asdict(order.settings),
         "made_with": {key: value for key, value in environment().items() if key in MADE_WITH},
         "data": data,
     }
-    write_bytes(folder / f"{order.model}.json", compact(result))
+    result = json.loads(compact(result))  # as it will be read again
     steps.forget()
     return result
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 import methods
+from bench.studies import Unanswerable
 from bench.studies.lab.masks import Array, Cacheable, Learned, Mask, learned
 from bench.studies.lab.subject import Subject, title
 from bench.suite.cells import Part
 from methods.method import Sampler
 from methods.routing.shipped import shipped
-from models.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def nearest(trained: Array, wanted: Array) -> np.ndarray:
 def sources(subject: Subject, removed: float = 0.5) -> list[Source]:
     """Of each sampler that routers are shipped for, the one that removes the most similar share.
 
-    Raises InputError where none is shipped for the model.
+    Raises Unanswerable where none is shipped for the model.
     """
     cards = shipped(subject.spec.name).values()
     trained = {title(part): part for part in (stated(card) for card in cards)}
     if not trained:
-        raise InputError(f"no router is shipped for {subject.spec.name}, which this study would move")
+        raise Unanswerable(f"no router is shipped for {subject.spec.name}, which this study would move")
     return [_source(subject, part, removed) for _, part in sorted(trained.items())]
 
 

@@ -66,7 +66,7 @@ class LazyLoss(RouterLoss):
     def decided(self) -> list[Pair]:
         """Every evaluation but the first, with the one before it; rows count respaced steps."""
         found = self.sampler.evaluations(self.denoiser.noise_schedule)
-        return [Pair(k - 1 - found[k - 1].stage, k, len(found) - 1 - k) for k in range(1, len(found))]
+        return [Pair(k - 1 - found[k - 1].stage, k - 1, k, len(found) - 1 - k) for k in range(1, len(found))]
 
     def parts(self, x: Tensor, t: Tensor, labels: Tensor, kept: list[Tensor], gates: Tensor) -> tuple[Tensor, Tensor]:
         """Mean error of the mixed evaluation at x [B,C,H,W], t [B] to the full one, and the mean scores [branches]."""

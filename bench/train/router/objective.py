@@ -30,6 +30,7 @@ class RouterRecipe(Recipe):
     ema_decay: float = 0.0
     clip_norm: float = INFINITE
     l1: float = 0.0  # λ
+    interval: int = 2  # one evaluation in so many is full
     threshold: float | None = None  # decide by it while training, straight through; None: interpolate
     model: str = ""
     weights: str = ""  # SHA-256 of the denoiser's weights
@@ -76,7 +77,7 @@ class RouterLoss:
 
     def decided(self) -> list[Pair]:
         """The evaluations that are decided about, each with the one that it reuses."""
-        return pairs(self.denoiser, self.sampler)
+        return pairs(self.denoiser, self.sampler, self.recipe.interval)
 
     @torch.no_grad()
     def scores(self, logits: RouterLogits) -> Tensor:

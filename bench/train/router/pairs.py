@@ -11,16 +11,17 @@ from torch import Tensor
 
 from bench.train.router.interpolation import record
 from methods.method import Evaluation, Sampler
-from methods.routing.pattern import routed_evaluations
+from methods.routing.pattern import routed_between
 from models.denoiser import Denoiser
 from models.noise_schedule import NoiseSchedule
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Evaluation `cached` reuses what `cached` - 1 kept; `start` begins the solver step of `cached` - 1."""
+    """Evaluation `cached` reuses what `full` kept; `start` begins the solver step of `full`."""
 
     start: int
+    full: int
     cached: int
     row: int
 
@@ -32,12 +33,15 @@ class _Arrived(Exception):
         self.x = x
 
 
-def pairs(model: Denoiser, sampler: Sampler) -> list[Pair]:
-    """All pairs of a sampler, in execution order; empty where it has too few evaluations to cache any."""
+def pairs(model: Denoiser, sampler: Sampler, interval: int = 2) -> list[Pair]:
+    """All pairs of a sampler, one evaluation in `interval` full, in execution order; empty where none is left to cache.
+
+    Raises InputError for an interval beyond 2 where steps have inner stages.
+    """
     evaluations = sampler.evaluations(model.noise_schedule)
     return [
-        Pair(r.evaluation - 1 - evaluations[r.evaluation - 1].stage, r.evaluation, r.row)
-        for r in routed_evaluations(model, evaluations)
+        Pair(full - evaluations[full].stage, full, routed.evaluation, routed.row)
+        for routed, full in routed_between(model, evaluations, interval)
     ]
 
 
@@ -51,12 +55,13 @@ def reach(
     labels: Tensor,
     generator: torch.Generator,
 ) -> tuple[Tensor, list[Tensor]]:
-    """x at the cached evaluation [B,C,H,W], and the branch outputs kept by the evaluation before it.
+    """x at the cached evaluation [B,C,H,W], and the branch outputs kept by the full evaluation before it.
 
-    As in the paper, data latents `clean` are noised to where the pair's first solver step begins, and the sampler
-    takes that one step with the denoiser, unguided. To work for any sampler, multistep ones with their history
-    included, it runs from pure noise with the exact noise prediction of `clean`, which every sampler follows along
-    x_t = α_t x_0 + σ_t ε, and is handed to the denoiser at `pair.start`.
+    Where others lie between the two, these are computed whole: what is kept is as old as it can be in use. As in the
+    paper, data latents `clean` are noised to where the pair's first solver step begins, and the sampler takes that
+    one step with the denoiser, unguided. To work for any sampler, multistep ones with their history included, it runs
+    from pure noise with the exact noise prediction of `clean`, which every sampler follows along x_t = α_t x_0 + σ_t
+    ε, and is handed to the denoiser at `pair.start`.
     """
     evaluations = sampler.evaluations(model.noise_schedule)
     kept: list[Tensor] = []
@@ -67,7 +72,7 @@ def reach(
         if k < pair.start:
             return true_noise(model, evaluations[k], x, clean)
         t = timestep(evaluations, k, x)
-        if k < pair.cached - 1:
+        if k != pair.full:
             return model(x, t, labels).to(x.dtype)
         out, recorded = record(model, x, t, labels)
         kept.extend(recorded)

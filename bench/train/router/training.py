@@ -88,7 +88,9 @@ def describe(
     threshold = 0.1 if recipe.threshold is None else recipe.threshold
     kept = {str(i): int((row.sigmoid() > threshold).sum()) for i, row in sorted(rows.items())}
     total = len(rows) * denoiser.num_branches
+    other = {} if recipe.interval == 2 else {"method": f"l2c with interval {recipe.interval}"}  # l2c's own is 2
     return {
+        **other,
         **made_for(denoiser, sampler),
         "l1": recipe.l1,
         "rows": sampler.evaluations(denoiser.noise_schedule)[-1].step + 1,
