@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.judge.pareto import Point, fd_difference, latency_difference
+from bench.judge.pareto import fd_difference, latency_difference
+from bench.judge.point import Point
 from bench.statistics.interval import Interval
 
 

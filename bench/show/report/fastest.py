@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from bench.judge.choice import Fastest, fastest_within
-from bench.judge.pareto import Point, latency_difference
+from bench.judge.pareto import latency_difference
+from bench.judge.point import Point
 from bench.show.report.format import figure, signed
 from bench.show.report.group import Group
 from bench.show.report.phrases import distance, ms
