@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.host.files import write_json
 from bench.schema.cell import Cell
+from bench.schema.upgrade import setting_of
 from bench.statistics.jackknife import jackknife, jackknife_groups
 from bench.store.results import read_results
 
@@ -47,7 +48,10 @@ def varied(cell: Cell, setting: int, rng: np.random.Generator) -> Cell:
     """A copy as if of another setting of the same method."""
     made = copy.deepcopy(cell)
     made["slug"] += f"+setting-{setting}"
-    made["method"] += f", setting {setting}"
+    made["family"], stated = setting_of(cell)
+    made["setting"] = f"{stated}, setting={setting}"
+    name = made["method"]
+    made["method"] = f"{name.removesuffix(')')}, setting={setting})" if name.endswith(")") else f"{name} no. {setting}"
     made["key"] = hashlib.sha256(f"{made['key']} {setting}".encode()).hexdigest()
     made["finished"] = (FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))).isoformat()
     part = made["cache"] or made["sampler"]

@@ -199,7 +199,7 @@ def sampler(cell: StoredCell) -> Sampler:
 
 def sampler_family(cell: StoredCell) -> Sampler:
     """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
-    return (cell.sampler.name, *sorted((k, str(v)) for k, v in cell.sampler.params.items() if k != "steps"))
+    return cell.sampler.family
 
 
 def drift(cells: Iterable[StoredCell]) -> float:
