@@ -17,7 +17,7 @@ from bench.store.stored_cell import StoredCell
 
 RULES: dict[str, Callable[[Axis, Axis, Margins], Certain]] = {
     "the rule": certain,
-    "each at 95 %": lambda fast, good, _: Certain(fast.ends(fast.pointwise(0.95)), good.ends(good.pointwise(0.95))),
+    "each at 95 %": lambda fast, good, _: Certain(fast, good, fast.pointwise(0.95), good.pointwise(0.95)),
     "all at once": lambda fast, good, _: simultaneous(fast, good),
 }
 RESULTS = Path("results/small-full")

@@ -23,4 +23,4 @@ def chained(
     if len(root) and not 0 <= int(root.min()) <= int(root.max()) < len(root_logs):
         raise InputError(f"chained latencies: roots must lie in 0..{len(root_logs) - 1}, got {root.tolist()}")
     shared = np.where(np.arange(len(root_logs))[:, None] == root, root_errors[:, None], 0.0)  # [R,S]
-    return Axis(root_logs[root] + own_logs, np.concatenate([shared, np.diag(own_errors)]))
+    return Axis(root_logs[root] + own_logs, shared, own=own_errors)

@@ -1,10 +1,12 @@
 """Which setting to take: the best within a latency budget, and the fastest within a bound on quality."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.judge.pareto import Point, fd_difference, latency_difference
+from bench.judge.pareto import fd_difference, latency_difference
+from bench.judge.point import Point
 from bench.statistics.interval import Interval
+from bench.store.stored_cell import Name
 
 
 def best_within(points: Sequence[Point], log_latency: float) -> tuple[Point, list[Point]] | None:
@@ -30,14 +32,16 @@ class Fastest:
     ties: list[Point]  # others that may be within the bound, and are not certainly slower than `sure`; fastest first
 
 
-def fastest_within(points: Sequence[Point], reference: Point, allowance: float) -> Fastest | None:
+def fastest_within(
+    points: Sequence[Point], reference: Point, allowance: float, known: Mapping[Name, Interval] | None = None
+) -> Fastest | None:
     """The fastest point whose fd is at most `allowance` above that of `reference`; None if none.
 
     Decided by the paired difference to the reference, without bias (bench.judge.pareto.fd_difference). `allowance` is a
-    given number, in units of fd: its own error does not count.
+    given number, in units of fd: its own error does not count. `known`: `margins_of` the points, if at hand.
     """
     ordered = sorted(points, key=lambda p: p.log_latency)
-    margins = {p.key: above(p, reference) for p in ordered}
+    margins = margins_of(points, reference) if known is None else known
     within = [p for p in ordered if margins[p.key].value <= allowance]
     if not within:
         return None
@@ -47,6 +51,11 @@ def fastest_within(points: Sequence[Point], reference: Point, allowance: float) 
     # Against `sure` alone: `best` itself may miss the bound, so what is slower than it may still be the fastest.
     ties = [p for p in others if sure is None or latency_difference(p, sure).sign <= 0]
     return Fastest(best, margins[best.key], sure, ties)
+
+
+def margins_of(points: Sequence[Point], reference: Point) -> dict[Name, Interval]:
+    """What every point's fd lies above that of `reference`."""
+    return {p.key: above(p, reference) for p in points}
 
 
 def above(point: Point, reference: Point) -> Interval:

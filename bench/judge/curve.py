@@ -6,6 +6,10 @@ monotone cubic of Fritsch & Carlson (1980) on log latency, which falls wherever 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,43 +18,69 @@ from models.errors import InputError
 Array = NDArray[np.float64]
 
 
-def curve_at(log_latency: Array, values: Array, where: float) -> Array | None:
-    """The curve's values [...] at `where`, through knots at log_latency [K], fastest first, of values [K,...].
+@dataclass(frozen=True)
+class Curve:
+    """Through knots at log_latency [K], fastest first, of values [K,...]. Raises InputError unless latencies rise.
 
-    Values may have replicates as further axes: each has a curve of its own, so that errors follow. None faster than the
-    fastest knot; the slowest knot beyond the slowest. Raises InputError unless latencies rise.
+    Values may have replicates as further axes: each has a curve of its own, so that errors follow.
     """
-    from scipy.interpolate import PchipInterpolator
 
-    if len(log_latency) != len(values) or not len(values) or (np.diff(log_latency) <= 0).any():
-        raise InputError("a fewer-steps curve needs knots of rising latency, each with a value")
-    if where < log_latency[0]:
-        return None
-    if where >= log_latency[-1] or len(values) == 1:
-        return np.asarray(values[-1])
-    return np.asarray(PchipInterpolator(log_latency, values, axis=0)(where))
+    log_latency: Array
+    values: Array
+
+    def __post_init__(self) -> None:
+        logs = self.log_latency
+        if len(logs) != len(self.values) or not len(logs) or (np.diff(logs) <= 0).any():
+            raise InputError("a fewer-steps curve needs knots of rising latency, each with a value")
+
+    @cached_property
+    def _monotone(self) -> Any:
+        from scipy.interpolate import PchipInterpolator
+
+        return PchipInterpolator(self.log_latency, self.values, axis=0)
+
+    @cached_property
+    def _slope(self) -> Any:
+        return self._monotone.derivative()
+
+    def at(self, where: float) -> Array | None:
+        """The values [...] there; None faster than the fastest knot, the slowest knot's beyond the slowest."""
+        if where < self.log_latency[0]:
+            return None
+        if where >= self.log_latency[-1] or len(self.values) == 1:
+            return np.asarray(self.values[-1])
+        return np.asarray(self._monotone(where))
+
+    def slope(self, where: float) -> float:
+        """How steeply values [K] fall there, per unit of log latency; 0 beyond the ends."""
+        if len(self.values) < 2 or not self.log_latency[0] <= where < self.log_latency[-1]:
+            return 0.0
+        return float(self._slope(where))
+
+    def crossing(self, level: float) -> float | None:
+        """Where values [K], fastest knot first, first are as low as `level`: the log latency.
+
+        None where the fastest knot is lower already, or no knot is as low.
+        """
+        if self.values[0] < level or self.values.min() > level:
+            return None
+        first = int(np.argmax(self.values <= level))
+        if not first or self.values[first] == level:
+            return float(self.log_latency[first])
+        places = self._monotone.solve(level, extrapolate=False)
+        return float(min(x for x in places if self.log_latency[first - 1] <= x <= self.log_latency[first]))
+
+
+def curve_at(log_latency: Array, values: Array, where: float) -> Array | None:
+    """`Curve.at`, of a curve that is asked once."""
+    return Curve(log_latency, values).at(where)
 
 
 def slope_at(log_latency: Array, values: Array, where: float) -> float:
-    """How steeply the curve through values [K] falls there, per unit of log latency; 0 beyond its ends."""
-    from scipy.interpolate import PchipInterpolator
-
-    if len(values) < 2 or not log_latency[0] <= where < log_latency[-1]:
-        return 0.0
-    return float(PchipInterpolator(log_latency, values).derivative()(where))
+    """`Curve.slope`, of a curve that is asked once."""
+    return Curve(log_latency, values).slope(where)
 
 
 def crossing(log_latency: Array, values: Array, level: float) -> float | None:
-    """Where the curve through values [K], fastest knot first, first is as low as `level`: its log latency.
-
-    None where the fastest knot is lower already, or no knot is as low.
-    """
-    from scipy.interpolate import PchipInterpolator
-
-    if not len(values) or values[0] < level or values.min() > level:
-        return None
-    first = int(np.argmax(values <= level))
-    if not first or values[first] == level:
-        return float(log_latency[first])
-    places = PchipInterpolator(log_latency, values).solve(level, extrapolate=False)
-    return float(min(x for x in places if log_latency[first - 1] <= x <= log_latency[first]))
+    """`Curve.crossing`, of a curve that is asked once."""
+    return Curve(log_latency, values).crossing(level)

@@ -12,17 +12,17 @@ from bench.store.results import Results
 from bench.store.stored_cell import Name
 
 
-def judged(results: Results) -> dict[Name, dict[str, Any]]:
-    """`bench.judge.ranking.ranked`, and `verdict` and `verdict_by` of every cell that is ok."""
+def judged(results: Results, made: list[tuple[str, Decision]] | None = None) -> dict[Name, dict[str, Any]]:
+    """`bench.judge.ranking.ranked`, and `verdict` and `verdict_by` of every cell that is ok; `made`: the decisions."""
     analysis = ranked(results.cells, results.suite.reference)
-    for model, decision in decisions(results):
+    for model, decision in decisions(results) if made is None else made:
         for slug, ruling in decision.rulings.items():
             analysis.setdefault((model, slug), {}).update(verdict=ruling.word, verdict_by=told(ruling))
     return analysis
 
 
 def decisions(results: Results) -> list[tuple[str, Decision]]:
-    """Of every pool of cells that were measured alike, with its model."""
+    """Of every pool of cells that were measured alike, with its model, in the order of `pools`."""
     decided = []
     for members in pools(results.cells).values():
         model = members[0].model

@@ -36,7 +36,8 @@ class Latency:
     """Of one batch: the logarithm of its milliseconds, and its standard error in a comparison with the reference.
 
     A comparison of two knows what they share (`error_of`): `parts` [K] of the errors of one session's settings, whose
-    differences are those of their parts; on a chain `root_error`, of all that were timed beside the sampler `root`.
+    differences are those of their parts, and `rest`, which is this setting's alone; on a chain `root_error`, of all
+    that were timed beside the sampler `root`.
     """
 
     log: float
@@ -45,6 +46,7 @@ class Latency:
     root: Sampler | None = None
     root_error: float = 0.0
     parts: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    rest: float = 0.0
 
     @cached_property
     def own(self) -> float:
@@ -62,7 +64,10 @@ def error_of(latency: Latency, terms: Sequence[tuple[float, Latency]]) -> float:
     weighted = [(1.0, latency), *((-w, other) for w, other in terms)]
     parts = [w * t.parts for w, t in weighted if t.parts is not None]
     if len(parts) == len(weighted):
-        return float(np.linalg.norm(np.sum(parts, axis=0)))
+        alone: dict[int, float] = defaultdict(float)  # by the latency, which may stand on both sides
+        for w, t in weighted:
+            alone[id(t)] += w * t.rest
+        return math.hypot(float(np.linalg.norm(np.sum(parts, axis=0))), *alone.values())
     shared: dict[Sampler | None, float] = defaultdict(float)
     for w, t in weighted:
         shared[t.root] += w * t.root_error
@@ -71,11 +76,36 @@ def error_of(latency: Latency, terms: Sequence[tuple[float, Latency]]) -> float:
 
 def pair_errors(latency: Latency, others: Sequence[Latency]) -> NDArray[np.float64]:
     """`error_of` the difference to each of the others, at once."""
-    if latency.parts is not None and all(other.parts is not None for other in others):
-        return np.linalg.norm(np.array([other.parts for other in others]) - latency.parts, axis=1)
-    same = [latency.root is not None and other.root == latency.root for other in others]
-    apart = np.hypot(latency.error, [other.error for other in others])
-    return np.where(same, np.hypot(latency.own, [other.own for other in others]), apart)
+    return PairErrors([latency, *others]).of(slice(0, 1))[0, 1:]
+
+
+class PairErrors:
+    """Errors of the differences between any two of the latencies [S] of one pool."""
+
+    def __init__(self, known: Sequence[Latency]) -> None:
+        self.known = known
+        self.parts = [one.parts for one in known if one.parts is not None]
+        roots = {root: number for number, root in enumerate(dict.fromkeys(one.root for one in known))}
+        self.roots = np.array([-1 if one.root is None else roots[one.root] for one in known])
+        self.errors, self.own = (np.array([getattr(one, name) for one in known]) for name in ("error", "own"))
+
+    @cached_property
+    def axis(self) -> Axis | None:
+        """Of one session's settings; None where some are on a chain."""
+        if len(self.parts) < len(self.known):
+            return None
+        rest = np.array([one.rest for one in self.known])
+        return Axis(np.zeros(len(rest)), np.array(self.parts).T, own=rest)
+
+    def of(self, rows: slice) -> NDArray[np.float64]:
+        """[R,S]: those of some of them to all."""
+        if self.axis is not None:
+            found, ids = self.axis.errors_of(rows), np.array([id(one) for one in self.known])
+            found[ids[rows, None] == ids] = 0.0
+            return found
+        same = (self.roots[rows, None] == self.roots) & (self.roots >= 0)
+        apart = np.hypot(self.errors[rows, None], self.errors)
+        return np.where(same, np.hypot(self.own[rows, None], self.own), apart)
 
 
 def latencies(cells: Sequence[StoredCell]) -> list[Latency]:
@@ -90,10 +120,11 @@ def latencies(cells: Sequence[StoredCell]) -> list[Latency]:
 def _of_axis(cells: Sequence[StoredCell], axis: Axis) -> list[Latency]:
     """At the level in ms that fits most cells' own medians; errors as wide as Student's t makes their intervals."""
     level = float(np.median([_own(cell) - value for cell, value in zip(cells, axis.values, strict=True)]))
-    parts = axis.deviations.T * axis.pointwise(LEVEL) / Z95
+    wider = axis.pointwise(LEVEL) / Z95
+    rests = wider * np.broadcast_to(axis.own, axis.values.shape)
     return [
-        Latency(level + float(value), float(np.linalg.norm(own)), True, parts=own)
-        for value, own in zip(axis.values, parts, strict=True)
+        Latency(level + float(value), math.hypot(float(np.linalg.norm(own)), rest), True, parts=own, rest=float(rest))
+        for value, own, rest in zip(axis.values, wider * axis.deviations.T, rests, strict=True)
     ]
 
 
@@ -168,7 +199,7 @@ def sampler(cell: StoredCell) -> Sampler:
 
 def sampler_family(cell: StoredCell) -> Sampler:
     """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
-    return (cell.sampler.name, *sorted((k, str(v)) for k, v in cell.sampler.params.items() if k != "steps"))
+    return cell.sampler.family
 
 
 def drift(cells: Iterable[StoredCell]) -> float:

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 def paired_axis(cells: Sequence[StoredCell]) -> Axis | None:
     """Log latencies over that of the sessions' reference [S]; None unless all were timed beside one reference.
 
-    Deviations [K,S] of a session are those over its reference, so the reference's own error cancels between any two
+    Deviations [K,S] of a session are those over its reference, so the reference's error cancels between any two
     settings of one session, and counts once for each session between two of different ones.
     """
     sessions = {cell.session.id: cell.session for cell in cells if cell.session}
@@ -34,7 +34,8 @@ def paired_axis(cells: Sequence[StoredCell]) -> Axis | None:
         return None
     parts = [_columns(cells, sessions[name], axis) for name, axis in axes.items() if axis]
     freedom = min(axis.freedom for axis in axes.values() if axis and axis.freedom)
-    return Axis(sum(values for values, _ in parts), np.concatenate([d for _, d in parts]), freedom)  # type: ignore[arg-type]
+    values, deviations, own = zip(*parts, strict=True)
+    return Axis(sum(values), np.concatenate(deviations), freedom, own=sum(own))
 
 
 def _share_reference(sessions: list[Session]) -> bool:
@@ -49,15 +50,21 @@ def _over_reference(session: Session) -> Axis | None:
     if axis is None or session.reference not in session.settings:
         return axis
     origin = list(session.settings).index(session.reference)
-    return Axis(axis.values - axis.values[origin], axis.deviations - axis.deviations[:, [origin]], axis.freedom)
+    of_reference = np.full(
+        len(axis.values), np.broadcast_to(axis.own, axis.values.shape)[origin]
+    )  # shared by all others
+    own = np.array(np.broadcast_to(axis.own, axis.values.shape))
+    of_reference[origin] = own[origin] = 0.0
+    deviations = np.concatenate([axis.deviations - axis.deviations[:, [origin]], -of_reference[None]])
+    return Axis(axis.values - axis.values[origin], deviations, axis.freedom, own=own)
 
 
-def _columns(cells: Sequence[StoredCell], session: Session, axis: Axis) -> tuple[Array, Array]:
-    """Values [S] and deviations [K,S] of those cells that are of this session; zeros for the others."""
-    names = list(session.settings)
-    values, deviations = np.zeros(len(cells)), np.zeros((len(axis.deviations), len(cells)))
-    for s, cell in enumerate(cells):
-        if cell.session is not None and cell.session.id == session.id:
-            column = names.index(cell.slug)
-            values[s], deviations[:, s] = axis.values[column], axis.deviations[:, column]
-    return values, deviations
+def _columns(cells: Sequence[StoredCell], session: Session, axis: Axis) -> tuple[Array, Array, Array]:
+    """Values [S], deviations [K,S] and own errors [S] of those cells that are of this session; zeros for the others."""
+    places = {slug: column for column, slug in enumerate(session.settings)}
+    of_it = [s for s, cell in enumerate(cells) if cell.session is not None and cell.session.id == session.id]
+    columns = [places[cells[s].slug] for s in of_it]
+    values, own, deviations = np.zeros(len(cells)), np.zeros(len(cells)), np.zeros((len(axis.deviations), len(cells)))
+    values[of_it], deviations[:, of_it] = axis.values[columns], axis.deviations[:, columns]
+    own[of_it] = np.broadcast_to(axis.own, axis.values.shape)[columns]
+    return values, deviations, own

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from bench.judge.curve import crossing
 from bench.judge.decision import reference_of
 from bench.judge.hypervolume import hypervolume
 from bench.judge.latency import error_of, latency_axis
-from bench.judge.pareto import Point, analyse, distinct, fd_difference, fewer_steps, knots, on_curve, place, pools
+from bench.judge.pareto import analyse_pool, fd_difference, pools
+from bench.judge.point import Point, place
 from bench.judge.quality_axis import FD, quality_axis, why_lacking
+from bench.judge.steps_curve import StepsCurve, steps_curve, steps_curves
 from bench.statistics.interval import Z95, Interval
 from bench.store.stored_cell import Name, StoredCell
 
@@ -28,12 +29,13 @@ def ranked(
 
     `references`: the suite's reference by model.
     """
-    cells = list(cells)
-    analysis = analyse(cells)
+    analysis: dict[Name, dict[str, Any]] = {}
     for members in pools(cells).values():
         points = place(members)
+        analysis |= analyse_pool(members, points)
+        curves = steps_curves(points)
         for point in points:
-            ratio = speedup_at_equal_quality(point, points) if point.cached else None
+            ratio = equal_quality(point, curves[point.family]) if point.cached else None
             analysis[point.key] |= _columns("speedup_equal", ratio)
         volumes = hypervolumes(members, references.get(members[0].model))
         for cell in members:
@@ -50,21 +52,25 @@ def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:
 
 
 def speedup_at_equal_quality(point: Point, points: Sequence[Point]) -> Interval | None:
+    """`equal_quality` with the curve of fewer steps of the same sampler among `points`."""
+    return equal_quality(point, steps_curve(points, point.family))
+
+
+def equal_quality(point: Point, curve: StepsCurve) -> Interval | None:
     """Latency of fewer steps of the same sampler where they are as good as a cached `point`, over the point's.
 
     Above 1 the method beats fewer steps. None where the curve (monotone on log latency, without bias) never is just as
     good: its fastest cell is better already, or no cell is good enough. The quality's interval is read off
     the curve, an end beyond the curve is open (infinite); errors of the latencies are added in quadrature.
     """
-    curve = distinct(fewer_steps(points, point.family))
-    logs, values = knots(curve)
-    where = crossing(logs, values, point.corrected)
+    where = curve.corrected.crossing(point.corrected) if curve.knots else None
     if where is None:
         return None
-    there, steps = on_curve(curve, where, len(point.fd))
+    there, steps = curve.at(where, len(point.fd))
     difference = fd_difference(point, there)
     half = (difference.high - difference.low) / 2
-    ends = [crossing(logs, values, point.corrected + sign * half) if math.isfinite(half) else None for sign in (1, -1)]
+    bounds = (point.corrected + half, point.corrected - half)
+    ends = [curve.corrected.crossing(bound) if math.isfinite(half) else None for bound in bounds]
     noise = Z95 * error_of(point.latency, steps)
     value = where - point.log_latency
     low, high = (math.inf if end is None else math.hypot(where - end, noise) for end in ends)

@@ -21,13 +21,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.statistics.simultaneous import Axis
+from bench.statistics.simultaneous import ALL, Axis, blocks
 from models.errors import InputError
 
 USE, WORTH, REPLACEABLE, UNDECIDED, ALONE = VERDICTS = ("use", "worth", "replaceable", "undecided", "alone")
 WRONG = 0.035  # below 0.05: which rival a statement names is chosen by the same samples
 HEADLINE_WRONG = 0.05
 ONE_SIDED = 0.025  # of two-sided 95 %
+NAMED = 50  # at most, of the settings that a verdict names
 LATENCY_SHARE = 0.2  # of what may go wrong at once: latencies are far better known than qualities
 
 Array = NDArray[np.float64]
@@ -55,7 +56,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`by`: the setting that replaces it, first, or its rivals, nearest first; empty for the others."""
+    """`by`: the setting that replaces it, first, or its rivals, nearest first, at most NAMED; empty for the others."""
 
     word: str
     by: list[int] = field(default_factory=list)
@@ -76,47 +77,91 @@ class Headline:
 
 @dataclass(frozen=True)
 class Certain:
-    """What the intervals of both axes exclude; element [a,b] speaks of a against b."""
+    """What intervals of both axes exclude, `fast` and `good` standard errors wide each way."""
 
-    latency: tuple[Array, Array]
-    quality: tuple[Array, Array]
+    latency: Axis
+    quality: Axis
+    fast: float
+    good: float
+
+    def high(self, rows: slice = ALL) -> High:
+        """Of the gaps of some settings to all."""
+        return High(self.latency.ends(self.fast, rows)[1], self.quality.ends(self.good, rows)[1])
 
     @property
     def faster(self) -> Signs:
-        return self.latency[1] < 0
+        return self.high().faster
+
+    def replaces(self, margins: Margins) -> Signs:
+        return self.high().replaces(margins)
+
+
+@dataclass(frozen=True)
+class High:
+    """High ends [R,S] of the intervals of gaps; element [a,b] speaks of a against b."""
+
+    latency: Array
+    quality: Array
+
+    @property
+    def faster(self) -> Signs:
+        return self.latency < 0
 
     @property
     def better(self) -> Signs:
-        return self.quality[1] < 0
+        return self.quality < 0
 
     def replaces(self, margins: Margins) -> Signs:
         """a is certainly better than b on one axis, and certainly no more than the margin worse on the other."""
-        by_speed = self.faster & (self.quality[1] <= margins.quality)
-        by_quality = self.better & (self.latency[1] <= margins.latency)
+        by_speed = self.faster & (self.quality <= margins.quality)
+        by_quality = self.better & (self.latency <= margins.latency)
         return by_speed | by_quality
 
 
 def certain(latency: Axis, quality: Axis, margins: Margins) -> Certain:
     """Intervals of all gaps at the level that keeps the false share of a report's statements below 5 %."""
     level = 1 - 2 * threshold(chances(latency, quality, margins))
-    return Certain(latency.ends(latency.pointwise(level)), quality.ends(quality.pointwise(level)))
+    return Certain(latency, quality, latency.pointwise(level), quality.pointwise(level))
 
 
 def simultaneous(latency: Axis, quality: Axis) -> Certain:
     """Intervals of all gaps that hold at once in 95 % of reports: not a single false statement in those."""
     fast, good = 1 - 2 * ONE_SIDED * LATENCY_SHARE, 1 - 2 * ONE_SIDED * (1 - LATENCY_SHARE)
-    return Certain(latency.ends(latency.critical(fast)), quality.ends(quality.critical(good)))
+    return Certain(latency, quality, latency.critical(fast), quality.critical(good))
 
 
 def chances(latency: Axis, quality: Axis, margins: Margins) -> Array:
-    """Of every setting [S], how probable the clearest statement about it is by chance alone."""
-    faster, better = latency.chance_below(0.0), quality.chance_below(0.0)
-    by_speed = np.maximum(faster, quality.chance_below(margins.quality))
-    by_quality = np.maximum(better, latency.chance_below(margins.latency))
-    itself = np.eye(len(faster), dtype=bool)
-    replaceable = np.where(itself, 1.0, np.minimum(by_speed, by_quality)).min(axis=0)
-    worth = np.where(itself, 0.0, np.minimum(better, faster)).max(axis=1)
-    return np.minimum(replaceable, worth)
+    """Of every setting [S], how probable the clearest statement about it is by chance alone; 1 where above WRONG."""
+    doubts = np.full(len(latency.values), 1.01 * WRONG)
+    for rows in blocks(len(doubts)):
+        faster, better = latency.clearness(0.0, rows), quality.clearness(0.0, rows)
+        _worth(doubts, rows, (latency, faster), (quality, better))
+        _replaceable(doubts, (latency, faster), (quality, quality.clearness(margins.quality, rows)))
+        _replaceable(doubts, (quality, better), (latency, latency.clearness(margins.latency, rows)))
+    return np.where(doubts <= WRONG, doubts, 1.0)
+
+
+Clear = tuple[Axis, Array]  # an axis, and how clearly [R,S] a setting lies below another there
+
+
+def _replaceable(doubts: Array, one: Clear, other: Clear) -> None:
+    """Lower every column's doubt to the larger of two chances, where both are lower: only there they are worked out."""
+    (first, x), (second, y) = one, other
+    rows, columns = np.nonzero((x >= first.clear_enough(doubts)) & (y >= second.clear_enough(doubts)))
+    both = np.maximum(first.chance(x[rows, columns]), second.chance(y[rows, columns]))
+    np.minimum.at(doubts, columns, both)
+
+
+def _worth(doubts: Array, rows: slice, one: Clear, other: Clear) -> None:
+    """Lower the doubt of those rows to which no column comes close on either axis; a setting is no rival of itself."""
+    (first, x), (second, y) = one, other
+    settings = np.arange(len(doubts))
+    itself = settings[rows, None] == settings
+    near = (x < first.clear_enough(WRONG)) & (y < second.clear_enough(WRONG)) & ~itself
+    clear = np.flatnonzero(~near.any(axis=1))
+    either = np.where(itself[clear], 0.0, np.minimum(first.chance(x[clear]), second.chance(y[clear])))
+    places = settings[rows][clear]
+    doubts[places] = np.minimum(doubts[places], either.max(axis=1, initial=0.0))
 
 
 def threshold(doubts: Array) -> float:
@@ -134,8 +179,9 @@ def headline(latency: Axis, quality: Axis, reference: int, margins: Margins) -> 
     half the fastest has a half, the next a quarter, …: usually it is one of the first, and the chances of all of them
     to be chosen wrongly add up to 5 % at most.
     """
-    gaps, errors = quality.gaps[:, reference], quality.errors[:, reference]
-    usual = quality.ends(quality.pointwise(1 - 2 * ONE_SIDED))[0][:, reference]
+    gaps, errors = quality.against(reference)
+    itself = np.arange(len(gaps)) == reference
+    usual = gaps - quality.pointwise(1 - 2 * ONE_SIDED) * errors - quality.slack * ~itself
     order = [int(s) for s in np.argsort(latency.values, kind="stable")]
     contenders = [s for s in order[: order.index(reference)] if usual[s] <= margins.allowance]
     passed, certain_above = reference, 0.0
@@ -145,8 +191,9 @@ def headline(latency: Axis, quality: Axis, reference: int, margins: Margins) -> 
         if high <= margins.allowance:
             passed, certain_above = s, max(high, 0.0)
             break
-    slowest, fastest = latency.ends(latency.pointwise(1 - 2 * ONE_SIDED))
-    value, low, high = (float(np.exp(end[reference, passed])) for end in (latency.gaps, slowest, fastest))
+    logs, log_errors = latency.against(reference)
+    half = latency.pointwise(1 - 2 * ONE_SIDED) * log_errors[passed] + latency.slack * ~itself[passed]
+    value, low, high = (float(np.exp(-logs[passed] + side * half)) for side in (0, -1, 1))
     faster = contenders if passed == reference else contenders[: contenders.index(passed)]
     return Headline(passed, (value, low, high), certain_above, faster)
 
@@ -161,10 +208,8 @@ def verdicts(latency: Axis, quality: Axis, known: Certain, margins: Margins, use
         raise InputError(f"verdicts: {count} latencies but {len(quality.values)} qualities")
     if count == 1:
         return [Verdict(ALONE)]
-    itself = np.eye(count, dtype=bool)
-    beaten = known.better | known.faster | itself  # [a,b]: b is certainly worse or slower than a
+    beaten, replaces = _against_each_other(known, margins)
     worth: Signs = np.asarray(beaten.all(axis=1))
-    replaces = known.replaces(margins) & ~itself
     gone: Signs = np.asarray(replaces.any(axis=0)) & ~worth
     ruled = []
     for a in range(count):
@@ -176,12 +221,24 @@ def verdicts(latency: Axis, quality: Axis, known: Certain, margins: Margins, use
             candidates = np.flatnonzero(replaces[:, a])
             # the headline first, then what is not itself replaceable, then the best
             order = np.lexsort((quality.values[candidates], gone[candidates], candidates != use))
-            ruled.append(Verdict(REPLACEABLE, candidates[order].tolist()))
+            ruled.append(Verdict(REPLACEABLE, candidates[order[:NAMED]].tolist()))
         else:
             rivals = np.flatnonzero(~beaten[a])
             order = np.argsort(quality.values[rivals], kind="stable")
-            ruled.append(Verdict(UNDECIDED, rivals[order].tolist()))
+            ruled.append(Verdict(UNDECIDED, rivals[order[:NAMED]].tolist()))
     return ruled
+
+
+def _against_each_other(known: Certain, margins: Margins) -> tuple[Signs, Signs]:
+    """[S,S]: that b is a itself, or certainly worse or slower than a; and that a replaces another one, b."""
+    count = len(known.latency.values)
+    beaten, replaces = np.empty((count, count), dtype=bool), np.empty((count, count), dtype=bool)
+    for rows in blocks(count):
+        high = known.high(rows)
+        beaten[rows], replaces[rows] = high.better | high.faster, high.replaces(margins)
+    np.fill_diagonal(beaten, True)
+    np.fill_diagonal(replaces, False)
+    return beaten, replaces
 
 
 def decided(ruled: list[Verdict]) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,14 @@ def read_json(path: Path) -> Cell:
 def look_up(cell: Cell, dotted: str) -> Any:
     """The value at a dotted path, or None where any part of the path is absent or null."""
     value: Any = cell
-    for key in dotted.split("."):
+    for key in _keys(dotted):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+@cache
+def _keys(dotted: str) -> tuple[str, ...]:
+    return tuple(dotted.split("."))
 
 
 def _refuse(text: str) -> float:

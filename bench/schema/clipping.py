@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MAX_TEXT = 400  # characters
+_LONG = (str, dict, list)  # what a long text may be in
 
 
 def clipped(value: Any) -> Any:
@@ -12,7 +13,10 @@ def clipped(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
     if isinstance(value, dict):
-        return {clipped(key): item if key == "plan" else clipped(item) for key, item in value.items()}
+        return {
+            clipped(key): clipped(item) if isinstance(item, _LONG) and key != "plan" else item
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [clipped(item) for item in value]
+        return [clipped(item) if isinstance(item, _LONG) else item for item in value]
     return value

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from bench.statistics.medians import CONFIDENCE
 from bench.statistics.paired_times import MEDIAN, between_processes
-from bench.statistics.simultaneous import Axis, pair_variances
+from bench.statistics.simultaneous import Axis, blocks, pair_variances
 
 Array = NDArray[np.float64]
 
@@ -26,9 +26,9 @@ def session_axis(times: ArrayLike, processes: Sequence[int], resolution: float =
 
     None of one setting, which has no pair, and from fewer than 2 rounds that hold every setting.
 
-    Deviations are [rounds, S] of noise and [S, S] of what differs between processes; degrees of freedom of their sum by
-    Satterthwaite (1946), as of the pair in the middle. `resolution`: half the width of the log interval of a setting
-    against itself; no difference of two others is said to be known better.
+    Deviations are [rounds, S] of noise, and each setting's own is what differs between processes; degrees of freedom of
+    their sum by Satterthwaite (1946), as of the pair in the middle. `resolution`: half the width of the log interval of
+    a setting against itself; no difference of two others is said to be known better.
     """
     rows, numbers = np.asarray(times, dtype=np.float64), np.asarray(processes)
     whole = ~np.isnan(rows).any(axis=1)
@@ -43,11 +43,21 @@ def session_axis(times: ArrayLike, processes: Sequence[int], resolution: float =
     noise = math.sqrt(weight) * (logs - medians[process])
     spread = between_processes(rows, numbers.tolist())
     between = spread.variance / count if spread else 0.0
-    within = float(np.median(pair_variances(noise.T @ noise)[np.triu_indices(rows.shape[1], 1)]))
+    within = middle_variance(noise)
     both = _freedom(within, freedom, 2 * between, spread.freedom if spread else 1)
     missing = max(0.0, (resolution / float(stdtrit(both, (1 + CONFIDENCE) / 2))) ** 2 - within - 2 * between)
-    deviations = np.concatenate([noise, math.sqrt(between + missing / 2) * np.eye(rows.shape[1])])
-    return Axis(medians.mean(axis=0), deviations, both)
+    own = np.full(rows.shape[1], math.sqrt(between + missing / 2))
+    return Axis(medians.mean(axis=0), noise, both, own=own)
+
+
+def middle_variance(noise: Array) -> float:
+    """The median variance of differences of two columns of independent parts [K,S]."""
+    own, settings = (noise**2).sum(axis=0), np.arange(noise.shape[1])
+    pairs = []
+    for rows in blocks(noise.shape[1]):
+        found = pair_variances(noise.T[rows] @ noise, own[rows], own)
+        pairs.append(found[settings[rows, None] < settings])
+    return float(np.median(np.concatenate(pairs), overwrite_input=True))
 
 
 def _freedom(within: float, rounds: int, between: float, processes: int) -> int:

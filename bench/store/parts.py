@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from bench.schema.warnings import Warned
@@ -17,9 +18,15 @@ Table = Mapping[str, Any]
 
 def part(kind: type[T], table: Table | None, **read: Any) -> T:
     """`kind` from a JSON object: those of its fields that are there, and those in `read` as they are given."""
-    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    stated = {name: value for name in names if (value := (table or {}).get(name)) is not None}
+    table = table or {}
+    stated = {name: value for name in names_of(kind) if (value := table.get(name)) is not None}
     return kind(**(stated | read))
+
+
+@cache
+def names_of(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(f.name for f in fields(kind))
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,11 @@ class Sampler:
     name: str
     steps: int | None = None
     params: Table = field(default_factory=dict)
+
+    @cached_property
+    def family(self) -> tuple[Any, ...]:
+        """The sampler apart from its number of steps: what a fewer-steps curve holds fixed."""
+        return (self.name, *sorted((k, str(v)) for k, v in self.params.items() if k != "steps"))
 
 
 @dataclass(frozen=True)

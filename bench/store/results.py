@@ -76,11 +76,11 @@ def _read(directory: Path, clip: bool) -> Results:
 
 def with_sessions(cells: Iterable[StoredCell], sessions: Iterable[Session]) -> list[StoredCell]:
     """The cells, each with the session that its times name; None where that is not at hand or has not timed it."""
-    known = {session.id: session for session in sessions}
-    paired = [(cell, known.get(cell.timing.session or "")) for cell in cells]
+    known = {session.id: (session, session.settings) for session in sessions}
+    paired = [(cell, *known.get(cell.timing.session or "", (None, {}))) for cell in cells]
     return [
-        replace(cell, session=session) if session and session.settings.get(cell.slug) == cell.key else cell
-        for cell, session in paired
+        replace(cell, session=session) if session and settings.get(cell.slug) == cell.key else cell
+        for cell, session, settings in paired
     ]
 
 
@@ -107,4 +107,6 @@ def _suite(path: Path, clip: bool, unreadable: list[str]) -> StoredSuite:
 
 def one_line(text: str) -> str:
     """`text` with control characters (line ends, tabs, escapes) as single spaces."""
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

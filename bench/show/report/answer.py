@@ -8,7 +8,7 @@ from bench.judge.choice import best_within
 from bench.show.report.fastest import FastestLine, fastest_lines
 from bench.show.report.format import figure, percent
 from bench.show.report.group import Group
-from bench.show.report.phrases import distance, gap, ms, ranked, spread
+from bench.show.report.phrases import distance, gap, ms, ranked, some, spread
 from bench.show.report.sentences import caveats, headline, omitted, sentences
 from bench.store.stored_cell import StoredCell
 
@@ -67,16 +67,20 @@ def answer(group: Group) -> Answer:
         why = f"no other cell of this model has both a {group.distance} and a latency, measured alike"
         text = f"{only} is alone: {why}, so there is nothing to compare with."
         return Answer(text, [], [], [], [], caveats(group))
-    lines = [_family_line(group, name) for name in group.families if _cached(group, name)]
+    lines = [_family_line(group, name, cells) for name, cells in _cached(group).items()]
     return Answer(headline(group), sentences(group), lines, _best_lines(group), fastest_lines(group), caveats(group))
 
 
-def _cached(group: Group, family: str) -> list[StoredCell]:
-    return [c for c in group.cells if c.is_cached and c.family == family]
+def _cached(group: Group) -> dict[str, list[StoredCell]]:
+    """The cached cells of every family that has some."""
+    cells: dict[str, list[StoredCell]] = {name: [] for name in group.families}
+    for cell in group.cells:
+        if cell.is_cached:
+            cells[cell.family].append(cell)
+    return {name: own for name, own in cells.items() if own}
 
 
-def _family_line(group: Group, name: str) -> FamilyLine:
-    cells = _cached(group, name)
+def _family_line(group: Group, name: str, cells: list[StoredCell]) -> FamilyLine:
     verdicts = [group.verdict(c).get("vs_fewer_steps", "") for c in cells]
     gaps = sorted((c for c in cells if "fd_gap" in group.verdict(c)), key=lambda c: group.verdict(c)["fd_gap"])
     shown = [f"{gap(group, c)}: {c.method}" for c in gaps]
@@ -109,7 +113,7 @@ def _best_lines(group: Group) -> list[BestLine]:
         choice = best_within(list(group.points.values()), start - math.log(speed))
         if choice is None:
             break
-        best, ties = group.by_slug[choice[0].key[1]], [group.by_slug[p.key[1]].method for p in choice[1]]
+        best, ties = group.by_slug[choice[0].key[1]], some([group.by_slug[p.key[1]].method for p in choice[1]])
         lines.append(
             BestLine(f"{figure(speed, 2).removesuffix('.0')}×", f"{figure(math.exp(start) / speed)} ms", best.method,
                      distance(group, best), ms(group, best), ties)

@@ -24,16 +24,26 @@ FORMATS = {"csv": "csv", "json": "json", "markdown": "md", "latex": "tex"}  # an
 _OBJECTS = ("params", "sampler_params")  # JSON inside the tidy table
 
 
-def exported(form: str, cells: Sequence[StoredCell], groups: Sequence[Group], analysis: Analysis) -> str:
+def exported(
+    form: str,
+    cells: Sequence[StoredCell],
+    groups: Sequence[Group],
+    analysis: Analysis,
+    table: pd.DataFrame | None = None,
+) -> str:
     """The table of `cells` in a format of FORMATS; `groups` and `analysis` are those of all cells that they rank among.
+
+    `table`: their rows of the tidy table, where they are at hand.
 
     CSV and JSON are one tidy table, results.csv's columns (docs/results-schema.md). Markdown and LaTeX are one table a
     group, because a column never mixes what was measured differently.
     """
-    if form == "csv":
-        return csv_bytes(frame(cells, analysis)).decode()
-    if form == "json":
-        return json.dumps(records(cells, analysis), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if form in ("csv", "json"):
+        tidy = frame(cells, analysis) if table is None else table
+        if form == "csv":
+            return csv_bytes(tidy).decode()
+        rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in records(cells, tidy))
+        return "[\n" + ",\n".join(rows) + "\n]\n"
     one = markdown if form == "markdown" else latex
     shown = [(group, wanted) for group in groups if (wanted := _of(group, cells))]
     return "\n".join(one(group, wanted) for group, wanted in shown)
@@ -44,9 +54,9 @@ def _of(group: Group, cells: Sequence[StoredCell]) -> list[StoredCell]:
     return [cell for cell in (*group.cells, *group.without_numbers) if cell.name in wanted]
 
 
-def records(cells: Sequence[StoredCell], analysis: Analysis) -> list[dict[str, Any]]:
-    """The tidy table's rows as objects; what does not apply is null, published numbers are a list of sources."""
-    table = frame(cells, analysis).drop(columns=list(PUBLISHED_COLUMNS)).astype(object)
+def records(cells: Sequence[StoredCell], table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of the cells' tidy table as objects; what does not apply is null, published numbers are a list."""
+    table = table.drop(columns=list(PUBLISHED_COLUMNS)).astype(object)
     return [
         {str(key): _value(key, value) for key, value in row.items()} | {"published": published_records(cell)}
         for cell, row in zip(cells, table.to_dict("records"), strict=True)

@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from bench.judge.choice import Fastest, fastest_within
-from bench.judge.pareto import Point, latency_difference
+from bench.judge.choice import Fastest, fastest_within, margins_of
+from bench.judge.pareto import latency_difference
+from bench.judge.point import Point
 from bench.show.report.format import figure, signed
 from bench.show.report.group import Group
-from bench.show.report.phrases import distance, ms
+from bench.show.report.phrases import distance, ms, some
 from bench.store.stored_cell import StoredCell
 
 FLOORS = (1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)  # times the reference's distance without bias
@@ -35,11 +36,12 @@ def fastest_lines(group: Group) -> list[FastestLine]:
     if reference is None:
         return []
     points, lines = list(group.points.values()), []
+    margins = margins_of(points, reference)
     quickest = min(points, key=lambda p: p.log_latency)
     for factor in FLOORS:
         own = max(0.0, reference.corrected)
         bound = factor * own
-        fastest = fastest_within(points, reference, bound - own)
+        fastest = fastest_within(points, reference, bound - own, margins)
         if fastest is None:
             continue
         lines.append(_line(group, reference, factor, bound, fastest))
@@ -59,7 +61,7 @@ def _line(group: Group, reference: Point, factor: float, bound: float, fastest: 
         "–" if same else f"{signed(margin.value)} [{signed(margin.low)}, {signed(margin.high)}]",
         ms(group, cell), "–" if same else f"{ratio}× [{low}, {high}]",
         *_sure(group, fastest),
-        [_cell(group, tie).method for tie in fastest.ties],
+        some([_cell(group, tie).method for tie in fastest.ties]),
     )  # fmt: skip
 
 

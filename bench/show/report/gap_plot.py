@@ -18,7 +18,7 @@ from bench.show.report.format import figure
 from bench.show.report.gaps import Gaps
 from bench.show.report.group import Group
 from bench.show.report.labels import Label, place_labels
-from bench.show.report.markers import marker, styles
+from bench.show.report.markers import dots, marker, styles
 from bench.show.report.svg import element, path
 from bench.statistics.interval import Interval
 from bench.store.stored_cell import StoredCell
@@ -87,10 +87,11 @@ class GapPlot:
     def svg(self) -> Markup:
         """The plot as an SVG element."""
         title = f"{self.group.title}: {self.gaps.label}, against measured speed-up"
-        marks = sorted(self.cells, key=lambda c: c.slug in self.named)
+        own = {cell.slug for cell in self.group.shown}
+        marks = sorted((c for c in self.cells if c.slug in own), key=lambda c: c.slug in self.named)
         return element(
             "svg", element("title", title), self._band(), self._axes(), *self._curves(),
-            *map(self._mark, marks), *self._labels(),
+            *dots(self.group, self.cells, self.place, self.styles), *map(self._mark, marks), *self._labels(),
             viewBox=f"0 0 {WIDTH:.0f} {HEIGHT:.0f}", role="img", aria_label=title, class_="gaps",
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A group: the cells of one model that were measured alike, so that they may be compared and share columns."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,8 @@ import pandas as pd
 from bench.judge import pareto
 from bench.judge.decision import Decision, Ruling, decide
 from bench.judge.latency import Latency, drift, latencies
-from bench.judge.verdict import ALONE, REPLACEABLE
+from bench.judge.verdict import ALONE, REPLACEABLE, USE, WORTH
+from bench.show.report.column import Row, records
 from bench.show.report.format import distance_heading, distance_name
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
@@ -34,6 +36,7 @@ class Group:
     analysis: Analysis = field(repr=False)
     judging: Judging = DEFAULT
     decisions: dict[str, Decision] = field(default_factory=dict, repr=False, compare=False)  # made so far, by axis
+    limit: int | None = None  # of cells that its page has room for; None: all
 
     @property
     def title(self) -> str:
@@ -83,6 +86,35 @@ class Group:
         return latency.interval() if latency.paired or own is None else (own.low, own.median, own.high)
 
     @cached_property
+    def shown(self) -> list[StoredCell]:
+        """The cells that have rows and plans on the page, in their order: all, or those that matter most.
+
+        These are what the decision names, what is to use or worth its time, fewer steps, then the undecided, the best
+        first.
+        """
+        if self.limit is None or len(self.cells) <= self.limit:
+            return self.cells
+        first = {cell.slug for cell in sorted(self.cells, key=self._matters)[: self.limit]}
+        return [cell for cell in self.cells if cell.slug in first]
+
+    def _matters(self, cell: StoredCell) -> tuple[bool, bool, bool, bool, float]:
+        """Smaller for what a reader should see sooner."""
+        decision, word, fd = self.decision(), self.ruling(cell).word, cell.quality.value("fd")
+        named = (decision.reference, decision.headline and decision.headline.setting, *decision.speeds)
+        best_first = math.inf if fd is None else fd
+        return cell.slug not in named, word not in (USE, WORTH), cell.has_baseline, word == REPLACEABLE, best_first
+
+    @cached_property
+    def listed(self) -> list[StoredCell]:
+        """`shown`, and as many of the cells without numbers; the page lists all of these elsewhere."""
+        return [*self.shown, *self.without_numbers[: self.limit]]
+
+    @property
+    def left_out(self) -> int:
+        """How many cells with numbers have no row on the page."""
+        return len(self.cells) - len(self.shown)
+
+    @cached_property
     def by_slug(self) -> dict[str, StoredCell]:
         """Cells that are ok by slug."""
         return {cell.slug: cell for cell in self.cells}
@@ -100,7 +132,7 @@ class Group:
             self.decisions[axis] = decide(self.cells, self.reference_slug, replace(self.judging, axis=axis))
         return self.decisions[axis]
 
-    @property
+    @cached_property
     def reference(self) -> StoredCell | None:
         """The cell that speed-ups at a glance are counted from: the suite's, else the slowest uncached one."""
         uncached = [cell for cell in self.timed if not cell.has_baseline]
@@ -110,7 +142,7 @@ class Group:
 
     def ruling(self, cell: StoredCell) -> Ruling:
         """What the decision says of a cell; no word where it is not ok. The only one is alone, reference or not."""
-        if list(self.points) == [cell.slug]:
+        if len(self.points) == 1 and cell.slug in self.points:
             return Ruling(ALONE)
         return self.decision().rulings.get(cell.slug, Ruling(""))
 
@@ -145,7 +177,12 @@ class Group:
             instead=[self.instead(cell) for cell in cells],
         )
 
-    @property
+    @cached_property
+    def records(self) -> list[Row]:
+        """The rows of `table` as plain mappings."""
+        return records(self.table)
+
+    @cached_property
     def is_paired(self) -> bool:
         """Whether some latencies are chained to the reference."""
         return any(latency.paired for latency in self.latencies.values())
@@ -156,7 +193,7 @@ class Group:
         title = f"Measured latency of one batch of {self.timed[0].timing.batch or '?'} images, ms"
         return f"{title}, paired with {self.reference.method}" if self.is_paired and self.reference else title
 
-    @property
+    @cached_property
     def resolutions(self) -> list[tuple[float, float]]:
         """The A/A intervals of all cells, narrowest first."""
         intervals = [r.ends for cell in self.cells if (r := cell.timing.resolution)]
@@ -178,19 +215,28 @@ def own_latency(cell: StoredCell) -> float:
     return cell.timing.latency_ms.median if cell.timing.latency_ms else 0.0
 
 
-def groups_of(results: Results, analysis: Analysis) -> list[Group]:
-    """The groups of every model, in the suite's order, the largest of a model first."""
+def groups_of(
+    results: Results, analysis: Analysis, room: int | None = None, decided: Sequence[Decision] = ()
+) -> list[Group]:
+    """The groups of every model, in the suite's order, the largest of a model first.
+
+    `room`: how many cells their page can show; where there are more, every group has an equal part of it. `decided`:
+    the decisions on all pools, where they are made already (bench.judge.decided.decisions).
+    """
     pools = pareto.pools(results.cells)
     reference, judging = results.suite.reference, results.suite.judging
+    limit = None if room is None or sum(map(len, pools.values())) <= room else max(1, room // len(pools))
+    made = {key: {decision.axis: decision} for key, decision in zip(pools, decided, strict=False)}
     groups: list[Group] = []
     for model in results.models:
-        own = sorted((members for key, members in pools.items() if key[0] == model), key=len, reverse=True)
-        placed = {cell.slug for members in own for cell in members}
+        own = sorted((key for key in pools if key[0] == model), key=lambda key: len(pools[key]), reverse=True)
+        placed = {cell.slug for key in own for cell in pools[key]}
         rest = [cell for cell in results.cells if cell.model == model and cell.slug not in placed]
-        for number, members in enumerate(own or [[]]):
+        for number, key in enumerate(own or [()]):
             groups.append(
                 Group(
-                    model, members, [] if number else rest, reference.get(model), number, len(groups), analysis, judging
+                    model, pools.get(key, []), [] if number else rest, reference.get(model), number, len(groups),
+                    analysis, judging, made.get(key, {}), limit,
                 )
-            )
+            )  # fmt: skip
     return groups

@@ -29,8 +29,8 @@ class HeatMap:
 
 
 def heat_maps(group: Group) -> list[HeatMap]:
-    """The plans of a group's cached cells."""
-    return [heat_map(cell) for cell in group.cells if has_plan(cell)]
+    """The plans of a group's cached cells, as far as they are shown."""
+    return [heat_map(cell) for cell in group.shown if has_plan(cell)]
 
 
 def has_plan(cell: StoredCell) -> bool:

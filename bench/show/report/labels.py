@@ -1,9 +1,11 @@
 """Direct labels in a plot: each where it covers neither a marker nor another label, or not at all."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 CHARACTER, LINE, GAP = 6.3, 12.0, 10.0  # width of a character, height of a line, distance from the marker
+SQUARE = 24.0  # of the grid
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -21,15 +23,37 @@ def place_labels(
     labels: Sequence[Label], markers: Sequence[tuple[float, float]], frame: Box, character: float = CHARACTER
 ) -> list[tuple[Label, float, float]]:
     """(label, left end, baseline) of the labels that fit inside `frame`, in their order of preference."""
-    taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in markers]
+    taken = _Taken((x - 7, y - 7, x + 7, y + 7) for x, y in markers)
     placed = []
     for label in labels:
         for box in _candidates(label, character):
-            if _inside(box, frame) and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
+            if _inside(box, frame) and taken.is_free(box):
+                taken.add(box)
                 placed.append((label, box[0], box[3] - 3))
                 break
     return placed
+
+
+class _Taken:
+    """Boxes by the squares of a grid that they touch, so that whether one is free does not take looking at all."""
+
+    def __init__(self, boxes: Iterable[Box]) -> None:
+        self.squares: dict[tuple[int, int], list[Box]] = defaultdict(list)
+        for box in boxes:
+            self.add(box)
+
+    def add(self, box: Box) -> None:
+        for square in self._touched(box):
+            self.squares[square].append(box)
+
+    def is_free(self, box: Box) -> bool:
+        near = (self.squares[square] for square in self._touched(box) if square in self.squares)
+        return not any(_overlap(box, other) for boxes in near for other in boxes)
+
+    @staticmethod
+    def _touched(box: Box) -> Iterator[tuple[int, int]]:
+        left, top, right, bottom = (int(end // SQUARE) for end in box)
+        return ((x, y) for x in range(left, right + 1) for y in range(top, bottom + 1))
 
 
 def _candidates(label: Label, character: float) -> list[Box]:

@@ -1,11 +1,18 @@
 """Markers of the plots: a colour and a shape for every family, so that neither is needed alone."""
 
 import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import cycle
 
-from bench.show.report.svg import path
+from markupsafe import Markup
 
+from bench.show.report.group import Group
+from bench.show.report.svg import element, number, path
+from bench.store.stored_cell import StoredCell
+
+Place = Callable[[StoredCell], tuple[float, float]]  # coordinates of a cell in a plot
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "down", "pentagon", "cross", "hexagon")
 STYLES = {"DDIM": 0, "DPM-Solver++": 1, "FORA": 2, "DeepCache": 3, "L2C": 4, "DPM-Solver": 5, "DDPM": 6}
 
@@ -31,6 +38,19 @@ def styles(families: list[str]) -> dict[str, Style]:
     known = {name: STYLES[name] for name in families if name in STYLES}
     free = cycle([k for k in range(len(LOOKS)) if k not in known.values()])
     return {name: LOOKS[known[name] if name in known else next(free)] for name in families}
+
+
+def dots(group: Group, cells: Iterable[StoredCell], place: Place, looks: dict[str, Style]) -> list[Markup]:
+    """The cells that have no marker of their own as small dots, one path a family."""
+    marked, spots = {cell.slug for cell in group.shown}, defaultdict(list)
+    for cell in cells:
+        if cell.slug not in marked:
+            x, y = place(cell)
+            spots[cell.family].append(f"M{number(x, 1)} {number(y, 1)}h0")
+    return [
+        element("path", d="".join(own), class_=f"dots c{looks[name].color}", data_family=name)
+        for name, own in spots.items()
+    ]
 
 
 # shape: corners, rotation in corners, size, radius of the inner corners and which of every how many they are

@@ -22,7 +22,10 @@ def _line(texts) -> str:  # type: ignore[no-untyped-def]
 def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no new column or line."""
     safe = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{c}" if c in "|*_`[]#~" else c for c in safe)
+    return safe.translate(_MARKDOWN)
+
+
+_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "|*_`[]#~"})
 
 
 # What LaTeX reads as a command, what the fonts of its plain encoding lack, and signs that only mathematics has.
@@ -40,9 +43,13 @@ _TEX = {
 
 def latex_text(text: str) -> str:
     """Text that LaTeX typesets as it is, whatever its engine; a character that no usual font has, as its code point."""
-    return "".join(
-        _TEX.get(c) or (c if c < "\u0180" and c.isprintable() else f"U+{ord(c):04X}") for c in one_line(text)
-    )
+    line = one_line(text)
+    if line.isascii():
+        return line.translate(_TEX_TABLE)
+    return "".join(_TEX.get(c) or (c if c < "\u0180" and c.isprintable() else f"U+{ord(c):04X}") for c in line)
+
+
+_TEX_TABLE = str.maketrans(_TEX)
 
 
 def latex_table(heading: Texts, rows: Sequence[Texts], caption: str, label: str, notes: Texts = ()) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from bench.host.files import write_bytes
-from bench.judge.decided import judged
+from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
 from bench.show.pages import TEMPLATES, templates
 from bench.show.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
@@ -16,7 +17,7 @@ from bench.show.report import plots as report_plots
 from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
-from bench.show.report.column import records, views
+from bench.show.report.column import views
 from bench.show.report.exports import FORMATS, exported
 from bench.show.report.first_screen import first_screen
 from bench.show.report.format import MISSING, duration
@@ -25,7 +26,9 @@ from bench.show.report.legend import legend
 from bench.show.report.rulings import ruling_lines
 from bench.show.table import csv_bytes, frame
 from bench.store.results import Results, read_results
-from bench.store.stored_cell import Name, StoredCell
+from bench.store.stored_cell import StoredCell
+
+ROOM = 400  # cells with rows, plans and marks of their own on one page, which stays below 8 MB; all are in results.csv
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,24 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     """
     directory = Path(directory)
     results = read_results(directory)
-    analysis = judged(results)
-    groups = groups_of(results, analysis)
+    made = decisions(results)
+    analysis = judged(results, made)
+    groups = groups_of(results, analysis, ROOM, [decision for _, decision in made])
     target = directory / "report.html" if out is None else Path(out)
+    table = frame(results.cells, analysis)
     for form, suffix in FORMATS.items():
         name = "results.csv" if form == "csv" else f"table.{suffix}"
-        write_bytes(directory / name, exported(form, results.cells, groups, analysis).encode())
+        write_bytes(directory / name, exported(form, results.cells, groups, analysis, table).encode())
     write_batches(results.cells, directory / "batches.csv")
-    write_bytes(target, render(results, analysis, groups).encode())
+    write_bytes(target, render(results, groups, table).encode())
     return Written(target, groups)
 
 
-def render(results: Results, analysis: dict[Name, dict[str, Any]], groups: list[Group]) -> str:
-    """The page as text."""
+def render(results: Results, groups: list[Group], table: pd.DataFrame) -> str:
+    """The page as text; `table` is all of its cells'."""
     models = [model_context(group, results.directory) for group in groups]
-    table = base64.b64encode(csv_bytes(frame(results.cells, analysis))).decode()
+    whole = not any(group.left_out for group in groups)
+    csv = base64.b64encode(csv_bytes(table)).decode() if whole else ""
     return (
         templates()
         .get_template("report.html")
@@ -75,11 +81,11 @@ def render(results: Results, analysis: dict[Name, dict[str, Any]], groups: list[
             script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
             models=models,
             bars=BARS,
-            tips={group.row_id(cell): tip(group, cell) for group in groups for cell in group.cells},
+            tips={row_id: said for group in groups for row_id, said in tips(group).items()},
             plan_legend=heatmaps.legend_of(results.cells),
             unfinished=[c for c in results.cells if not c.is_ok],
             results=results,
-            csv=f"data:text/csv;base64,{table}",
+            csv=f"data:text/csv;base64,{csv}" if whole else None,
             protocol=provenance.protocol_facts(results),
             settings=provenance.settings_facts(results),
             random_weights=provenance.has_random_weights(results),
@@ -108,9 +114,9 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "strips": samples.strips(group, directory),
         "published": published.lines(group),
         "conditions": speed.conditions(group),
-        "speed": speed.speed_table(group, tables.table_of(group)),
+        "speed": speed.speed_table(group, tables.table_of(group, group.listed)),
         "batches": speed.batch_table(group),
-        "warned": timing_notes.warned(group.timed),
+        "warned": timing_notes.warned([cell for cell in group.shown if cell.timing.latency_ms]),
         "bias": bias_sentence(group),
         "rounds": timing_notes.rounds_sentence(group.timed),
         "warning": timing_notes.warning_sentence(group.timed),
@@ -134,13 +140,14 @@ def plots(group: Group) -> list[Plot]:
     ]
 
 
-def tip(group: Group, cell: StoredCell) -> dict[str, Any]:
-    """What is shown when a point is pointed at: the setting's name, its verdict and its numbers."""
-    (row,) = records(tables.table_of(group, [cell]))
+def tips(group: Group) -> dict[str, dict[str, Any]]:
+    """What is shown when a point is pointed at, by the row that it belongs to: name, verdict and numbers."""
     wanted = (group.heading, "Accuracy", "Latency, ms", "Speed-up", "vs fewer steps", "Branches computed", "Training")
-    lines = [[c.heading, c.text(row)] for c in tables.columns(group) if c.heading in wanted]
-    return {
-        "name": cell.method,
-        "verdict": group.ruling(cell).word,
-        "lines": [line for line in lines if line[1] != MISSING],
-    }
+    columns = [column for column in tables.columns(group) if column.heading in wanted]
+    rows = zip(group.shown, tables.records_of(group, group.shown), strict=True)
+    return {group.row_id(cell): tip(group, cell, [(c.heading, c.text(row)) for c in columns]) for cell, row in rows}
+
+
+def tip(group: Group, cell: StoredCell, lines: list[tuple[str, str]]) -> dict[str, Any]:
+    shown = [[heading, text] for heading, text in lines if text != MISSING]
+    return {"name": cell.method, "verdict": group.ruling(cell).word, "lines": shown}

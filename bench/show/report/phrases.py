@@ -6,6 +6,8 @@ from bench.show.report.format import figure, plus_minus, signed
 from bench.show.report.group import Group
 from bench.store.stored_cell import StoredCell
 
+NAMED = 50  # at most, in one sentence or line
+
 
 def band(ends: tuple[float, float]) -> str:
     """An interval of ratios around 1 as per cent."""
@@ -47,6 +49,11 @@ def count(number: int, noun: str) -> str:
 
 def be(number: int) -> str:
     return "is" if number == 1 else "are"
+
+
+def some(names: list[str]) -> list[str]:
+    """The first of many names, and how many more there are."""
+    return names if len(names) <= NAMED else [*names[:NAMED], f"{len(names) - NAMED:,} more"]
 
 
 def joined(parts: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -11,7 +12,7 @@ from bench.show.report.axes import BARS, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from bench.show.report.format import figure
 from bench.show.report.group import Group
 from bench.show.report.labels import Label, place_labels
-from bench.show.report.markers import marker, styles
+from bench.show.report.markers import dots, marker, styles
 from bench.show.report.svg import element, path
 from bench.store.stored_cell import StoredCell
 
@@ -36,6 +37,8 @@ class ParetoPlot:
     def __init__(self, group: Group, measure: Measure) -> None:
         self.group, self.measure = group, measure
         self.cells = [cell for cell in group.timed if measure.value(cell) is not None]
+        own = {cell.slug for cell in group.shown}
+        self.shown = [cell for cell in self.cells if cell.slug in own]
         self.styles = styles(group.families)
         latencies = [v for cell in self.cells for v in group.latency(cell)]
         self.x = scale(latencies, LEFT, WIDTH - RIGHT, log=True)
@@ -52,12 +55,16 @@ class ParetoPlot:
 
     def place(self, cell: StoredCell) -> tuple[float, float]:
         """Coordinates of a cell's marker."""
-        return self.x(self._latency(cell)), self.y(self.measure.value(cell) or 0.0)
+        return self._places[cell.slug]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[float, float]]:
+        return {c.slug: (self.x(self._latency(c)), self.y(self.measure.value(c) or 0.0)) for c in self.cells}
 
     def svg(self) -> Markup:
         """The plot as an SVG element."""
         title = f"{self.group.title}: {label_of(self.measure, self.group)}, against measured latency"
-        marks = sorted(self.cells, key=lambda c: self.group.ruling(c).word in RINGED)
+        marks = sorted(self.shown, key=lambda c: self.group.ruling(c).word in RINGED)
         return element(
             "svg",
             element("title", title),
@@ -66,6 +73,7 @@ class ParetoPlot:
             self._estimated_front(),
             *self._curves(),
             *self._sweeps(),
+            *dots(self.group, self.cells, self.place, self.styles),
             *(self._mark(cell) for cell in marks),
             *self._labels(),
             viewBox=f"0 0 {WIDTH:.0f} {HEIGHT:.0f}", role="group", aria_label=title, class_="pareto",
@@ -112,8 +120,8 @@ class ParetoPlot:
     def _by(self, key) -> dict:  # type: ignore[no-untyped-def]
         groups = defaultdict(list)
         for cell in self.cells:
-            if key(cell) is not None:
-                groups[key(cell)].append(cell)
+            if (own := key(cell)) is not None:
+                groups[own].append(cell)
         return groups
 
     def _line(self, places: list[tuple[float, float]], class_: str, family: str) -> Markup:
@@ -166,7 +174,7 @@ class ParetoPlot:
         def order(cell: StoredCell) -> float:
             return 0.5 if not cell.is_cached else rank.get(self.group.ruling(cell).word, len(rank))
 
-        wanted = [Label(short_setting(cell), *self.place(cell), cell.family) for cell in sorted(self.cells, key=order)]
+        wanted = [Label(short_setting(cell), *self.place(cell), cell.family) for cell in sorted(self.shown, key=order)]
         box = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
         placed = place_labels(wanted, [self.place(cell) for cell in self.cells], box)
         return [

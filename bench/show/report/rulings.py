@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.judge.verdict import VERDICTS
 from bench.show.report.group import Group
+from bench.show.report.phrases import some
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class RulingLine:
     """Settings of one verdict; of the replaceable ones, those with one and the same replacement."""
 
     verdict: str
-    settings: list[str]
+    count: int
+    settings: list[str]  # their names, the first of them where there are many
 
 
 def ruling_lines(group: Group) -> list[RulingLine]:
@@ -23,4 +25,5 @@ def ruling_lines(group: Group) -> list[RulingLine]:
     for cell in group.cells:
         lines[group.ruling(cell).word, group.instead(cell)].append(cell.method)
     order = sorted(lines, key=lambda key: (VERDICTS.index(key[0]), -len(lines[key]), key[1]))
-    return [RulingLine(word + (f" by {by}" if by else ""), lines[word, by]) for word, by in order]
+    said = [(word + (f" by {by}" if by else ""), lines[word, by]) for word, by in order]
+    return [RulingLine(verdict, len(names), some(names)) for verdict, names in said]

@@ -31,8 +31,8 @@ class Strip:
 
 
 def strips(group: Group, directory: Path) -> list[Strip]:
-    """A strip for every cell of a group with numbers, the reference first; empty where no samples are stored."""
-    return strips_of(group, directory, sorted(group.cells, key=lambda cell: cell is not group.reference))
+    """A strip for every cell of a group that is shown, the reference first; empty where no samples are stored."""
+    return strips_of(group, directory, sorted(group.shown, key=lambda cell: cell is not group.reference))
 
 
 def strips_of(group: Group, directory: Path, cells: Sequence[StoredCell]) -> list[Strip]:

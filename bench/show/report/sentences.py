@@ -5,7 +5,7 @@ from collections import Counter
 from bench.judge.verdict import REPLACEABLE, UNDECIDED, USE, WORTH
 from bench.show.report.format import percent
 from bench.show.report.group import Group
-from bench.show.report.phrases import band, be, count, gap, joined
+from bench.show.report.phrases import band, be, count, gap, joined, some
 
 SAID = {USE: "to be used", WORTH: "worth the time", REPLACEABLE: "replaceable by another", UNDECIDED: "undecided"}
 
@@ -32,7 +32,7 @@ def sentences(group: Group) -> list[str]:
     lines = [f"Of {count(len(group.cells), 'setting')}, {joined(said)}."] if said else []
     unmatched = [c.method for c in group.cells if group.verdict(c).get("pareto") == "unmatched"]
     if unmatched:
-        lines.append(f"No uncached setting was measured as fast as {joined(unmatched)}.")
+        lines.append(f"No uncached setting was measured as fast as {joined(some(unmatched))}.")
     return [*lines, *filter(None, [_losses(group)])]
 
 
@@ -60,7 +60,7 @@ def caveats(group: Group) -> list[str]:
             f"In the worst cell it differs by {band(worst)}. These are 95 % intervals."
         )
         text = "A speed-up inside its own cell's interval is not claimed"
-        lines.append(f"{text}: {joined(inside)}." if inside else f"{text}; there is none such.")
+        lines.append(f"{text}: {joined(some(inside))}." if inside else f"{text}; there is none such.")
     if group.drift > 0.005:
         then = (
             "Latencies, plots and verdicts stand on ratios within rounds, in which that cancels."

@@ -103,8 +103,8 @@ def speed_table(group: Group, table: pd.DataFrame) -> SpeedTable | None:
 
 
 def batch_table(group: Group) -> SpeedTable | None:
-    """Every cell at every batch; None where all have one."""
-    cells = [cell for cell in group.timed if cell.timing.further]
+    """Every cell that is shown at every batch; None where all have one."""
+    cells = [cell for cell in group.shown if cell.timing.latency_ms and cell.timing.further]
     rows = [(cell.method, row) for cell in cells for row in rows_of(cell)]
     if not rows:
         return None

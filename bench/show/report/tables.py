@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.judge.verdict import VERDICTS
-from bench.show.report.column import WORK, Column, Row, records
+from bench.show.report.column import WORK, Column, Row
 from bench.show.report.format import MISSING, duration, figure, percent, plus_minus, signed
 from bench.show.report.group import Group
 from bench.show.report.published import short_columns
@@ -70,6 +70,11 @@ def table_of(group: Group, cells: Sequence[StoredCell] | None = None) -> pd.Data
     return group.table if cells is None else group.table.iloc[[group.positions[cell.slug] for cell in cells]]
 
 
+def records_of(group: Group, cells: Sequence[StoredCell]) -> list[Row]:
+    """The rows of some of a group's cells as plain mappings."""
+    return [group.records[group.positions[cell.slug]] for cell in cells]
+
+
 @dataclass(frozen=True)
 class Shown:
     """A cell of the page's table: text, sort key (empty: sorts last) and class."""
@@ -80,13 +85,13 @@ class Shown:
 
 
 def page_rows(group: Group) -> tuple[list[Column], list[tuple[StoredCell, str, list[Shown]]]]:
-    """The columns and, for every cell, (cell, row id, its table cells)."""
-    table = table_of(group)
+    """The columns and, for every cell that is listed, (cell, row id, its table cells)."""
+    cells = group.listed
+    table = table_of(group, cells)
     used = used_columns(group, table)
-    cells = [*group.cells, *group.without_numbers]
     rows = [
         (cell, group.row_id(cell), [_shown(c, row) for c in used])
-        for cell, row in zip(cells, records(table), strict=True)
+        for cell, row in zip(cells, records_of(group, cells), strict=True)
     ]
     return used, rows
 
@@ -131,7 +136,7 @@ def short_table(group: Group, cells: Sequence[StoredCell] | None = None) -> tupl
     used = [c for c in used_columns(group, table) if c.short]
     rows: list[list[str]] = []
     published = short_columns(cells)
-    for row, *stated in zip(records(table), *published.values(), strict=True):
+    for row, *stated in zip(records_of(group, cells), *published.values(), strict=True):
         note = f" ({row['reason']})" if row["status"] != "ok" and row["reason"] else ""
         rows.append([row["method"], *(c.text(row) + (note if c.key == "verdict" else "") for c in used), *stated])
     return ["Method", *(c.heading for c in used), *published], rows

@@ -16,6 +16,8 @@ import pandas as pd
 
 from bench.judge import pareto
 from bench.judge.latency import Latency
+from bench.judge.point import Point
+from bench.judge.steps_curve import fewer_steps
 from bench.schema.metrics import COSTS, HIGHER, PERCENT, RATIO, with_replicates
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import between, figure, signed
@@ -92,7 +94,8 @@ def errors_of(cell: StoredCell, latency: Latency) -> dict[str, float]:
     error of the sampler that a cell was timed beside, and the cell's own.
     """
     if latency.parts is not None:
-        return {str(k): _short(latency.parts[k]) for k in latency.parts.nonzero()[0]}
+        shared = {str(k): _short(latency.parts[k]) for k in latency.parts.nonzero()[0]}
+        return shared | ({f"of {cell.slug}": _short(latency.rest)} if latency.rest else {})
     parts = {f"of {cell.slug}": latency.own, f"beside {latency.root}": latency.root_error}
     return {name: _short(error) for name, error in parts.items() if error}
 
@@ -139,7 +142,7 @@ def usual_pair(group: Group, cells: Sequence[StoredCell] | None = None) -> tuple
         return first, next(cell for cell in group.cells if cell is not first)
     best = min(compared, key=lambda c: group.verdict(c)["fd_gap"])
     points = group.points
-    curve = pareto.fewer_steps(points.values(), points[best.slug].family)
+    curve = fewer_steps(points.values(), points[best.slug].family)
     nearest = min(curve, key=lambda p: abs(p.log_latency - points[best.slug].log_latency))
     return best, group.by_slug[nearest.key[1]]
 
@@ -164,7 +167,7 @@ def against_reference(group: Group) -> list[Against]:
     return [_against(group, point, base) for point in group.points.values() if point is not base]
 
 
-def _against(group: Group, point: pareto.Point, base: pareto.Point) -> Against:
+def _against(group: Group, point: Point, base: Point) -> Against:
     worse, slower = pareto.fd_difference(point, [(1.0, base)]), pareto.latency_difference(point, base)
     ends = "" if math.isinf(worse.low) else f" [{signed(worse.low)}, {signed(worse.high)}]"
     ratio, low, high = (math.exp(v) for v in (slower.value, slower.low, slower.high))
