@@ -206,6 +206,13 @@ def test_committed_settings_are_decided_as_the_study_says():
     assert sum(model["rules"]["the rule"]["decided"] for model in found.values()) >= 0.85 * settings
 
 
+def test_a_run_agrees_with_itself_on_every_word():
+    same = committed_verdicts.agreement(ROOT / "results" / "small-full", ROOT / "results" / "small-full")
+    assert {model: (found["same"], found["contradict"]) for model, found in same.items()} == {
+        model: (found["settings"], []) for model, found in same.items()
+    }
+
+
 def test_axis_of_one_setting():
     axis = Axis(np.zeros(1), np.zeros((1, 1)), 31)
     assert axis.critical(0.95) == axis.pointwise(0.95) == pytest.approx(2.04, abs=0.01)
