@@ -138,4 +138,5 @@ def _attempt(broken: dict[str, str], what: str, action) -> None:
     try:
         action()
     except (Exception, SystemExit) as error:  # somebody else's code: any failure is theirs, and is reported
-        broken[what] = f"plugin {what} could not be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "  # our own say all in words
+        broken[what] = f"plugin {what} could not be loaded: {kind}{' '.join(str(error).split())}"

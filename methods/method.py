@@ -55,7 +55,7 @@ class Parameter:
         if self.choices:
             expect_one_of(f"value of '{key}' in {owner}", value, self.choices)
         elif isinstance(value, (int, float)) and not self.low <= value <= self.high:
-            raise InputError(f"{owner}: '{key}' must lie in [{self.low:g}, {self.high:g}], got {value!r}")
+            raise InputError(f"{owner}: '{key}' must lie in [{self.low:.15g}, {self.high:.15g}], got {value!r}")
         return value
 
 

@@ -171,6 +171,16 @@ def test_bad_input_is_one_line(tmp_path, capsys):
     assert [line.startswith("ditbench: ") for line in capsys.readouterr().err.splitlines()] == [True, True]
 
 
+def test_a_cell_that_cannot_be_read_is_named(tmp_path, capsys):
+    base, new = (directory(tmp_path, name, [cell_factory.cell()]) for name in ("base", "new"))
+    (new / "cells/dit-mnist/broken.json").write_text("{")
+    assert main(["compare", str(base), str(new)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"ditbench: left out: {new}: cells/dit-mnist/broken.json: not a readable JSON file")
+    assert printed.err.count("\n") == 1
+    assert "broken" not in printed.out
+
+
 def test_summary_orders_by_importance():
     change = Change("latency", 1.0, 0.99, 1.01, 0.5)
     assert compare_text.factor(change) == "1.000× [0.990, 1.010] unresolved"

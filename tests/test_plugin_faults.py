@@ -38,3 +38,10 @@ def test_a_class_without_a_base(tmp_path: Path) -> None:
     found = reason(tmp_path, "class Mine:\n    name = 'mine'\n\nclass Other:\n    pass\n")
     assert "defines no method, no model, no extractor and no engine: Mine would have to be a " in found
     assert "a methods.method.CacheMethod, " in found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("x = 1\n", "defines no method, "), ("1 / 0\n", "ZeroDivisionError: division by zero")]
+)
+def test_a_reason_of_ours_is_told_without_the_name_of_its_class(text: str, told: str, tmp_path: Path) -> None:
+    assert f"could not be loaded: {told}" in reason(tmp_path, text)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.benchmarks import site_scale
 from bench.judge import pareto
 from bench.show.report import heatmaps, tables
 from bench.show.site import parts, write_site
@@ -76,3 +77,16 @@ def test_pages_grow_with_their_rows(tmp_path):
         sizes.append(sum(path.stat().st_size for path in out.rglob("*.html")))
     assert sizes[1] < 2 * sizes[0]
     assert (sizes[1] - sizes[0]) / 40 < 14_000  # bytes of a cell on all its pages together
+
+
+def test_a_synthetic_cell_is_another_setting_of_the_same_model():
+    cell = factory.typed([factory.cell(cache="fora", interval=3)])[0]
+    made = site_scale.varied(cell, 7, np.random.default_rng(0))
+    assert (made.model, made.slug) == (cell.model, f"{cell.slug}+setting-7")
+    assert made.cache.params == {"interval": 3, "setting": 7}
+    ratio = made.timing.latency_ms.median / cell.timing.latency_ms.median
+    assert ratio == pytest.approx(made.timing.latency_ms.high / cell.timing.latency_ms.high)
+    assert ratio != 1
+    assert made.quality.numbers["fd"] != cell.quality.numbers["fd"]
+    assert len(made.quality.replicates["fd"]) == len(cell.quality.replicates["fd"])
+    assert "setting" not in cell.cache.params, "what it was made from stays as it is"

@@ -16,7 +16,7 @@ ROUNDS = 21
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 # Without motion: a page that glides to a heading cannot be clicked on meanwhile.
-FLAGS = (
+ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=1280,900",
     "--force-prefers-reduced-motion",
@@ -90,8 +90,8 @@ def browser(profile: str, logged: tuple[str, ...] = ()) -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
+    for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
+        options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", dict.fromkeys(logged, "ALL"))
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     try:

@@ -120,7 +120,7 @@ def measure(
         times = interleave(calls, rounds or setting.rounds)
     return {
         "setting": vars(setting),
-        "cases": {case: {"params": cases(setting)[case], **found} for case, found in checked.items()},
+        "cases": {case: {"params": cases(setting)[case], **check} for case, check in checked.items()},
         "left_out": left_out,
         "ratio": {case: ratio(times, f"ours {case}", f"{PEERS[case][0]} {case}") for case in checked},
         "seconds": {name: median_interval([ns / 1e9 for ns in series]) for name, series in times["process"].items()},
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     head: dict[str, Any] = {"benchmark": "peers", "steps": STEPS, "guidance_scale": SCALE, "threads": args.threads}
     target = {"least_ratio": TARGET, "of": "smoothcache, taylorseer and first-block-cache at width 192"}
-    versions = {name: version(name) for name in ("torch", *{found for found, _ in PEERS.values()})}
+    versions = {name: version(name) for name in ("torch", *{library for library, _ in PEERS.values()})}
     head |= {"allocator": ALLOCATOR, "target": target, "versions": versions, "environment": environment()}
     results: list[dict[str, Any]] = []
     for setting in (s for s in SETTINGS if args.only in s.name):

@@ -9,7 +9,6 @@ event to the second animation frame after it, by which everything that it change
 
 from __future__ import annotations
 
-import copy
 import math
 import sys
 import tempfile
@@ -25,9 +24,9 @@ from bench.benchmarks.page_response import response
 from bench.host.environment import environment
 from bench.host.files import write_json
 from bench.judge.ranking import ranked
-from bench.schema.cell import Cell
 from bench.show.site import write_site
 from bench.store.results import read_results
+from bench.store.stored_cell import StoredCell, altered
 
 SOURCE = Path("results/small-full")
 OUT = Path("results/benchmarks/site_scale.json")
@@ -73,41 +72,41 @@ def sizes(site: Path) -> dict[str, Any]:
 
 def write_runs(folder: Path) -> Iterator[Path]:
     """The result directories of the synthetic cells, one after another."""
-    cells = [dict(cell.document) for cell in read_results(SOURCE).cells]
+    cells = read_results(SOURCE).cells
     rng = np.random.default_rng(0)
     yield _write(folder / "sweep", [varied(cell, i, rng) for i in range(SWEEP) for cell in cells])
     for machine in range(MACHINES):
         made = [varied(cell, 0, rng) for _ in range(PAIRS) for cell in cells]
-        for i, cell in enumerate(made):
-            cell["model"] += f"-{i // len(cells) + 1}"
-            cell["environment"]["cpu"] = f"Synthetic CPU {machine + 1}"
-        yield _write(folder / f"machine-{machine + 1}", made)
+        cpu = {"environment.cpu": f"Synthetic CPU {machine + 1}"}
+        moved = [altered(cell, cpu | {"model": f"{cell.model}-{i // len(cells) + 1}"}) for i, cell in enumerate(made)]
+        yield _write(folder / f"machine-{machine + 1}", moved)
 
 
-def varied(cell: Cell, setting: int, rng: np.random.Generator) -> Cell:
+def varied(cell: StoredCell, setting: int, rng: np.random.Generator) -> StoredCell:
     """A copy as if of another setting, with latency and distance moved by some per cent; its replicates move along."""
-    made = copy.deepcopy(cell)
-    made["slug"] += f"+setting-{setting}"
-    made["method"] += f", setting {setting}"
-    made["finished"] = (FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))).isoformat()
-    part = made["cache"] or made["sampler"]
-    part["params"] = part["params"] | {"setting": setting}
+    finished = FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))
     faster, worse = (math.exp(0.1 * rng.normal()) for _ in range(2))
-    latency, quality = made["timing"]["latency_ms"], made["quality"]
-    for end in latency:
-        latency[end] *= faster
-    for key in ("fd", "fd_corrected"):
-        quality[key] *= worse
-    quality["fd_jackknife"] = [value * worse + 0.002 * rng.normal() for value in quality["fd_jackknife"]]
-    return made
+    part, params = ("cache", cell.cache.params) if cell.cache else ("sampler", cell.sampler.params)
+    latency, quality = cell.timing.latency_ms, cell.quality
+    return altered(cell, {
+        "slug": f"{cell.slug}+setting-{setting}",
+        "method": f"{cell.method}, setting {setting}",
+        "finished": finished.isoformat(),
+        f"{part}.params": {**params, "setting": setting},
+        **{f"timing.latency_ms.{end}": faster * getattr(latency, end) for end in ("median", "low", "high")},
+        **{f"quality.{key}": worse * quality.numbers[key] for key in ("fd", "fd_corrected")},
+        "quality.fd_jackknife": [value * worse + 0.002 * rng.normal() for value in quality.replicates["fd"]],
+    })  # fmt: skip
 
 
-def _write(directory: Path, cells: list[Cell]) -> Path:
+def _write(directory: Path, cells: list[StoredCell]) -> Path:
     for cell in cells:
-        write_json(directory / "cells" / cell["model"] / f"{cell['slug']}.json", cell)
-    listed = [[cell["model"], cell["slug"]] for cell in cells]
+        write_json(directory / "cells" / cell.model / f"{cell.slug}.json", dict(cell.document))
     title = f"Synthetic cells, {directory.name}"
-    write_json(directory / "suite.json", {"suite": directory.name, "title": title, "cells": listed})
+    write_json(
+        directory / "suite.json",
+        {"suite": directory.name, "title": title, "cells": [list(cell.name) for cell in cells]},
+    )
     return directory
 
 

@@ -13,7 +13,7 @@ from bench.host.environment import environment
 from bench.schema.cell import MEASURED, SCHEMA
 from bench.store.code_hash import code_of
 from bench.store.directory import Store
-from bench.store.stored_cell import StoredCell
+from bench.store.stored_cell import StoredCell, completed
 from bench.suite import protocol
 from bench.suite.cells import Cell, Settings
 from models.errors import InputError
@@ -49,9 +49,7 @@ class Records:
         stored = self.read(cell)
         if "status" in timing:
             return self.write(cell, timing, stored.seconds or 0.0)
-        document = dict(stored.document)
-        prepared = document.pop("prepare_s", None)
-        self.store.write(cell, {**document, "timing": {**timing, "prepare_s": prepared}})
+        self.store.write(cell, completed(stored, timing))
 
     def read(self, cell: Cell) -> StoredCell:
         """A cell that is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -134,6 +135,25 @@ def stored(document: Mapping[str, Any]) -> StoredCell:
         environment=part(Environment, table := document.get("environment") or {}, stated=table),
         document=document,
     )
+
+
+def completed(cell: StoredCell, timing: Mapping[str, Any]) -> dict[str, Any]:
+    """Its document with the times, which come last; how long preparing took, known before, then stands among them."""
+    document = dict(cell.document)
+    prepared = document.pop("prepare_s", None)
+    return {**document, "timing": {**timing, "prepare_s": prepared}}
+
+
+def altered(cell: StoredCell, values: Mapping[str, Any]) -> StoredCell:
+    """A copy of it with other values at dotted places of its document, as `timing.latency_ms.median`."""
+    document = copy.deepcopy(dict(cell.document))
+    for place, value in values.items():
+        *path, last = place.split(".")
+        table = document
+        for key in path:
+            table = table[key]
+        table[last] = value
+    return stored(document)
 
 
 def timing_of(table: Table | None) -> Timing:

@@ -53,10 +53,10 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
     places = np.linspace(0, 1, settings.points).tolist()
     return {
         "resolution": step("resolution", lambda: trial.solution.resolution),
-        "blend": step("blend", lambda: [blend_at(trial, at) for at in places]),
+        "blend": step("blend", lambda: [blend_at(trial, beta) for beta in places]),
         "router": middle.l1,
-        "learned": step("learned", lambda: [along(trial, middle.importance(), at) for at in places]),
-        "random": step("random", lambda: [randomly(trial, at, settings.draws) for at in places]),
+        "learned": step("learned", lambda: [along(trial, middle.importance(), share) for share in places]),
+        "random": step("random", lambda: [randomly(trial, share, settings.draws) for share in places]),
         "masks": step("masks", lambda: [against_random(trial, router, settings.draws) for router in chosen]),
         "fd": step("fd", lambda: distances(trial, settings.images)),
     }
@@ -66,15 +66,15 @@ def blend_at(trial: Trial, beta: float) -> dict[str, Any]:
     return {"at": beta, "errors": trial.errors(blended(trial.cacheable, beta))}
 
 
-def along(trial: Trial, importance: Any, at: float) -> dict[str, Any]:
+def along(trial: Trial, importance: Any, share: float) -> dict[str, Any]:
     """Errors where that share of the cacheable branches, the most important ones, is computed."""
-    return {"at": at, "errors": trial.errors(trial.cacheable.without(importance, 1 - at))}
+    return {"at": share, "errors": trial.errors(trial.cacheable.without(importance, 1 - share))}
 
 
-def randomly(trial: Trial, at: float, draws: int) -> dict[str, Any]:
+def randomly(trial: Trial, share: float, draws: int) -> dict[str, Any]:
     """The same where it is drawn which ones: errors [draws][seeds]."""
     importances = [trial.cacheable.random(seed) for seed in range(draws)]
-    return {"at": at, "errors": [trial.errors(trial.cacheable.without(one, 1 - at)) for one in importances]}
+    return {"at": share, "errors": [trial.errors(trial.cacheable.without(one, 1 - share)) for one in importances]}
 
 
 def against_random(trial: Trial, router: Learned, draws: int) -> dict[str, Any]:
@@ -94,10 +94,10 @@ def distances(trial: Trial, images: int) -> list[dict[str, float]]:
     """FD without its bias at both ends and in the middle of the blend."""
     judge = Judge(trial.subject, range(images))
     points = []
-    for at in (0.0, 0.5, 1.0):
-        judged = judge(trial.latents(blended(trial.cacheable, at), images))
+    for beta in (0.0, 0.5, 1.0):
+        judged = judge(trial.latents(blended(trial.cacheable, beta), images))
         ends = {end: judged[f"fd_corrected_{end}"] for end in ("low", "high")}
-        points.append({"at": at, "value": judged["fd_corrected"], **ends})
+        points.append({"at": beta, "value": judged["fd_corrected"], **ends})
     return points
 
 

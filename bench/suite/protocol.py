@@ -121,5 +121,5 @@ def _number(owner: type, key: str, value: Any, where: str) -> Any:
     if key == "samples" and value == 0:
         return value
     if not low <= value <= high:
-        raise InputError(f"{where}: '{key}' must lie in [{low:g}, {high:g}], got {value!r}")
+        raise InputError(f"{where}: '{key}' must lie in [{low:.15g}, {high:.15g}], got {value!r}")
     return value

@@ -39,13 +39,13 @@ class World:
         """Of the device, for cards."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.machine()
 
-    def any(self, *flags: bool) -> list[bool]:
-        """For each flag, whether any process raised it. On the host: a device is not waited for."""
+    def any(self, *conditions: bool) -> list[bool]:
+        """For each condition, whether it holds in any process. On the host: a device is not waited for."""
         if self.size == 1:
-            return list(flags)
-        raised = torch.tensor([*flags, False], dtype=torch.int32)  # never empty: `any()` waits for all
-        dist.all_reduce(raised, dist.ReduceOp.MAX)
-        return [bool(flag) for flag in raised[:-1]]
+            return list(conditions)
+        held = torch.tensor([*conditions, False], dtype=torch.int32)  # never empty: `any()` waits for all
+        dist.all_reduce(held, dist.ReduceOp.MAX)
+        return [bool(value) for value in held[:-1]]
 
     def in_turn(self, action: Callable[[], T]) -> T:
         """The action of each machine's first process, then of the others: what it downloads, they find."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from bench.judge.change import LIMIT
@@ -25,15 +26,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare two result directories and print what changed. Raises InputError."""
+    """Compare two result directories and print what changed; unreadable cells on stderr. Raises InputError."""
     from bench.judge.compare import compare
     from bench.show import comparison_text as compare_text
     from bench.show.comparison_page import write_page
-    from bench.store.results import read_results
+    from bench.store.results import one_line, read_results
 
     if not 1 <= args.factor < float("inf"):
         raise InputError(f"compare: --factor must be at least 1, got {args.factor}")
     base, new = read_results(args.base), read_results(args.new)
+    for results in (base, new):
+        for line in results.unreadable:
+            print(f"ditbench: left out: {results.directory}: {one_line(line)}", file=sys.stderr)
     rows = compare(base, new, args.factor)
     if args.html:
         write_page(rows, base, new, args.html)

@@ -41,11 +41,11 @@ def core_places(on: On, threads: int) -> list[Place]:
 
 def gpu_places(on: On) -> list[Place]:
     """One worker a GPU. This process, too, sees these alone from now on: `cuda` is the first, which is timed."""
-    found = torch.cuda.device_count()  # does not start CUDA
-    chosen = on.numbers if len(on.numbers) > 1 else range(on.count or found)
+    count = torch.cuda.device_count()  # does not start CUDA
+    chosen = on.numbers if len(on.numbers) > 1 else range(on.count or count)
     for index in chosen:
-        if index >= found:
-            raise InputError(f"--on local: no GPU {index} here, torch finds {found}")
+        if index >= count:
+            raise InputError(f"--on local: no GPU {index} here, torch finds {count}")
     visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
     gpus = [visible[index] if visible else str(index) for index in chosen]
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)

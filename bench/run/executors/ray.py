@@ -66,8 +66,8 @@ class Tasks:
 
     def room(self) -> int:
         """How many workers the cluster holds."""
-        found = self.ray.cluster_resources()
-        return max(1, int(found.get("GPU", 0) if self.gpus else found.get("CPU", 1) // self.cpus))
+        resources = self.ray.cluster_resources()
+        return max(1, int(resources.get("GPU", 0) if self.gpus else resources.get("CPU", 1) // self.cpus))
 
     def launch(self, command: list[str]) -> Task:
         return Task(self.ray, self.function.remote(command))

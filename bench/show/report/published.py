@@ -118,7 +118,7 @@ def notes(cells: Sequence[StoredCell]) -> list[str]:
         for row in rows_of(cell):
             if any(text(row) for text in _SHORT.values()):
                 rows.setdefault(row.source, []).append(row)
-    return [_note(source, found) for source, found in sorted(rows.items(), key=lambda item: item[0].tag)]
+    return [_note(source, listed) for source, listed in sorted(rows.items(), key=lambda item: item[0].tag)]
 
 
 def _note(source: Source, rows: Sequence[Published]) -> str:

@@ -66,8 +66,8 @@ class Cacheable:
         """A random mask that removes as many attention and as many MLP branches: of equal cost to the last product."""
         rng, kept = np.random.default_rng(seed), mask[list(self.decided)]
         for kind in (0, 1):
-            flags = kept[:, kind::2].ravel()
-            kept[:, kind::2] = rng.permutation(flags).reshape(len(self.decided), -1)
+            decisions = kept[:, kind::2].ravel()
+            kept[:, kind::2] = rng.permutation(decisions).reshape(len(self.decided), -1)
         return self.mask(kept)
 
     def random(self, seed: int) -> Array:
