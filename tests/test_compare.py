@@ -19,8 +19,10 @@ from bench.judge.change import BETTER, SAME, UNRESOLVED, WORSE, Change, from_dif
 from bench.judge.compare import GONE, NEW, STALE, compare
 from bench.show import comparison_text as compare_text
 from bench.store import code_hash
+from bench.store.parts import Code
 from bench.store.results import read_results
 
+ROOT = Path(__file__).parents[1]
 Z = 1.959964
 
 
@@ -244,3 +246,11 @@ def test_a_methods_code_is_its_class_and_what_that_uses():
 def test_code_that_calls_itself_has_a_hash(written):
     mutual = "def f(x):\n    return g(x - 1) if x else 0\n\n\ndef g(x):\n    return f(x)\n"
     assert written("hashed_a", mutual) == written("hashed_b", mutual) != written("hashed_c", mutual.replace("1", "2"))
+
+
+@pytest.mark.parametrize("run", ["small-full", "regression"])
+def test_committed_results_are_of_this_very_code(run):
+    """Else every comparison with them is stale, and the gate closed: stamp them in the commit that changes a hash."""
+    for cell in read_results(ROOT / "results" / run).cells:
+        parts = (cell.sampler.name, cell.cache.name) if cell.cache else (cell.sampler.name,)
+        assert cell.code == Code(code_hash.method_code(parts), code_hash.protocol_code()), cell.name
