@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.benchmarks import frechet, latency_coverage, startup
+from bench.benchmarks import frechet, half_precision, latency_coverage, peers, startup
 from bench.benchmarks.interleaved import interleave, summary
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,3 +87,21 @@ def test_committed_start_up_is_as_short_as_the_docs_say():
     commands = json.loads((COMMITTED / "startup.json").read_text())["commands"]
     assert commands["list"]["user"]["ratio"]["low"] >= 2
     assert commands["--help"]["user"]["seconds"][startup.HERE]["high"] <= 0.15
+
+
+def test_committed_times_beside_libraries_are_what_the_page_says():
+    found = json.loads((COMMITTED / "peers.json").read_text())
+    page = (ROOT / "docs" / "engines.md").read_text("utf-8")
+    assert all(line in page for line in peers.table(found["results"], found["threads"]))
+    for result in found["results"]:
+        assert not result["left_out"]
+        assert all(case["difference"] < 1e-5 for case in result["cases"].values())
+
+
+def test_committed_gain_of_half_precision_is_what_the_page_says():
+    found = json.loads((COMMITTED / "half_precision.json").read_text())
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    assert half_precision.table(found["results"]) in page
+    assert found["instructions"] == ["avx512_bf16"]
+    gains = {r["setting"]["name"]: r["float32_over_bfloat16"]["uncached"] for r in found["results"]}
+    assert all(gain["low"] > 1 for name, gain in gains.items() if not name.startswith("width 96"))

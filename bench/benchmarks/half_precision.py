@@ -2,7 +2,7 @@
 
 One process, one thread, the compiled path; float32 and bfloat16, uncached and with FORA at interval 3, in an order
 drawn anew each round. Errors are relative L2 distances to the exact solution, in float32: DPM-Solver++ of order 3 with
-200 steps. Of the shipped model they are those of images; networks of the larger widths have random weights, so theirs
+100 steps. Of the shipped model they are those of images; networks of the larger widths have random weights, so theirs
 are of arithmetic alone. Writes results/benchmarks/half_precision.json; --quick for a look.
 """
 
@@ -36,7 +36,7 @@ from bench.statistics.medians import median_interval
 
 OUT = REPOSITORY / "results" / "benchmarks" / "half_precision.json"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-EXACT = ("dpm-solver++", {"steps": 200, "order": 3})
+EXACT = ("dpm-solver++", {"steps": 100, "order": 3})
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Setting:
 SETTINGS = (
     Setting("width 96, batch 1 (dit-mnist)", 1.4, trained="dit-mnist"),
     Setting("width 96, batch 8 (dit-mnist)", 1.4, batch=8, trained="dit-mnist"),
-    Setting("width 384, batch 1 (DiT-S/2)", 1.9, size={"width": 384, "size": 32}, rounds=9),
-    Setting("width 1152, 2 blocks, batch 1", 2.2, size={"width": 1152, "depth": 2, "size": 32}, rounds=9),
+    Setting("width 384, batch 1 (DiT-S/2)", 1.9, size={"width": 384, "size": 32}, steps=10, rounds=7),
+    Setting("width 1152, 2 blocks, batch 1", 2.2, size={"width": 1152, "depth": 2, "size": 32}, steps=7, rounds=7),
 )
 
 

@@ -89,7 +89,9 @@ class Cell:
         if self.engine == OURS:
             return None
         refused = engines.find(self.engine)().refuses(model)
-        return refused or (self.cache and self.cache.method.supports(model, self.sampler.method))
+        if refused or self.cache is None:
+            return refused
+        return self.cache.method.supports(model, self.sampler.method)
 
     @cached_property
     def slug(self) -> str:
