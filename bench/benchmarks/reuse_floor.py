@@ -31,9 +31,10 @@ class ReuseFloor:
         self.rows = [[span for span in row if span.keep not in WHOLE] for row in plan.rows]
         counts = {self.count(span) for row in self.rows for span in row if span.fresh}
         self.places = {K: places(len(self.tokens), self.T, K) for K in counts}
-        heads = model.blocks[0].attn.num_heads
+        blocks: list[Any] = list(model.blocks)
+        heads = blocks[0].attn.num_heads
         self.work = {K: Workspace(self.tokens, (len(self.tokens), K, D), heads, model.mlp_width) for K in counts}
-        self.layers: list[Any] = [layer for b in model.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
+        self.layers: list[Any] = [layer for b in blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
 
     def count(self, span: Span) -> int:
         """Tokens of each image that are computed anew."""
