@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.benchmarks import frechet, latency_coverage, startup
+from bench.benchmarks import frechet, latency_coverage, realised, startup
 from bench.benchmarks.interleaved import interleave, summary
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,3 +87,19 @@ def test_committed_start_up_is_as_short_as_the_docs_say():
     commands = json.loads((COMMITTED / "startup.json").read_text())["commands"]
     assert commands["list"]["user"]["ratio"]["low"] >= 2
     assert commands["--help"]["user"]["seconds"][startup.HERE]["high"] <= 0.15
+
+
+def test_committed_realised_shares_are_what_the_page_says():
+    found = json.loads((COMMITTED / "realised.json").read_text())["results"]
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8").replace("\\", "")
+    rows = {(row["method"], row["batch"]): row for row in found}
+    assert {method for method, _ in rows} == {c.method for c in realised.CONTESTANTS}
+    for method in {method for method, _ in rows}:
+        shares = []
+        for batch in (1, 4):
+            share, ceiling = (rows[method, batch][key] for key in ("realised_over_ideal", "ceiling"))
+            shares.append(f"{share['median']:.2f} [{share['low']:.2f}, {share['high']:.2f}] | {ceiling['median']:.2f}")
+            assert share["low"] <= ceiling["high"], "no method is surely above its ceiling"
+        assert (
+            f"| {method} | {rows[method, 1]['kind']} | {rows[method, 1]['target']:g} | {' | '.join(shares)} |" in page
+        )
