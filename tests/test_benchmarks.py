@@ -103,3 +103,16 @@ def test_committed_realised_shares_are_what_the_page_says():
         assert (
             f"| {method} | {rows[method, 1]['kind']} | {rows[method, 1]['target']:g} | {' | '.join(shares)} |" in page
         )
+
+
+def test_committed_speed_against_published_implementations_is_what_the_page_says():
+    results = json.loads((COMMITTED / "peers.json").read_text())["results"]
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8").replace("\\", "")
+    assert [r["setting"]["name"] for r in results] == ["width 192, batch 1", "width 192, batch 4"]
+    assert all(case["difference"] < 1e-5 for r in results for case in r["cases"].values()), "equals are compared"
+    for case in results[0]["ratio"]:
+        ends = [r["ratio"][case]["process"] for r in results]
+        cells = " | ".join(f"{e['median']:.2f} [{e['low']:.2f}, {e['high']:.2f}]" for e in ends)
+        assert any(line.startswith(f"| {case} |") and cells in line for line in page.splitlines())
+    for case in ("smoothcache", "taylorseer"):
+        assert all(r["ratio"][case]["process"]["low"] >= 1.3 for r in results)
