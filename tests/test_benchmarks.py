@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.benchmarks import frechet, half_precision, latency_coverage, peers, startup
+from bench.benchmarks import frechet, half_precision, latency_coverage, peers, realised, startup
 from bench.benchmarks.interleaved import interleave, summary
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,3 +105,32 @@ def test_committed_gain_of_half_precision_is_what_the_page_says():
     assert found["instructions"] == ["avx512_bf16"]
     gains = {r["setting"]["name"]: r["float32_over_bfloat16"]["uncached"] for r in found["results"]}
     assert all(gain["low"] > 1 for name, gain in gains.items() if not name.startswith("width 96"))
+
+
+def test_committed_realised_shares_are_what_the_page_says():
+    found = json.loads((COMMITTED / "realised.json").read_text())["results"]
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8").replace("\\", "")
+    rows = {(row["method"], row["batch"]): row for row in found}
+    assert {method for method, _ in rows} == {c.method for c in realised.CONTESTANTS}
+    for method in {method for method, _ in rows}:
+        shares = []
+        for batch in (1, 4):
+            share, ceiling = (rows[method, batch][key] for key in ("realised_over_ideal", "ceiling"))
+            shares.append(f"{share['median']:.2f} [{share['low']:.2f}, {share['high']:.2f}] | {ceiling['median']:.2f}")
+            assert share["low"] <= ceiling["high"], "no method is surely above its ceiling"
+        assert (
+            f"| {method} | {rows[method, 1]['kind']} | {rows[method, 1]['target']:g} | {' | '.join(shares)} |" in page
+        )
+
+
+def test_committed_speed_against_published_implementations_is_what_the_page_says():
+    results = json.loads((COMMITTED / "peers.json").read_text())["results"]
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8").replace("\\", "")
+    assert [r["setting"]["name"] for r in results] == ["width 192, batch 1", "width 192, batch 4"]
+    assert all(case["difference"] < 1e-5 for r in results for case in r["cases"].values()), "equals are compared"
+    for case in results[0]["ratio"]:
+        ends = [r["ratio"][case]["process"] for r in results]
+        cells = " | ".join(f"{e['median']:.2f} [{e['low']:.2f}, {e['high']:.2f}]" for e in ends)
+        assert any(line.startswith(f"| {case} |") and cells in line for line in page.splitlines())
+    for case in ("smoothcache", "taylorseer"):
+        assert all(r["ratio"][case]["process"]["low"] >= 1.3 for r in results)

@@ -1,5 +1,8 @@
 """ditbench check-method: a plugin that keeps the contract passes, each kind of fault is one line."""
 
+import re
+import time
+
 import pytest
 import torch
 
@@ -76,3 +79,28 @@ def test_a_shipped_sampler_is_checked_by_name(capsys):
     torch.manual_seed(0)
     assert main(["check-method", "heun"]) == 0
     assert "ok   heun: makes its evaluations: dit, heun" in capsys.readouterr().out
+
+
+def test_a_quick_look_at_a_plugin_beside_its_baseline(tmp_path, capsys):
+    path = tmp_path / "glance.py"
+    path.write_text(GOOD.format(name="glance"))
+    began = time.monotonic()
+    assert main(["check-method", str(path), "--quick"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = re.fullmatch(
+        r"glance: (\S+) times as fast as DDIM-20 uncached \[\S+, \S+\], (\S+) by MACs, (\S+) from its latents", line
+    )
+    assert found, line
+    assert float(found[1]) > 1, "half of the evaluations compute nothing"
+    assert 1.8 < float(found[2]) < 2
+    assert 0 < float(found[3]) < 1
+    assert time.monotonic() - began < 60, "20 s where nothing else runs"
+
+
+def test_a_quick_look_at_a_sampler_and_at_what_raises(tmp_path, capsys):
+    path = tmp_path / "broken.py"
+    path.write_text(GOOD.format(name="broken").replace("count = len", "count = 1 / 0 if model else len"))
+    assert main(["check-method", str(path), "--quick"]) == 1
+    assert capsys.readouterr().out == "FAIL broken: ZeroDivisionError: division by zero\n"
+    assert main(["check-method", "ddim", "--quick"]) == 0
+    assert "ddim (steps=4): " in capsys.readouterr().out

@@ -9,10 +9,13 @@ from xml.etree import ElementTree
 import cell_factory as factory
 import pytest
 
+import methods
+import models
 from bench.cli import main
 from bench.schema.clipping import clipped
-from bench.show.site import write_site
+from bench.show.site import routers, write_site
 from bench.show.site.names import Names, plain
+from bench.store.stored_cell import stored
 from models.errors import InputError
 
 HOSTILE = "=1+1</script><script>alert(1)</script>'\"&\x07 ../../etc/passwd <img src=x onerror=alert(2)>"
@@ -206,6 +209,17 @@ def test_a_router_is_drawn_where_its_scores_decide_the_measured_plan(tmp_path):
         assert [label for label in drawn if label.startswith("Router of")] == [
             "Router of DDIM-20 + L2C (l1=0.0001): scores of 10 evaluations, and its loss while it learned"
         ], name
+
+
+def test_a_routers_picture_is_of_the_cells_own_method():
+    cell, sampler = real("dit-mnist/ddim-20+l2c-l1-0.0001"), methods.build("ddim", steps=20)
+    cache = methods.build("harmonica", l1=1e-6)
+    computed = cache.plan(models.build("dit-mnist", weights="random"), sampler).computed
+    cell["plan"]["rows"] = ["".join("#" if c else "." for c in row) for row in computed]
+    cell["cache"] = {"name": "harmonica", "params": cache.params}
+    assert routers.router_of(stored(cell)).card["method"] == "harmonica"
+    cell["cache"]["name"] = "l2c"
+    assert routers.router_of(stored(cell)) is None, "the same λ and plan, and a router of another method"
 
 
 def test_published_numbers_stand_on_the_pages_of_model_and_method(tmp_path):

@@ -11,6 +11,7 @@ import methods
 import models
 from bench import plugins
 from bench.cli.method_checks import checks
+from bench.cli.quick_look import MODEL, quick_look
 from models.denoiser import Denoiser
 from models.dit import DiT
 from models.errors import InputError
@@ -23,10 +24,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a plugin, or the name of a method that is there")
     parser.add_argument("--model", metavar="NAME", help="check on this model instead of a tiny DiT and a tiny U-ViT")
     parser.add_argument("--failures", action="store_true", help="print only what failed, and the count")
+    parser.add_argument(
+        "--quick", action="store_true", help="instead: speed and error against the baseline, in seconds"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     names = [args.file] if args.file in methods.names() else load(args.file)
+    if args.quick:
+        return look(names, models.build(args.model or MODEL))
     denoisers = tiny_models() if args.model is None else {args.model: models.build(args.model)}
     failed = total = 0
     for name in names:
@@ -35,6 +41,19 @@ def run(args: argparse.Namespace) -> int:
             if reason is not None or not args.failures:
                 print(f"{'ok  ' if reason is None else 'FAIL'} {name}: {what}" + (f": {reason}" if reason else ""))
     print(f"{total - failed} of {total} checks hold")
+    return 1 if failed else 0
+
+
+def look(names: list[str], model: Denoiser) -> int:
+    """Each method against its baseline, in one line; 1 where one cannot run."""
+    failed = 0
+    for name in names:
+        try:
+            print(quick_look(methods.find(name), model), flush=True)
+        except Exception as error:  # a plugin's code may raise anything
+            failed += 1
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            print(f"FAIL {name}: {kind}{' '.join(str(error).split())[:200]}")
     return 1 if failed else 0
 
 
