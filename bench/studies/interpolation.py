@@ -42,7 +42,7 @@ class Settings:
 
 
 FULL = Settings(Part("ddim", {"steps": 50}), seeds=24, points=6, draws=2, images=160)
-QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=32, routers=1, coarse=10)
+QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=20, routers=1, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
