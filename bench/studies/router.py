@@ -123,7 +123,7 @@ def answer(data: dict[str, Any]) -> str:
     """One sentence: images, seeds, λ."""
     few, most, again = few_and_many(data)
     twice = agreement(most["scores"], again["scores"])
-    least, other = (interval_text(over(one["errors"], most["errors"])) for one in (few[0], again))
+    least, other = (interval_text(over(one["errors"], most["errors"]), 3) for one in (few[0], again))
     points = [p for p in data["thresholds"]["points"] if p["l1"] != data["thresholds"]["middle"]]
     worse = sum(over(p["moved"], p["errors"])["low"] > 1 for p in points)
     alike, chance = (f"{100 * twice[key]:.0f} %" for key in ("alike", "chance"))
@@ -141,7 +141,7 @@ def tables(data: dict[str, Any]) -> list[Table]:
         alike = agreement(one["scores"], most["scores"])
         rows.append((f"{one['images']}", f"{one['seed']}", f"{100 * one['looks'][-1]['removed']:.0f} %",
                      f"{100 * alike['alike']:.0f} %", f"{alike['rho']:.2f}",
-                     interval_text(over(one["errors"], most["errors"]))))  # fmt: skip
+                     interval_text(over(one["errors"], most["errors"]), 3)))  # fmt: skip
     points = tuple(
         (f"{p['l1']:g}", f"{100 * p['removed']:.0f} %", f"{np.mean(p['errors']):.4f}", f"{np.mean(p['moved']):.4f}",
          interval_text(over(p["moved"], p["errors"])))
@@ -150,7 +150,7 @@ def tables(data: dict[str, Any]) -> list[Table]:
     way = tuple(
         (f"{p['iteration']}", f"{p['error']:.4g}", f"{p['cost']:.4g}", f"{100 * p['removed']:.0f} %",
          f"{100 * p['decided']:.0f} %")
-        for p in most["looks"]
+        for p in most["looks"][1:]
     )  # fmt: skip
     middle = f"λ = {data['thresholds']['middle']:g}, threshold moved"
     head = (
@@ -177,7 +177,7 @@ def plot(data: dict[str, Any]) -> Any:
     few, most, again = few_and_many(data)
     iterations = [p["iteration"] for p in most["looks"]]
     for key, name in (("error", "error to the full evaluation"), ("cost", "λ Σ scores")):
-        terms.plot(iterations, [p[key] for p in most["looks"]], "o-", markersize=3, linewidth=1, label=name)
+        terms.plot(iterations[1:], [p[key] for p in most["looks"][1:]], "o-", markersize=3, linewidth=1, label=name)
     for key, name in (("removed", "removed"), ("decided", "within 0.1 of 0 or 1")):
         shares.plot(iterations, [100 * p[key] for p in most["looks"]], "o-", markersize=3, linewidth=1, label=name)
     ratios = [over(one["errors"], most["errors"]) for one in few]
