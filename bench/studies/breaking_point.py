@@ -43,7 +43,7 @@ class Settings:
 
 
 FULL = Settings(Part("ddim", {"steps": 50}), (0.5, 0.7, 0.9, 0.95, 0.99), seeds=24, images=160)
-QUICK = Settings(Part("ddim", {"steps": 50}), (0.99,), seeds=4, images=20, coarse=10)
+QUICK = Settings(Part("ddim", {"steps": 50}), (0.99,), seeds=4, images=32, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:

