@@ -68,9 +68,9 @@ def test_the_sentence_compares_images_seeds_and_thresholds():
     points = [{"l1": l1, "errors": [1.0, 2.0], "moved": [m, 2 * m]} for l1, m in ((0.1, 1.5), (0.2, 9.0), (0.3, 0.9))]
     said = answer({"trainings": trainings, "thresholds": {"middle": 0.2, "points": points}})
     assert said == (
-        "10 images give a router 1.500 [1.500, 1.500] times the error that 50 give; two seeds decide 75 % of the branches "
-        "alike (chance: 50 %), with 1.100 [1.100, 1.100] times the error; moving the threshold instead of λ is surely "
-        "worse in 1 of 2 cases."
+        "10 images give a router 1.500 [1.500, 1.500] times the error that 50 give; two seeds decide 75 % of the "
+        "branches alike (chance: 50 %), with 1.100 [1.100, 1.100] times the error; moving the threshold instead of λ "
+        "is surely worse in 1 of 2 cases."
     )
 
 

@@ -30,7 +30,7 @@ QUESTION = "Is the path from the cached to the exact model smooth, and is a lear
 
 @dataclass(frozen=True)
 class Settings:
-    """`points` divide each path; `draws` random masks stand against one of a router; `images` give the FD at `fd_at`."""
+    """`points` divide each path; `draws` random masks stand against a router's; `images` give the FD at `fd_at`."""
 
     sampler: Part
     seeds: int

