@@ -124,23 +124,23 @@ def against(data: dict[str, Any], rival: str) -> list[dict[str, Any] | None]:
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: how often L2C beyond two steps surely wins, and how its fastest router stands."""
+    """One sentence: how often L2C beyond two steps surely wins, and how it stands at best."""
     beyond = [i for i, point in enumerate(data["L2C"]) if point["interval"] > 2]
+    ratios = {rival: against(data, rival) for rival in RIVALS}
     wins = []
     for rival in RIVALS:
-        known = [ratio for i in beyond if (ratio := against(data, rival)[i])]
+        known = [ratio for i in beyond if (ratio := ratios[rival][i])]
         wins.append(f"{rival} with {sum(r['high'] < 1 for r in known)} (worse: {sum(r['low'] > 1 for r in known)}) "
                     f"of {len(known)} routers")  # fmt: skip
-    ratios = against(data, RIVALS[0])
-    best = min((i for i in beyond if ratios[i]), key=lambda i: ratios[i]["value"], default=None)  # type: ignore[index]
+    fewer = {i: ratio for i in beyond if (ratio := ratios[RIVALS[0]][i])}
     said = f"Beyond two steps L2C is in equal roofline time surely better than {', '.join(wins)}"
-    if best is None:
+    if not fewer:
         return f"{said}."
-    point, ratio = data["L2C"][best], ratios[best]
-    assert ratio is not None
+    best = min(fewer, key=lambda i: fewer[i]["value"])
+    point = data["L2C"][best]
     return (
-        f"{said}; at best its error is {interval_text(ratio)} times that of fewer steps (interval {point['interval']}, "
-        f"{point['speedup']:.1f} times as fast)."
+        f"{said}; at best its error is {interval_text(fewer[best])} times that of fewer steps (interval "
+        f"{point['interval']}, {point['speedup']:.1f} times as fast)."
     )
 
 
