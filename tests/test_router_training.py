@@ -231,7 +231,7 @@ def test_command(model: str, sampler: list[str], tmp_path: Path, capsys: pytest.
 
 
 def test_routers_of_other_intervals_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.cli.commands.train_router.ROUTERS", tmp_path)
+    monkeypatch.setattr("methods.routing.shipped.ROUTERS", tmp_path)
     assert main(["train-router", "dit-mnist", "--l1", "1e-3", "--interval", "3", *TINY]) == 0
     (written,) = tmp_path.glob("dit-mnist/interval-3/*.safetensors")
     card = read_router(written).card
