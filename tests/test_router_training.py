@@ -230,6 +230,16 @@ def test_command(model: str, sampler: list[str], tmp_path: Path, capsys: pytest.
     assert json.loads(out.with_suffix(".json").read_text()) == card
 
 
+def test_routers_of_other_intervals_lie_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("methods.routing.shipped.ROUTERS", tmp_path)
+    assert main(["train-router", "dit-mnist", "--l1", "1e-3", "--interval", "3", *TINY]) == 0
+    (written,) = tmp_path.glob("dit-mnist/interval-3/*.safetensors")
+    card = read_router(written).card
+    assert card["method"] == "l2c with interval 3"
+    assert set(card["kept"]) == {"0", "1"}  # of four evaluations the first and the second are full
+    assert card["recipe"]["interval"] == 3
+
+
 def test_a_shipped_router_is_replaced_only_by_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,6 +274,8 @@ def test_a_shipped_router_is_replaced_only_by_force(
         (["dit-mnist", "--l1", "1", "--variant", "multistep"], "variant"),
         (["dit-mnist", "--l1", "1", "--iterations", "0"], "--iterations"),
         (["dit-mnist", "--l1", "1", "--threshold", "2"], "--threshold"),
+        (["dit-mnist", "--l1", "1", "--interval", "1"], "--interval"),
+        (["dit-mnist", "--l1", "1", "--interval", "3", "--method", "harmonica"], "--interval is for l2c"),
     ],
 )
 def test_bad_usage(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:

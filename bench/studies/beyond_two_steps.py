@@ -15,7 +15,7 @@ from bench.cost.roofline import Rates, ideal_seconds
 from bench.sampling import make_plan
 from bench.statistics.ratio_of_means import ratio_of_means
 from bench.studies.lab.masks import Cacheable, Learned, Mask, learned
-from bench.studies.lab.plots import errorbars
+from bench.studies.lab.plots import errorbars, logarithmic
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import BATCH, Subject
 from bench.studies.lab.trial import Trial, mean_error
@@ -50,7 +50,8 @@ QUICK = Settings(DDIM_20, (2, 3), (20, 10, 5), seeds=4, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
-    """One step a way to be faster. Raises InputError where no routers are shipped."""
+    """One step a way to be faster. Raises Unanswerable where no routers are shipped."""
+    routers = {n: learned(subject, settings.sampler.method, n) for n in settings.intervals}
     trial = Trial(subject, settings.sampler, settings.seeds, settings.coarse)
     return {
         "resolution": step("resolution", lambda: trial.solution.resolution),
@@ -60,7 +61,7 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
             "taylorseer",
             lambda: [cached(trial, "taylorseer", interval=n, order=settings.order) for n in settings.intervals],
         ),
-        "L2C": [point for n in settings.intervals for point in step(f"l2c-{n}", partial(routed, trial, n))],
+        "L2C": [point for n in routers for point in step(f"l2c-{n}", partial(routed, trial, n, routers[n]))],
     }
 
 
@@ -77,10 +78,9 @@ def cached(trial: Trial, method: str, **params: int) -> dict[str, Any]:
     return {**params, "speedup": speedup(trial, plan), "errors": trial.errors(plan)}
 
 
-def routed(trial: Trial, interval: int) -> list[dict[str, Any]]:
+def routed(trial: Trial, interval: int, routers: list[Learned]) -> list[dict[str, Any]]:
     """The shipped routers of an interval, each with its own mask."""
     cacheable = Cacheable.of(trial.subject, trial.part.method, interval)
-    routers = learned(trial.subject, trial.part.method, interval)
     return [by_router(trial, cacheable, interval, router) for router in routers]
 
 
@@ -124,23 +124,23 @@ def against(data: dict[str, Any], rival: str) -> list[dict[str, Any] | None]:
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: how often L2C beyond two steps surely wins, and how its fastest router stands."""
+    """One sentence: how often L2C beyond two steps surely wins, and how it stands at best."""
     beyond = [i for i, point in enumerate(data["L2C"]) if point["interval"] > 2]
+    ratios = {rival: against(data, rival) for rival in RIVALS}
     wins = []
     for rival in RIVALS:
-        known = [ratio for i in beyond if (ratio := against(data, rival)[i])]
+        known = [ratio for i in beyond if (ratio := ratios[rival][i])]
         wins.append(f"{rival} with {sum(r['high'] < 1 for r in known)} (worse: {sum(r['low'] > 1 for r in known)}) "
                     f"of {len(known)} routers")  # fmt: skip
-    ratios = against(data, RIVALS[0])
-    best = min((i for i in beyond if ratios[i]), key=lambda i: ratios[i]["value"], default=None)  # type: ignore[index]
-    said = f"Beyond two steps L2C is in equal time surely better than {', '.join(wins)}"
-    if best is None:
+    fewer = {i: ratio for i in beyond if (ratio := ratios[RIVALS[0]][i])}
+    said = f"Beyond two steps L2C is in equal roofline time surely better than {', '.join(wins)}"
+    if not fewer:
         return f"{said}."
-    point, ratio = data["L2C"][best], ratios[best]
-    assert ratio is not None
+    best = min(fewer, key=lambda i: fewer[i]["value"])
+    point = data["L2C"][best]
     return (
-        f"{said}; at best its error is {interval_text(ratio)} times that of fewer steps (interval {point['interval']}, "
-        f"{point['speedup']:.1f} times as fast)."
+        f"{said}; at best its error is {interval_text(fewer[best])} times that of fewer steps (interval "
+        f"{point['interval']}, {point['speedup']:.1f} times as fast)."
     )
 
 
@@ -171,7 +171,7 @@ def plot(data: dict[str, Any]) -> Any:
     """Left errors by speed-up, right L2C's error over that of others in equal time, paired by seed."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.9, 3.2), layout="constrained")
+    figure = Figure(figsize=(6.9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     for rival, mark in zip(RIVALS, ("ko-", "s-", "^-"), strict=True):
         points = sorted(data[rival], key=lambda p: p["speedup"])
@@ -187,10 +187,11 @@ def plot(data: dict[str, Any]) -> Any:
         if known:
             errorbars(right, *zip(*known, strict=True), fmt=mark, color=colour, label=f"over {rival}")
     right.axhline(1.0, color="black", linestyle="--", linewidth=0.8)
-    left.set(xscale="log", yscale="log", ylabel="error to the exact solution")
-    right.set(ylabel="L2C's error / the other's, equal time", yscale="log")
+    logarithmic(left.xaxis, left.yaxis)
+    left.set(ylabel="error to the exact solution")
+    right.set(ylabel="L2C's error / the other's, equal time")
     for axes in (left, right):
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
         axes.set_xlabel("speed-up by the roofline")
-        axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     return figure

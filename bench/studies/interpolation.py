@@ -30,7 +30,7 @@ QUESTION = "Is the path from the cached to the exact model smooth, and is a lear
 
 @dataclass(frozen=True)
 class Settings:
-    """`points` divide each path evenly; `draws` random masks stand against one of a router; `images` give the FD."""
+    """`points` divide each path; `draws` random masks stand against a router's; `images` give the FD at `fd_at`."""
 
     sampler: Part
     seeds: int
@@ -38,11 +38,12 @@ class Settings:
     draws: int
     images: int
     routers: int = 100  # at most
+    fd_at: tuple[float, ...] = (0.0, 0.5, 1.0)
     coarse: int = 1
 
 
 FULL = Settings(Part("ddim", {"steps": 50}), seeds=24, points=6, draws=2, images=160)
-QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=32, routers=1, coarse=10)
+QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=32, routers=1, fd_at=(0.5,), coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
         "learned": step("learned", lambda: [along(trial, middle.importance(), share) for share in places]),
         "random": step("random", lambda: [randomly(trial, share, settings.draws) for share in places]),
         "masks": step("masks", lambda: [against_random(trial, router, settings.draws) for router in chosen]),
-        "fd": step("fd", lambda: distances(trial, settings.images)),
+        "fd": step("fd", lambda: distances(trial, settings)),
     }
 
 
@@ -90,12 +91,12 @@ def against_random(trial: Trial, router: Learned, draws: int) -> dict[str, Any]:
     }
 
 
-def distances(trial: Trial, images: int) -> list[dict[str, float]]:
-    """FD without its bias at both ends and in the middle of the blend."""
-    judge = Judge(trial.subject, range(images))
+def distances(trial: Trial, settings: Settings) -> list[dict[str, float]]:
+    """FD without its bias along the blend."""
+    judge = Judge(trial.subject, range(settings.images))
     points = []
-    for beta in (0.0, 0.5, 1.0):
-        judged = judge(trial.latents(blended(trial.cacheable, beta), images))
+    for beta in settings.fd_at:
+        judged = judge(trial.latents(blended(trial.cacheable, beta), settings.images))
         ends = {end: judged[f"fd_corrected_{end}"] for end in ("low", "high")}
         points.append({"at": beta, "value": judged["fd_corrected"], **ends})
     return points
