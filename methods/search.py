@@ -1,0 +1,126 @@
+"""Search: our own plan, found without gradients from measured sensitivities, for a budget of measured latency."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from methods.calibration import Calibration, calibration_file, cost, expect_fits, is_number, read_calibration
+from methods.method import CacheMethod, Parameter, Sampler
+from methods.plan import OUTPUT, Plan, Span
+from models.errors import InputError
+
+if TYPE_CHECKING:
+    from models.denoiser import Denoiser
+    from models.structure import Structure
+
+
+GREEDY, DYNAMIC = "greedy", "dynamic"
+
+
+class Search(CacheMethod):
+    """The network's output is forecast wherever a calibration found that it costs the least error.
+
+    The calibration (methods/searching) holds the best plan that was found for each number of computed evaluations,
+    `by` either way of choosing them, and what a forecast takes of the time of a computed one. Taken is the plan that
+    computes most within `budget`, a share of the uncached latency. A forecast goes on from the last two computed
+    outputs, linearly in evaluation index, by the plan's slope times their difference: above 1 it leans ahead of the
+    evaluation that it stands for, which makes up for how far a sampler of first order lags behind.
+    """
+
+    name = "search"
+    title = "Search"
+    parameters = {
+        "calibration": Parameter(object, required=True, help="file of `ditbench calibrate search`, or a shipped one"),
+        "budget": Parameter(float, None, 0.0, 1.0, required=True, help="most latency, as a share of the uncached one"),
+        "by": Parameter(str, GREEDY, choices=(GREEDY, DYNAMIC), help="how the plan was chosen"),
+    }
+    calibration: Any
+    budget: float
+    by: str
+    training: dict[str, Any] | None = None
+
+    @classmethod
+    def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        return _invented(list(range(len(sampler.evaluations(model.noise_schedule)))))
+
+    @classmethod
+    def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
+        """The first two evaluations and every second one after them."""
+        count = len(sampler.evaluations(model.noise_schedule))
+        return _invented([k for k in range(count) if k < 2 or k % 2 == 0])
+
+    def validate(self) -> None:
+        """Raises InputError where the calibration is none of this method's."""
+        self.stored = read_calibration(self.name, self.calibration)
+        self.training = cost(self.stored)
+
+    def files(self, model: str, sampler: Sampler) -> list[Path]:
+        """The calibration's file, on which a result depends."""
+        if isinstance(self.calibration, (str, Path)):
+            return [calibration_file(self.name, self.calibration)]
+        return []
+
+    def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
+        """Raises InputError where the calibration does not fit the denoiser and the sampler, or exceeds the budget."""
+        expect_fits(self.stored, model, sampler)
+        count = len(sampler.evaluations(model.noise_schedule))
+        chosen = self.affordable(count)
+        notes = {"calibration": self.stored["source"], "slope": chosen["slope"], "training": self.training}
+        return forecasting(model, count, chosen["computed"], chosen["slope"], notes)
+
+    def affordable(self, count: int) -> dict[str, Any]:
+        """The largest plan, of `count` evaluations, within the budget: its `computed` ones and `slope`."""
+        source, data = self.stored["source"], self.stored["data"]
+        reuse, plans = data.get("reuse"), data.get(self.by)
+        if not is_number(reuse) or not 0 <= reuse <= 1:
+            raise InputError(f"{source}: 'reuse' must be a number in [0, 1], got {reuse!r}")
+        if not isinstance(plans, list) or not plans or not all(_is_plan(plan, count) for plan in plans):
+            raise InputError(
+                f"{source}: '{self.by}' must be a list of plans, each with 'computed', evaluations below {count} "
+                "ascending from 0, and 'slope', a number in [0, 1000]"
+            )
+        plans = sorted(plans, key=lambda plan: len(plan["computed"]))
+        shares = [share(len(plan["computed"]), count, reuse) for plan in plans]
+        if shares[0] > self.budget:
+            raise InputError(
+                f"{source}: its fastest plan takes {shares[0]:.3g} of the uncached latency, 'budget' is {self.budget:g}"
+            )
+        return [plan for plan, latency in zip(plans, shares, strict=True) if latency <= self.budget][-1]
+
+    @staticmethod
+    def calibrator(model: Denoiser, evaluations: int) -> Calibration:
+        """What finds the plans, for `ditbench calibrate`."""
+        from methods.searching.sensitivity import Finder
+
+        return Finder()
+
+
+def forecasting(
+    model: Structure, count: int, computed: Collection[int], slope: float, notes: dict[str, Any] | None = None
+) -> Plan:
+    """The plan of `count` evaluations that computes some and forecasts the others."""
+    reuse = (Span(0, model.num_branches, OUTPUT, order=1, sigma=(slope / 2) ** 0.5),)  # linear term 2 σ² d
+    return Plan(model.num_branches, tuple(() if k in computed else reuse for k in range(count)), notes or {})
+
+
+def share(computed: int, count: int, reuse: float) -> float:
+    """Of the uncached latency, where a forecast takes `reuse` of the time of a computed evaluation."""
+    return (computed + (count - computed) * reuse) / count
+
+
+def _is_plan(plan: Any, count: int) -> bool:
+    """Whether JSON's value is a plan: a slope, and evaluations ascending from 0."""
+    if not isinstance(plan, dict) or not is_number(plan.get("slope")) or not 0 <= plan["slope"] <= 1000:
+        return False
+    computed = plan.get("computed")
+    if not isinstance(computed, list) or any(type(k) is not int for k in computed):
+        return False
+    return computed[:1] == [0] and computed == sorted(set(computed)) and computed[-1] < count
+
+
+def _invented(computed: list[int]) -> dict[str, Any]:
+    """Parameters with a calibration of nobody."""
+    data = {"reuse": 0.0, GREEDY: [{"slope": 1.0, "computed": computed}]}
+    return {"calibration": {"method": Search.name, "data": data}, "budget": 1.0}
