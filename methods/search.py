@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 GREEDY, DYNAMIC = "greedy", "dynamic"
+ROUNDING = 1e-9  # of a budget
 
 
 class Search(CacheMethod):
@@ -43,13 +44,11 @@ class Search(CacheMethod):
 
     @classmethod
     def exact_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
-        return _invented(list(range(len(sampler.evaluations(model.noise_schedule)))))
+        return _invented(1, len(sampler.evaluations(model.noise_schedule)))
 
     @classmethod
     def tiny_params(cls, model: Denoiser, sampler: Sampler) -> dict[str, Any]:
-        """The first two evaluations and every second one after them."""
-        count = len(sampler.evaluations(model.noise_schedule))
-        return _invented([k for k in range(count) if k < 2 or k % 2 == 0])
+        return _invented(2, len(sampler.evaluations(model.noise_schedule)))
 
     def validate(self) -> None:
         """Raises InputError where the calibration is none of this method's."""
@@ -68,7 +67,7 @@ class Search(CacheMethod):
         count = len(sampler.evaluations(model.noise_schedule))
         chosen = self.affordable(count)
         notes = {"calibration": self.stored["source"], "slope": chosen["slope"], "training": self.training}
-        return forecasting(model, count, chosen["computed"], chosen["slope"], notes)
+        return forecasting(model, count, evaluations(chosen["computed"]), chosen["slope"], notes)
 
     def affordable(self, count: int) -> dict[str, Any]:
         """The largest plan, of `count` evaluations, within the budget: its `computed` ones and `slope`."""
@@ -78,16 +77,17 @@ class Search(CacheMethod):
             raise InputError(f"{source}: 'reuse' must be a number in [0, 1], got {reuse!r}")
         if not isinstance(plans, list) or not plans or not all(_is_plan(plan, count) for plan in plans):
             raise InputError(
-                f"{source}: '{self.by}' must be a list of plans, each with 'computed', evaluations below {count} "
-                "ascending from 0, and 'slope', a number in [0, 1000]"
+                f"{source}: '{self.by}' must be a list of plans, each with 'computed', {count} marks 0 or 1, the first "
+                "of them 1, and 'slope', a number in [0, 1000]"
             )
-        plans = sorted(plans, key=lambda plan: len(plan["computed"]))
-        shares = [share(len(plan["computed"]), count, reuse) for plan in plans]
-        if shares[0] > self.budget:
+        plans = sorted(plans, key=lambda plan: plan["computed"].count("1"))
+        shares = [share(plan["computed"].count("1"), count, reuse) for plan in plans]
+        within = [plan for plan, latency in zip(plans, shares, strict=True) if latency <= self.budget + ROUNDING]
+        if not within:
             raise InputError(
                 f"{source}: its fastest plan takes {shares[0]:.3g} of the uncached latency, 'budget' is {self.budget:g}"
             )
-        return [plan for plan, latency in zip(plans, shares, strict=True) if latency <= self.budget][-1]
+        return within[-1]
 
     @staticmethod
     def calibrator(model: Denoiser, evaluations: int) -> Calibration:
@@ -110,17 +110,26 @@ def share(computed: int, count: int, reuse: float) -> float:
     return (computed + (count - computed) * reuse) / count
 
 
+def marks(computed: Collection[int], count: int) -> str:
+    """`count` evaluations as a calibration holds them: 1 where computed, 0 where forecast."""
+    return "".join(str(int(k in computed)) for k in range(count))
+
+
+def evaluations(marked: str) -> list[int]:
+    """The computed ones."""
+    return [k for k, mark in enumerate(marked) if mark == "1"]
+
+
 def _is_plan(plan: Any, count: int) -> bool:
-    """Whether JSON's value is a plan: a slope, and evaluations ascending from 0."""
+    """Whether JSON's value is a plan: a slope, and marks of which the first is 1."""
     if not isinstance(plan, dict) or not is_number(plan.get("slope")) or not 0 <= plan["slope"] <= 1000:
         return False
-    computed = plan.get("computed")
-    if not isinstance(computed, list) or any(type(k) is not int for k in computed):
-        return False
-    return computed[:1] == [0] and computed == sorted(set(computed)) and computed[-1] < count
+    marked = plan.get("computed")
+    return isinstance(marked, str) and len(marked) == count and set(marked) <= {"0", "1"} and marked[0] == "1"
 
 
-def _invented(computed: list[int]) -> dict[str, Any]:
-    """Parameters with a calibration of nobody."""
-    data = {"reuse": 0.0, GREEDY: [{"slope": 1.0, "computed": computed}]}
+def _invented(every: int, count: int) -> dict[str, Any]:
+    """Parameters with a calibration of nobody: the first two evaluations and every so many after them are computed."""
+    computed = [k for k in range(count) if k < 2 or k % every == 0]
+    data = {"reuse": 0.0, GREEDY: [{"slope": 1.0, "computed": marks(computed, count)}]}
     return {"calibration": {"method": Search.name, "data": data}, "budget": 1.0}

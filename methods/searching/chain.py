@@ -50,22 +50,14 @@ def greedy(defects: Array) -> dict[int, Chain]:
 
 def _lengths_without(chain: Chain, defects: Array) -> Array:
     """Squared length of the sum of defects without chain[1], without chain[2], …: three links make way for two."""
-    count, limit, whole = len(defects), defects.shape[1] - 1, total(chain, defects)
-    lengths = np.full(len(chain) - 1, np.inf)
-    for n in range(1, len(chain)):
-        around, start = (*chain, count)[max(n - 2, 0) : n + 3], max(n - 2, 0)
-        without = tuple(k for k in around if k != chain[n])
-        if max(j - i for i, j in pairwise(without)) <= limit:
-            lengths[n - 1] = np.square(whole + _span(without, start, defects) - _span(around, start, defects)).sum()
-    return lengths
-
-
-def _span(part: Chain, start: int, defects: Array) -> Array:
-    """The sum of the links whose middle and end lie in a part of a chain, which begins at its place `start`."""
-    links = [(i, i - p, j - i) for p, i, j in zip(part, part[1:], part[2:], strict=False)]
-    if start == 0:
-        links.append((part[0], 0, part[1] - part[0]))
-    return defects[tuple(np.array(links).T)].sum(axis=0)
+    limit, (i, before, after) = defects.shape[1] - 1, links(chain, len(defects)).T
+    joined = after[:-1] + after[1:]  # the gap that chain[n]'s absence leaves
+    gap = np.minimum(joined, limit)
+    change = defects[i[:-1], before[:-1], gap] - defects[i[:-1], before[:-1], after[:-1]]
+    change -= defects[i[1:], before[1:], after[1:]]
+    change[:-1] += defects[i[2:], gap[:-1], after[2:]] - defects[i[2:], before[2:], after[2:]]
+    lengths = np.square(total(chain, defects) + change).sum(axis=1)
+    return np.where(joined <= limit, lengths, np.inf)
 
 
 def cheapest(costs: Array) -> dict[int, Chain]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from methods.calibration import Calibration, Trajectories
 from methods.method import Sampler
-from methods.search import DYNAMIC, GREEDY, forecasting
+from methods.search import DYNAMIC, GREEDY, forecasting, marks
 from methods.searching.chain import Chain, cheapest, greedy, total
 from models.errors import InputError
 from models.noise_schedule import NoiseSchedule
@@ -29,8 +29,8 @@ from models.noise_schedule import NoiseSchedule
 Array = NDArray[np.float64]
 
 SLOPES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-MAX_GAP = 8  # evaluations from one computed one to the next
-RUNGS = 20  # plans are kept for every twentieth of the evaluations
+MAX_GAP = 10  # evaluations from one computed one to the next
+RUNGS = 40  # plans are kept for every fortieth of the evaluations
 TIMED = 3  # runs
 LIMIT = 1e-6  # relative, of rounding
 
@@ -42,7 +42,7 @@ class Finder(Calibration):
     slopes: tuple[float, ...] = SLOPES
 
     def measure(self, trajectories: Trajectories) -> dict[str, Any]:
-        """`reuse`, and by the way of choosing the plans: lists of `computed` evaluations, with their `slope`."""
+        """`reuse`, and by the way of choosing the plans: `computed` evaluations, marked 1, with their `slope`."""
         sampler, schedule = trajectories.sampler, trajectories.model.noise_schedule
         weights, one_step = probe(sampler, schedule)
         outputs, count = recorded(trajectories), len(weights)
@@ -57,7 +57,7 @@ class Finder(Calibration):
                     cost = np.square(total(chain, defects)).sum() if way == GREEDY else total(chain, costs)
                     best[way][length] = min(best[way].get(length, (np.inf, chain, slope)), (float(cost), chain, slope))
         plans = {
-            way: [{"slope": slope, "computed": list(chain)} for _, (_, chain, slope) in sorted(found.items())]
+            way: [{"slope": slope, "computed": marks(chain, count)} for _, (_, chain, slope) in sorted(found.items())]
             for way, found in best.items()
         }
         return {"reuse": reuse_share(trajectories, count), **plans}
@@ -124,7 +124,7 @@ def link_defects(outputs: Array, weights: Array, slope: float, one_step: bool, m
 
 def reuse_share(trajectories: Trajectories, count: int) -> float:
     """A forecast's time over that of a computed evaluation, from one plan with few computed ones and one with more."""
-    few, more = min(2, count), max(count // 5, min(3, count))
+    few, more = min(2, count), max(count // 10, min(3, count))
     spent = {few: np.inf, more: np.inf}  # seconds, the least of some runs
     for computed in (few, more) * TIMED:
         began = time.perf_counter()
