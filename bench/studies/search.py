@@ -45,7 +45,7 @@ class Settings:
 
 
 DDIM_50, DDIM_100 = Part("ddim", {"steps": 50}), Part("ddim", {"steps": 100})
-FULL = Settings(DDIM_50, DDIM_100, seeds=48)
+FULL = Settings(DDIM_50, DDIM_100, seeds=24)
 QUICK = Settings(DDIM_50, DDIM_100, seeds=4, settings=1, coarse=10)
 
 
@@ -82,7 +82,7 @@ class Field:
         if not routers:
             raise InputError(f"no router is shipped for {name} with {sampler.label}, which this study compares with")
         calibration = f"{name}-{title(self.same.part)}"
-        smooth = {x: methods.build("smoothcache", calibration=calibration, threshold=x) for x in (0.1, 0.2, 0.3, 0.4)}
+        smooth = {x: methods.build("smoothcache", calibration=calibration, threshold=x) for x in (0.1, 0.2, 0.3)}
         fora = {n: methods.build("fora", interval=n) for n in (2, 3, 4)}
         return [
             [(L2C_NAME, f"λ {l1:g}", L2C(l1=l1)) for l1 in routers],
