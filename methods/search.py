@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.calibration import Calibration, calibration_file, cost, expect_fits, is_number, read_calibration
 from methods.method import CacheMethod, Parameter, Sampler
-from methods.plan import OUTPUT, Plan, Span
+from methods.plan import Plan
+from methods.searching.forecast import DYNAMIC, GREEDY, evaluations, forecasting, marks, share
 from models.errors import InputError
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
-    from models.structure import Structure
 
-
-GREEDY, DYNAMIC = "greedy", "dynamic"
 ROUNDING = 1e-9  # of a budget
 
 
@@ -78,7 +75,7 @@ class Search(CacheMethod):
         if not isinstance(plans, list) or not plans or not all(_is_plan(plan, count) for plan in plans):
             raise InputError(
                 f"{source}: '{self.by}' must be a list of plans, each with 'computed', {count} marks 0 or 1, the first "
-                "of them 1, and 'slope', a number in [0, 1000]"
+                "of them 1, and 'slope', a number in (0, 1000]"
             )
         plans = sorted(plans, key=lambda plan: plan["computed"].count("1"))
         shares = [share(plan["computed"].count("1"), count, reuse) for plan in plans]
@@ -97,32 +94,9 @@ class Search(CacheMethod):
         return Finder()
 
 
-def forecasting(
-    model: Structure, count: int, computed: Collection[int], slope: float, notes: dict[str, Any] | None = None
-) -> Plan:
-    """The plan of `count` evaluations that computes some and forecasts the others."""
-    reuse = (Span(0, model.num_branches, OUTPUT, order=1, sigma=(slope / 2) ** 0.5),)  # linear term 2 σ² d
-    return Plan(model.num_branches, tuple(() if k in computed else reuse for k in range(count)), notes or {})
-
-
-def share(computed: int, count: int, reuse: float) -> float:
-    """Of the uncached latency, where a forecast takes `reuse` of the time of a computed evaluation."""
-    return (computed + (count - computed) * reuse) / count
-
-
-def marks(computed: Collection[int], count: int) -> str:
-    """`count` evaluations as a calibration holds them: 1 where computed, 0 where forecast."""
-    return "".join(str(int(k in computed)) for k in range(count))
-
-
-def evaluations(marked: str) -> list[int]:
-    """The computed ones."""
-    return [k for k, mark in enumerate(marked) if mark == "1"]
-
-
 def _is_plan(plan: Any, count: int) -> bool:
-    """Whether JSON's value is a plan: a slope, and marks of which the first is 1."""
-    if not isinstance(plan, dict) or not is_number(plan.get("slope")) or not 0 <= plan["slope"] <= 1000:
+    """Whether JSON's value is a plan: a slope above 0, and marks of which the first is 1."""
+    if not isinstance(plan, dict) or not is_number(plan.get("slope")) or not 0 < plan["slope"] <= 1000:
         return False
     marked = plan.get("computed")
     return isinstance(marked, str) and len(marked) == count and set(marked) <= {"0", "1"} and marked[0] == "1"

@@ -138,6 +138,7 @@ def test_a_budget_below_the_fastest_plan_is_one_line(content):
         ({"greedy": [{"slope": 1.5, "computed": "011111"}]}, "the first of them 1"),
         ({"greedy": [{"slope": 1.5, "computed": "11111"}]}, "6 marks"),
         ({"greedy": [{"slope": 1.5, "computed": "11x111"}]}, "6 marks"),
+        ({"greedy": [{"slope": 0, "computed": "111111"}]}, "'slope', a number"),
         ({"greedy": [{"slope": -1.5, "computed": "111111"}]}, "'slope', a number"),
         ({"greedy": ["111111"]}, "'greedy' must be a list of plans"),
     ],

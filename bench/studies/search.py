@@ -23,7 +23,8 @@ from methods.l2c import L2C
 from methods.method import CacheMethod
 from methods.plan import Plan
 from methods.routing.shipped import strengths
-from methods.search import DYNAMIC, GREEDY, Search
+from methods.search import Search
+from methods.searching.forecast import DYNAMIC, GREEDY
 from models.errors import InputError
 
 NAME = "search"

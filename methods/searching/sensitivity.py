@@ -21,8 +21,8 @@ from torch import Tensor
 
 from methods.calibration import Calibration, Trajectories
 from methods.method import Sampler
-from methods.search import DYNAMIC, GREEDY, forecasting, marks
 from methods.searching.chain import Chain, cheapest, greedy, total
+from methods.searching.forecast import DYNAMIC, GREEDY, forecasting, marks
 from models.errors import InputError
 from models.noise_schedule import NoiseSchedule
 
@@ -102,7 +102,7 @@ def recorded(trajectories: Trajectories) -> Array:
 
     images = len(trajectories(see=see))
     outputs = torch.stack([torch.cat(seen[k]) for k in sorted(seen)]).numpy() / images**0.5
-    return np.linalg.qr(outputs.T, mode="r").T
+    return np.asarray(np.linalg.qr(outputs.T, mode="r")).T
 
 
 def link_defects(outputs: Array, weights: Array, slope: float, one_step: bool, max_gap: int = MAX_GAP) -> Array:
