@@ -21,10 +21,11 @@ class Search(CacheMethod):
     """The network's output is forecast wherever a calibration found that it costs the least error.
 
     The calibration (methods/searching) holds the best plan that was found for each number of computed evaluations,
-    `by` either way of choosing them, and what a forecast takes of the time of a computed one. Taken is the plan that
-    computes most within `budget`, a share of the uncached latency. A forecast goes on from the last two computed
-    outputs, linearly in evaluation index, by the plan's slope times their difference: above 1 it leans ahead of the
-    evaluation that it stands for, which makes up for how far a sampler of first order lags behind.
+    `by` either way of choosing them, with the error that it should have, and what a forecast takes of the time of a
+    computed evaluation. Taken is the plan of least error within `budget`, a share of the uncached latency; it may take
+    less. A forecast goes on from the last two computed outputs, linearly in evaluation index, by the plan's slope times
+    their difference: above 1 it leans ahead of the evaluation that it stands for, which makes up for how far a sampler
+    of first order lags behind.
     """
 
     name = "search"
@@ -67,7 +68,7 @@ class Search(CacheMethod):
         return forecasting(model, count, evaluations(chosen["computed"]), chosen["slope"], notes)
 
     def affordable(self, count: int) -> dict[str, Any]:
-        """The largest plan, of `count` evaluations, within the budget: its `computed` ones and `slope`."""
+        """The best plan, of `count` evaluations, within the budget: its `computed` ones and `slope`."""
         source, data = self.stored["source"], self.stored["data"]
         reuse, plans = data.get("reuse"), data.get(self.by)
         if not is_number(reuse) or not 0 <= reuse <= 1:
@@ -75,16 +76,16 @@ class Search(CacheMethod):
         if not isinstance(plans, list) or not plans or not all(_is_plan(plan, count) for plan in plans):
             raise InputError(
                 f"{source}: '{self.by}' must be a list of plans, each with 'computed', {count} marks 0 or 1, the first "
-                "of them 1, and 'slope', a number in (0, 1000]"
+                "of them 1, 'slope', a number in (0, 1000], and 'error', a number"
             )
-        plans = sorted(plans, key=lambda plan: plan["computed"].count("1"))
-        shares = [share(plan["computed"].count("1"), count, reuse) for plan in plans]
-        within = [plan for plan, latency in zip(plans, shares, strict=True) if latency <= self.budget + ROUNDING]
+        latency = {plan["computed"]: share(plan["computed"].count("1"), count, reuse) for plan in plans}
+        within = [plan for plan in plans if latency[plan["computed"]] <= self.budget + ROUNDING]
         if not within:
             raise InputError(
-                f"{source}: its fastest plan takes {shares[0]:.3g} of the uncached latency, 'budget' is {self.budget:g}"
+                f"{source}: its fastest plan takes {min(latency.values()):.3g} of the uncached latency, 'budget' is "
+                f"{self.budget:g}"
             )
-        return within[-1]
+        return min(within, key=lambda plan: (plan["error"], latency[plan["computed"]]))
 
     @staticmethod
     def calibrator(model: Denoiser, evaluations: int) -> Calibration:
@@ -95,15 +96,17 @@ class Search(CacheMethod):
 
 
 def _is_plan(plan: Any, count: int) -> bool:
-    """Whether JSON's value is a plan: a slope above 0, and marks of which the first is 1."""
-    if not isinstance(plan, dict) or not is_number(plan.get("slope")) or not 0 < plan["slope"] <= 1000:
+    """Whether JSON's value is a plan: marks of which the first is 1, a slope above 0, and an error."""
+    if not isinstance(plan, dict) or not all(is_number(plan.get(key)) for key in ("slope", "error")):
         return False
     marked = plan.get("computed")
-    return isinstance(marked, str) and len(marked) == count and set(marked) <= {"0", "1"} and marked[0] == "1"
+    if not isinstance(marked, str) or len(marked) != count or marked[0] != "1":
+        return False
+    return set(marked) <= {"0", "1"} and 0 < plan["slope"] <= 1000
 
 
 def _invented(every: int, count: int) -> dict[str, Any]:
     """Parameters with a calibration of nobody: the first two evaluations and every so many after them are computed."""
     computed = [k for k in range(count) if k < 2 or k % every == 0]
-    data = {"reuse": 0.0, GREEDY: [{"slope": 1.0, "computed": marks(computed, count)}]}
+    data = {"reuse": 0.0, GREEDY: [{"computed": marks(computed, count), "slope": 1.0, "error": 0.0}]}
     return {"calibration": {"method": Search.name, "data": data}, "budget": 1.0}

@@ -101,7 +101,8 @@ def test_leaning_makes_up_for_the_lag_of_a_one_step_sampler():
 
 @pytest.fixture
 def content():
-    plans = [{"slope": 1.5, "computed": marked} for marked in ("110101", "111111", "110000")]
+    errors = {"110101": 0.2, "111111": 0.1, "110000": 0.4, "111110": 0.3}
+    plans = [{"computed": marked, "slope": 1.5, "error": error} for marked, error in errors.items()]
     data = {"reuse": 0.1, "greedy": plans, "dynamic": plans[1:2]}
     return {"method": "search", "model": "dit-mnist", "sampler": "ddim", "evaluations": 6, "data": data}
 
@@ -115,7 +116,7 @@ def planned(calibration, budget=0.75, model="dit-mnist", sampler="ddim", steps=6
     ("budget", "computed"),
     [(1.0, "111111"), (0.9, "110101"), (0.7, "110101"), (0.69, "110000"), (0.4, "110000")],
 )
-def test_the_plan_that_computes_most_within_the_budget_is_taken(content, budget, computed):
+def test_the_plan_of_least_error_within_the_budget_is_taken(content, budget, computed):
     """Latencies are 1, (4 + 2 * 0.1) / 6 = 0.7 and (2 + 4 * 0.1) / 6 = 0.4 of the uncached one."""
     plan = planned(content, budget)
     assert "".join(str(int(row.all())) for row in plan.computed) == computed
@@ -135,11 +136,12 @@ def test_a_budget_below_the_fastest_plan_is_one_line(content):
         ({"reuse": -1}, "'reuse' must be a number in"),
         ({"reuse": True}, "'reuse' must be a number in"),
         ({"greedy": []}, "'greedy' must be a list of plans"),
-        ({"greedy": [{"slope": 1.5, "computed": "011111"}]}, "the first of them 1"),
-        ({"greedy": [{"slope": 1.5, "computed": "11111"}]}, "6 marks"),
-        ({"greedy": [{"slope": 1.5, "computed": "11x111"}]}, "6 marks"),
-        ({"greedy": [{"slope": 0, "computed": "111111"}]}, "'slope', a number"),
-        ({"greedy": [{"slope": -1.5, "computed": "111111"}]}, "'slope', a number"),
+        ({"greedy": [{"error": 0, "slope": 1.5, "computed": "011111"}]}, "the first of them 1"),
+        ({"greedy": [{"error": 0, "slope": 1.5, "computed": "11111"}]}, "6 marks"),
+        ({"greedy": [{"error": 0, "slope": 1.5, "computed": "11x111"}]}, "6 marks"),
+        ({"greedy": [{"error": 0, "slope": 0, "computed": "111111"}]}, "'slope', a number"),
+        ({"greedy": [{"error": 0, "slope": -1.5, "computed": "111111"}]}, "'slope', a number"),
+        ({"greedy": [{"slope": 1.5, "computed": "111111"}]}, "'error', a number"),
         ({"greedy": ["111111"]}, "'greedy' must be a list of plans"),
     ],
 )

@@ -42,7 +42,7 @@ class Finder(Calibration):
     slopes: tuple[float, ...] = SLOPES
 
     def measure(self, trajectories: Trajectories) -> dict[str, Any]:
-        """`reuse`, and by the way of choosing the plans: `computed` evaluations, marked 1, with their `slope`."""
+        """`reuse`, and by the way of choosing the plans: `computed` evaluations, marked 1, `slope`, `error`."""
         sampler, schedule = trajectories.sampler, trajectories.model.noise_schedule
         weights, one_step = probe(sampler, schedule)
         outputs, count = recorded(trajectories), len(weights)
@@ -57,7 +57,10 @@ class Finder(Calibration):
                     cost = np.square(total(chain, defects)).sum() if way == GREEDY else total(chain, costs)
                     best[way][length] = min(best[way].get(length, (np.inf, chain, slope)), (float(cost), chain, slope))
         plans = {
-            way: [{"slope": slope, "computed": marks(chain, count)} for _, (_, chain, slope) in sorted(found.items())]
+            way: [
+                {"computed": marks(chain, count), "slope": slope, "error": cost**0.5}
+                for _, (cost, chain, slope) in sorted(found.items())
+            ]
             for way, found in best.items()
         }
         return {"reuse": reuse_share(trajectories, count), **plans}
