@@ -32,7 +32,7 @@ def test_what_was_measured_makes_a_plan_and_its_cost_is_charged(calibrated):
     cases = [
         methods.build("smoothcache", calibration=str(calibrated / "smoothcache.json"), threshold=0.3),
         methods.build("magcache", ratios=str(calibrated / "magcache.json"), threshold=0.5),
-        methods.build("search", calibration=str(calibrated / "search.json"), budget=0.9),
+        methods.build("search", calibration=str(calibrated / "search.json"), budget=1.0),
     ]
     for cache in cases:
         plan = make_plan(model, sampler, cache)
