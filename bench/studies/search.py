@@ -1,4 +1,4 @@
-"""Our own search for plans against L2C, SmoothCache and FORA: errors at no more work, and what bounds them."""
+"""Our own search for plans against L2C, SmoothCache and FORA: errors in no more time, and what bounds them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 import methods
-from bench.cost.plan_cost import plan_macs
+from bench.cost.roofline import ideal_seconds
 from bench.sampling import make_plan
 from bench.statistics.ratio_of_means import ratio_of_means
+from bench.studies import Unanswerable
+from bench.studies.beyond_two_steps import RATES
 from bench.studies.lab.result import Table
-from bench.studies.lab.subject import Subject, title
+from bench.studies.lab.subject import BATCH, Subject, title
 from bench.studies.lab.trial import Trial, mean_error
 from bench.studies.lab.words import interval_text
 from bench.suite.cells import Part
@@ -51,7 +53,7 @@ QUICK = Settings(DDIM_50, DDIM_100, seeds=4, settings=1, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
-    """One step a rival's setting: its error, and those of what is no more work."""
+    """One step a rival's setting: its error, and those of what takes no more time."""
     field = Field(
         *(Trial(subject, part, settings.seeds, settings.coarse) for part in (settings.sampler, settings.finer))
     )
@@ -77,11 +79,11 @@ class Field:
         self.known: dict[Any, list[float]] = {}
 
     def rivals(self) -> list[list[tuple[str, str, CacheMethod]]]:
-        """By method: name, setting and the method. Raises InputError where no router is shipped."""
+        """By method: name, setting and the method. Raises Unanswerable where no router is shipped."""
         name, sampler = self.same.subject.spec.name, self.same.part.method
         routers = strengths(name, sampler)
         if not routers:
-            raise InputError(f"no router is shipped for {name} with {sampler.label}, which this study compares with")
+            raise Unanswerable(f"no router is shipped for {name} with {sampler.label}, which this study compares with")
         calibration = f"{name}-{title(self.same.part)}"
         smooth = {x: methods.build("smoothcache", calibration=calibration, threshold=x) for x in (0.1, 0.2, 0.3)}
         fora = {n: methods.build("fora", interval=n) for n in (2, 3, 4)}
@@ -101,37 +103,38 @@ class Field:
     def calibration(self, key: str) -> dict[str, Any]:
         return read_calibration(Search.name, f"{self.same.subject.spec.name}-{title(self.trials[key].part)}")
 
-    def work(self, plan: Plan) -> float:
-        """MACs, over those of the rivals' sampler uncached."""
-        return plan_macs(self.model, plan) / plan_macs(self.model, make_plan(self.model, self.same.part.method, None))
+    def time(self, plan: Plan) -> float:
+        """Least time (bench/cost/roofline.py) at the rates measured, over that of the rivals' sampler uncached."""
+        whole, guided = make_plan(self.model, self.same.part.method, None), self.same.subject.guidance != 1
+        ours, all_of_it = (ideal_seconds(self.model, one, BATCH, guided, 4, RATES) for one in (plan, whole))
+        return ours / all_of_it
 
     def against(self, name: str, setting: str, cache: CacheMethod) -> dict[str, Any]:
-        """A rival's error, and what our plans and DPM-Solver++ do with no more work; nothing where none is so cheap."""
+        """A rival's error, and what our plans and DPM-Solver++ do in no more time; nothing where none is so cheap."""
         plan = make_plan(self.model, self.same.part.method, cache)
-        work, errors = self.work(plan), self.same.errors(plan)
-        ours = {f"{key} {by}": self.search(key, by, work) for key in self.trials for by in (GREEDY, DYNAMIC)}
-        others = ours | {"solver": self.solver(int(work * len(plan) + 1e-9))}
+        time, errors = self.time(plan), self.same.errors(plan)
+        ours = {f"{key} {by}": self.search(key, by, time) for key in self.trials for by in (GREEDY, DYNAMIC)}
+        others = ours | {"solver": self.solver(int(time * len(plan) + 1e-9))}
         for other in others.values():
             if other:
                 other["ratio"] = asdict(ratio_of_means(np.array([other["errors"]]), np.array([errors])))
-        return {"method": name, "setting": setting, "work": work, "errors": errors, **others}
+        return {"method": name, "setting": setting, "time": time, "errors": errors, **others}
 
-    def search(self, key: str, by: str, work: float) -> dict[str, Any] | None:
-        """The plan of a calibration that computes most within `work`."""
+    def search(self, key: str, by: str, time: float) -> dict[str, Any] | None:
+        """The plan of a calibration that computes most within `time`."""
         trial = self.trials[key]
-        budget = (
-            work * self.same.subject.evaluations(self.same.part.method) / trial.subject.evaluations(trial.part.method)
-        )
+        here, there = (one.subject.evaluations(one.part.method) for one in (self.same, trial))
+        budget = time * here / there
         try:
             plan = make_plan(
                 self.model, trial.part.method, Search(calibration=self.calibration(key), budget=min(budget, 1.0), by=by)
             )
         except InputError:  # its fastest plan is slower
             return None
-        return {"work": self.work(plan), "errors": self.errors((key, plan.rows), lambda: trial.errors(plan))}
+        return {"time": self.time(plan), "errors": self.errors((key, plan.rows), lambda: trial.errors(plan))}
 
     def solver(self, steps: int) -> dict[str, Any]:
-        """DPM-Solver++ of order 2, uncached: what a better sampler does with the work."""
+        """DPM-Solver++ of order 2, uncached: what a better sampler does in that time."""
         trial = Trial(self.same.subject, Part("dpm-solver++", {"steps": steps}), self.same.seeds, self.same.coarse)
         return {"steps": steps, "errors": self.errors(steps, lambda: trial.errors(None))}
 
@@ -167,7 +170,7 @@ def answer(data: dict[str, Any]) -> str:
     mean = {key: float(np.mean(errors)) for key, errors in data["uncached"].items()}
     seconds, routers = data["seconds"], data["seconds"]["routers"]
     return (
-        f"With no more work than L2C, search's plans of {steps} end "
+        f"In no more time than L2C, search's plans of {steps} end "
         f"{ratios_text(data, L2C_NAME, f'same {GREEDY}')} times as far from the exact solution and those of {more} "
         f"{ratios_text(data, L2C_NAME, f'finer {GREEDY}')} times (of the others: {others}); at most {TARGET} times "
         f"L2C's error is had against {reached['same']} and {reached['finer']} of {len(met['same'])} routers, surely "
@@ -183,14 +186,14 @@ def tables(data: dict[str, Any]) -> list[Table]:
     known, (steps, more) = data["resolution"], data["samplers"].values()
     keys = (f"same {GREEDY}", f"finer {GREEDY}", "solver")
     rows = tuple(
-        (f"{r['method']}, {r['setting']}", f"{100 * r['work']:.0f} %", interval_text(mean_error(r["errors"], known), 4),
+        (f"{r['method']}, {r['setting']}", f"{100 * r['time']:.0f} %", interval_text(mean_error(r["errors"], known), 4),
          *(interval_text(r[key]["ratio"]) if r[key] else "–" for key in keys))
         for r in data["rivals"]
     )  # fmt: skip
     ways = [f"{key} {by}" for key in data["samplers"] for by in (GREEDY, DYNAMIC)]
     chosen = tuple(
-        (f"{100 * r['work']:.0f} %", *(f"{np.mean(r[way]['errors']):.4f}" if r[way] else "–" for way in ways))
-        for r in sorted(data["rivals"], key=lambda rival: rival["work"])
+        (f"{100 * r['time']:.0f} %", *(f"{np.mean(r[way]['errors']):.4f}" if r[way] else "–" for way in ways))
+        for r in sorted(data["rivals"], key=lambda rival: rival["time"])
     )
     heads = tuple(f"{sampler}, {by}" for sampler in (steps, more) for by in (GREEDY, DYNAMIC))
     spent = data["seconds"]
@@ -201,37 +204,41 @@ def tables(data: dict[str, Any]) -> list[Table]:
     )
     return [
         Table(
-            "Error to the exact solution, and ours over it with no more work",
-            ("rival", "work", "error", f"search, {steps}", f"search, {more}", "DPM-Solver++"),
+            "Error to the exact solution, and ours over it in no more time",
+            ("rival", "time", "error", f"search, {steps}", f"search, {more}", "DPM-Solver++"),
             rows,
         ),
-        Table("Errors of plans by the way in which they were chosen", ("work at most", *heads), chosen),
+        Table("Errors of plans by the way in which they were chosen", ("time at most", *heads), chosen),
         Table("Seconds before sampling", ("method", "seconds"), cost),
     ]
 
 
 def plot(data: dict[str, Any]) -> Any:
-    """Errors over work: the rivals, both kinds of plans and the better sampler."""
+    """Errors over time: the rivals, both kinds of plans and the better sampler."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.9, 3.4), layout="constrained")
     axes = figure.subplots()
     for method, mark in ((L2C_NAME, "o-"), ("SmoothCache", "s-"), ("FORA", "^-")):
-        points = [(r["work"], np.mean(r["errors"])) for r in data["rivals"] if r["method"] == method]
+        points = [(r["time"], np.mean(r["errors"])) for r in data["rivals"] if r["method"] == method]
         draw(axes, points, method, mark)
     for key, sampler in data["samplers"].items():
         found = [r[f"{key} {GREEDY}"] for r in data["rivals"] if r[f"{key} {GREEDY}"]]
-        draw(axes, [(one["work"], np.mean(one["errors"])) for one in found], f"search, {sampler}", "D--")
+        draw(axes, [(one["time"], np.mean(one["errors"])) for one in found], f"search, {sampler}", "D--")
     steps = int(data["samplers"]["same"].split("-")[-1])
     solver = [(r["solver"]["steps"] / steps, np.mean(r["solver"]["errors"])) for r in data["rivals"]]
     draw(axes, solver, "DPM-Solver++", "x:")
     axes.axhline(float(np.mean(data["uncached"]["same"])), color="grey", linewidth=0.8)
-    axes.set(xlabel="work, over that of the uncached sampler", ylabel="error to the exact solution", yscale="log")
+    axes.set(
+        xlabel="time by the roofline, over uncached",
+        ylabel="error to the exact solution",
+        yscale="log",
+    )
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     return figure
 
 
 def draw(axes: Any, points: list[tuple[float, Any]], name: str, mark: str) -> None:
-    """A line through points, from little work to much."""
+    """A line through points, from fast to slow."""
     axes.plot(*np.array(sorted(set(points))).T, mark, markersize=4, linewidth=1, label=name)
