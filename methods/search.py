@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 ROUNDING = 1e-9  # of a budget
 
 
+class OverBudget(InputError):
+    """No plan of a calibration is as fast as was asked for."""
+
+
 class Search(CacheMethod):
     """The network's output is forecast wherever a calibration found that it costs the least error.
 
@@ -81,7 +85,7 @@ class Search(CacheMethod):
         latency = {plan["computed"]: share(plan["computed"].count("1"), count, reuse) for plan in plans}
         within = [plan for plan in plans if latency[plan["computed"]] <= self.budget + ROUNDING]
         if not within:
-            raise InputError(
+            raise OverBudget(
                 f"{source}: its fastest plan takes {min(latency.values()):.3g} of the uncached latency, 'budget' is "
                 f"{self.budget:g}"
             )
