@@ -120,7 +120,7 @@ class Field:
         return {"method": name, "setting": setting, "time": time, "errors": errors, **others}
 
     def search(self, key: str, by: str, time: float) -> dict[str, Any] | None:
-        """The plan of a calibration that computes most within `time`."""
+        """The best plan of a calibration within `time`; None where none is as fast."""
         trial = self.trials[key]
         here, there = (one.subject.evaluations(one.part.method) for one in (self.same, trial))
         budget = time * here / there
