@@ -1,34 +1,70 @@
 """What is measured once, before sampling, for methods that need it; and the file that it is kept in.
 
-A calibrated method names a `Calibrator`: a policy that looks on while uncached trajectories run and then says what it
-has found. The file is JSON: the method, what it was made for (model, sampler and its parameters, number of
-evaluations, guidance), what it cost, and the method's own `data`. Those of the small models come with the package,
-under names such as `dit-mnist-ddim-50`.
+A calibrated method names a `Calibration`, which measures what it likes on trajectories that it is given. Most are a
+`Calibrator`: a policy that looks on while uncached ones run and then says what it has found. The file is JSON: the
+method, what it was made for (model, sampler and its parameters, number of evaluations, guidance), what it cost, and the
+method's own `data`. Those of the small models come with the package, under names such as `dit-mnist-ddim-50`.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import models
 from methods.method import Sampler
+from methods.plan import Plan
 from methods.policy import Policy
 from models.errors import InputError, expect_one_of
 from models.json_object import read_object
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from models.denoiser import Denoiser
+
+    See = Callable[[int, float, Tensor, Tensor], None]
 
 SHIPPED = Path(__file__).parent / "calibrations"
 
 
+class Trajectories(Protocol):
+    """The images of one calibration, sampled as often as is asked for; `sampler` is what it is made for."""
+
+    @property
+    def model(self) -> Denoiser: ...
+
+    @property
+    def sampler(self) -> Sampler: ...
+
+    def __call__(self, plan: Plan | None = None, sampler: Sampler | None = None, see: See | None = None) -> Tensor:
+        """Final latents [images,C,H,W], uncached and by `sampler` unless another plan or sampler is given.
+
+        `see(k, timestep, x, out)` is called after every evaluation of every batch, `out` being guided.
+        """
+
+
+class Calibration(ABC):
+    """What measures."""
+
+    @abstractmethod
+    def measure(self, trajectories: Trajectories) -> dict[str, Any]:
+        """What was found, as JSON."""
+
+
 @dataclass(frozen=True)
-class Calibrator(Policy):
+class Calibrator(Policy, Calibration):
     """Looks on; decides nothing. One object serves all batches of one calibration."""
+
+    def measure(self, trajectories: Trajectories) -> dict[str, Any]:
+        """What was found while uncached trajectories ran."""
+        model, sampler = trajectories.model, trajectories.sampler
+        rows = ((),) * len(sampler.evaluations(model.noise_schedule))
+        trajectories(Plan(model.num_branches, rows, policy=self))
+        return self.result()
 
     @abstractmethod
     def result(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def ditbench(*words):
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("calibration")
-    for name in ("smoothcache", "magcache"):
+    for name in ("smoothcache", "magcache", "search"):
         done = ditbench("calibrate", name, "steps=6", "--samples", 3, "--batch", 2, "--out", folder / f"{name}.json")
         assert done.returncode == 0, done.stderr
     return folder
@@ -32,6 +32,7 @@ def test_what_was_measured_makes_a_plan_and_its_cost_is_charged(calibrated):
     cases = [
         methods.build("smoothcache", calibration=str(calibrated / "smoothcache.json"), threshold=0.3),
         methods.build("magcache", ratios=str(calibrated / "magcache.json"), threshold=0.5),
+        methods.build("search", calibration=str(calibrated / "search.json"), budget=1.0),
     ]
     for cache in cases:
         plan = make_plan(model, sampler, cache)
@@ -98,7 +99,7 @@ def test_a_damaged_calibration_is_one_line(tmp_path, content, said):
 def test_what_is_not_calibrated_is_refused(tmp_path):
     done = ditbench("calibrate", "fora", "--out", tmp_path / "c.json")
     assert done.returncode == 2
-    assert "'fora' is not calibrated, expected one of: magcache, smoothcache" in done.stderr
+    assert "'fora' is not calibrated, expected one of: magcache, search, smoothcache" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -110,14 +111,15 @@ def test_a_file_says_what_it_was_made_for(calibrated):
 
 
 SHIPPED = [(file.parent.name, file.stem) for file in sorted(calibration.SHIPPED.glob("*/*.json"))]
-VALUE = {"smoothcache": "calibration", "magcache": "ratios", "teacache": "coefficients"}
+VALUE = {"smoothcache": "calibration", "magcache": "ratios", "teacache": "coefficients", "search": "calibration"}
+BOUND = {"search": "budget"}  # what is not called a threshold
 
 
 @pytest.mark.parametrize(("name", "stem"), SHIPPED)
 def test_a_shipped_calibration_is_what_its_name_says(name, stem):
     model_name, steps = stem.removesuffix(f"-{stem.split('-')[-1]}").removesuffix("-ddim"), int(stem.split("-")[-1])
     sampler = methods.build("ddim", steps=steps)
-    cache = methods.build(name, **{VALUE[name]: stem, "threshold": 0.5})
+    cache = methods.build(name, **{VALUE[name]: stem, BOUND.get(name, "threshold"): 0.5})
     plan = make_plan(models.build(model_name), sampler, cache)
     assert plan.policy is not None or plan.computed.mean() < 1
     assert cache.training["images"] == 10

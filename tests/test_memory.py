@@ -5,7 +5,7 @@ from bench.measure import memory
 from bench.sampling import balanced_labels, plain, seeded_noise
 from bench.sampling.compiled import prepare
 from bench.sampling.executor import Executor
-from methods.plan import OFFSET, Plan, Span
+from methods.plan import CHANGE, OFFSET, OUTPUT, Plan, Span
 from models.dit import DiT
 from models.uvit import UViT
 
@@ -65,6 +65,17 @@ def test_extrapolation_and_escaping_skips_are_counted_as_predicted():
     kept = memory.plain_cache_bytes(executor, lambda e: plain.run(e, sampler, noise, labels, 1.0))
     tokens, width = model.token_shape()
     assert kept == executor.cache_bytes(2, guided=False) == 3 * 2 * tokens * width * 4
+
+
+@pytest.mark.parametrize("keep", [OUTPUT, CHANGE])
+@pytest.mark.parametrize("architecture", MODELS)
+def test_of_a_whole_output_no_more_is_kept_than_itself(architecture, keep):
+    """U-ViT's is a part of what its last layer puts out, with label and time."""
+    model, sampler = MODELS[architecture], methods.build("ddim", steps=4)
+    executor = Executor(model, Plan(model.num_branches, ((), (Span(0, model.num_branches, keep),)) * 2))
+    noise, labels = seeded_noise(range(2), model.latent_shape), balanced_labels(range(2), 10)
+    kept = memory.plain_cache_bytes(executor, lambda e: plain.run(e, sampler, noise, labels, 1.0))
+    assert kept == executor.cache_bytes(2, guided=False) > 0
 
 
 def test_available_memory_respects_a_container_s_limit(tmp_path, monkeypatch):

@@ -114,7 +114,10 @@ class Executor:
     def _keep(self, k: int, step: Step, h: Tensor) -> Tensor:
         slot = step.slot
         if slot.keep in WHOLE:
-            self._hold(k, slot, add_input(h, self.x, -1) if slot.keep == CHANGE else h, {})
+            whole = (
+                add_input(h, self.x, -1) if slot.keep == CHANGE else h.contiguous()
+            )  # U-ViT's is part of a larger one
+            self._hold(k, slot, whole, {})
             return h
         escaping = {s: self.skips[s] for s in escaping_skips(self.model, slot)}
         self._hold(k, slot, h - self.marks.pop(slot) if slot.keep == OFFSET else h, escaping)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 import methods
 import models
@@ -15,9 +19,12 @@ from bench.cli.method_words import parse
 from bench.cli.options import expect_positive
 from bench.host.files import expect_writable, write_bytes
 from bench.sampling import balanced_labels, sample, seeded_noise
+from bench.sampling.plain import Callback
+from methods.method import Sampler
 from methods.plan import Plan
 from models.denoiser import Denoiser
 from models.errors import InputError
+from models.spec import ModelSpec
 
 HELP = "measure what a cache method is calibrated with"
 
@@ -65,20 +72,9 @@ def run(args: argparse.Namespace) -> int:
 def calibrate(method: Any, model: Denoiser, sampler: Any, args: argparse.Namespace) -> dict[str, Any]:
     """The file's content: what it was made for, what it cost, and the method's data."""
     spec, evaluations = models.spec(args.model), len(sampler.evaluations(model.noise_schedule))
-    calibrator = method.calibrator(model, evaluations)
-    looked_at = Plan(model.num_branches, ((),) * evaluations, policy=calibrator)
+    images = Images(model, sampler, spec, range(args.seed, args.seed + args.samples), args.batch, args.device)
     started = time.perf_counter()
-    for first in range(0, args.samples, args.batch):
-        indices = range(args.seed + first, args.seed + min(first + args.batch, args.samples))
-        sample(
-            model,
-            sampler,
-            looked_at,
-            noise=seeded_noise(indices, model.latent_shape).to(args.device),
-            labels=balanced_labels(indices, spec.num_classes).to(args.device),
-            guidance_scale=spec.guidance_scale,
-            guidance_channels=spec.guidance_channels,
-        )
+    data = method.calibrator(model, evaluations).measure(images)
     return {
         "method": method.name,
         "model": args.model,
@@ -88,5 +84,35 @@ def calibrate(method: Any, model: Denoiser, sampler: Any, args: argparse.Namespa
         "guidance_scale": spec.guidance_scale,
         "images": args.samples,
         "seconds": time.perf_counter() - started,
-        "data": calibrator.result(),
+        "data": data,
     }
+
+
+@dataclass(frozen=True)
+class Images:
+    """methods.calibration.Trajectories: images of these seeds, `batch` at a time, at the model's own guidance."""
+
+    model: Denoiser
+    sampler: Sampler
+    spec: ModelSpec
+    seeds: range
+    batch: int
+    device: str
+
+    def __call__(self, plan: Plan | None = None, sampler: Sampler | None = None, see: Callback | None = None) -> Tensor:
+        seeds = self.seeds
+        parts = [seeds[first : first + self.batch] for first in range(0, len(seeds), self.batch)]
+        return torch.cat([self.part(one, plan, sampler or self.sampler, see) for one in parts])
+
+    def part(self, seeds: range, plan: Plan | None, sampler: Sampler, see: Callback | None) -> Tensor:
+        """Final latents [seeds,C,H,W] of one batch."""
+        return sample(
+            self.model,
+            sampler,
+            plan,
+            noise=seeded_noise(seeds, self.model.latent_shape).to(self.device),
+            labels=balanced_labels(seeds, self.spec.num_classes).to(self.device),
+            guidance_scale=self.spec.guidance_scale,
+            guidance_channels=self.spec.guidance_channels,
+            callback=see,
+        ).clone()

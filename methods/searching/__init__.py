@@ -1,0 +1,1 @@
+"""How the plans of `search` are found: sensitivities that are measured, and chains of evaluations that they choose."""
