@@ -18,12 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import bench.suite.file as suite_file
 from bench.benchmarks.synthetic_store import SOURCE, write_store
-from bench.host.environment import environment
 from bench.host.files import write_bytes, write_json
 from bench.store.results import read_results
-from bench.suite.cells import Settings
 
 OUT = Path("results/benchmarks/stores.json")
 SIZES = (500, 1000, 2000, 10000)
@@ -89,19 +86,23 @@ def left(count: int, folder: Path) -> dict[str, Any]:
     steps, etas = count // 100, [round(0.01 * i, 2) for i in range(100)]
     file = folder / "left.toml"
     write_bytes(file, LEFT.format(steps=list(range(1, steps + 1)), etas=etas).encode())
+    subprocess.run([sys.executable, "-m", "bench.benchmarks.stores", "--done", str(file)], check=True, cwd=ROOT)
+    words, said = ["run", str(file), "--out", str(folder / "out")], f"{count} done, 0 to run"
+    return {"nothing_remembered": until_said(words, said), "as_a_run_leaves_it": until_said(words, said)}
+
+
+def write_done(file: Path) -> None:
+    """A run of this suite beside its file in which every cell is done. In a process of its own: it loads torch."""
+    from bench.store.directory import describe
+    from bench.suite.cells import Settings
+    from bench.suite.file import load
+
     document = next(dict(cell.document) for cell in read_results(SOURCE).cells if cell.slug == "ddim-50")
-    suite = suite_file.load(str(file))
+    suite, out = load(str(file)), file.parent / "out"
     for cell in suite.cells:
         done = {**document, **cell.summary(), "key": cell.key(Settings())}
-        write_bytes(folder / "out" / "cells" / cell.model / f"{cell.slug}.json", json.dumps(done, indent=1).encode())
-    write_json(folder / "out" / "suite.json", describe(suite))
-    return until_said(["run", str(file), "--out", str(folder / "out")], f"{count} done, 0 to run")
-
-
-def describe(suite: suite_file.Suite) -> dict[str, Any]:
-    from bench.store.directory import describe as description
-
-    return description(suite, Settings())
+        write_bytes(out / "cells" / cell.model / f"{cell.slug}.json", json.dumps(done, indent=1).encode())
+    write_json(out / "suite.json", describe(suite, Settings()))
 
 
 def until_said(words: list[str], said: str) -> dict[str, Any]:
@@ -122,11 +123,15 @@ def until_said(words: list[str], said: str) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["--done"]:
+        return write_done(Path(arguments[1]))
     old = Path(arguments.pop(arguments.index("--old") + 1)).resolve() if "--old" in arguments else None
     words = [word for word in arguments if word != "--old"]
     sizes = [int(size) for size in words[0].split(",")] if words else SIZES
     with tempfile.TemporaryDirectory() as folder:
         found = [of_size(count, Path(folder), old if count <= 2000 else None) for count in sizes]
+    from bench.host.environment import environment  # loads torch, whose memory every command would seem to have
+
     result = {"benchmark": "stores", "sizes": found, "old": "9f1dfe3" if old else None, "environment": environment()}
     write_json(Path(words[1]) if words[1:] else OUT, result)
 

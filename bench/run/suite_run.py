@@ -74,7 +74,9 @@ def run_suite(
         records = Records(store, chosen.name, settings, executor.machine)
         run = SuiteRun(chosen, cells, settings, records, files, retry)
         run.everything(executor)
-        return Finished(store.directory, tuple(run.records.status(cell, ()) for cell in cells))
+        statuses = tuple(run.records.status(cell, ()) for cell in cells)
+        store.states.keep()
+        return Finished(store.directory, statuses)
 
 
 def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) -> Executor:
@@ -114,9 +116,10 @@ class SuiteRun:
         retry: list[str],
     ) -> None:
         self.chosen, self.cells, self.settings, self.records, self.files = chosen, cells, settings, records, files
-        states = {cell: records.status(cell, retry) for cell in cells}
-        self.new = [cell for cell in cells if states[cell] == "new"]
-        self.untimed = [cell for cell in cells if states[cell] == "untimed"]
+        states = [(cell, records.status(cell, retry)) for cell in cells]
+        records.store.states.keep()
+        self.new = [cell for cell, state in states if state == "new"]
+        self.untimed = [cell for cell, state in states if state == "untimed"]
         self.fresh = {cell.key(settings) for cell in self.new if records.was_timed(cell)}
 
     def everything(self, executor: Executor) -> None:
