@@ -21,6 +21,7 @@ from models.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 EXIT_SECONDS = 5.0
+FOR_ALL = 10  # of the exact solution, which takes a suite's longest cells several times over
 SOCKET_NAME = 107 - len("/pymp-01234567/listener-01234567")  # what is left for the folder of a Unix socket
 DAEMON = (
     "this process is daemonic, so it may start no others: start ditbench by its command line there (subprocess), or "
@@ -80,6 +81,7 @@ class Child(Running):
     def __init__(self, job: Job, process: Any, pipe: connection.Connection, place: Place) -> None:
         self.job, self.process, self.pipe, self.place = job, process, pipe, place
         self.started = self.heard = time.monotonic()
+        self.shared, self.sharing = 0.0, False  # seconds spent on what all cells use, and whether it is at that now
         self.result: dict[str, Any] | None = None
 
     @property
@@ -89,25 +91,37 @@ class Child(Running):
 
     @property
     def left(self) -> float:
-        """Seconds until it has taken longer than the suite allows: a cell in whole, a timing since it last spoke."""
-        since = self.started if isinstance(self.job, Task) else self.heard
-        return task_of(self.job).cell.protocol.timeout - (time.monotonic() - since)
+        """Seconds until it has taken longer than the suite allows: a cell in whole, a timing since it last spoke.
+
+        What all cells of the model use is nobody's time, and may be silent for FOR_ALL times as long.
+        """
+        limit, now = task_of(self.job).cell.protocol.timeout, time.monotonic()
+        if self.sharing:
+            return FOR_ALL * limit - (now - self.heard)
+        since = self.started + self.shared if isinstance(self.job, Task) else self.heard
+        return limit - (now - since)
 
     def messages(self) -> Iterator[Message]:
         """Every message that has come. A pipe that closes without a result is a crash. Raises OutputError for its."""
         try:
             while self.result is None and self.pipe.poll():
                 kind, *rest = self.pipe.recv()
-                self.heard = time.monotonic()
+                self._hear(kind)
                 if kind == "output error":
                     raise OutputError(rest[0])
                 if kind == "result":
                     self.end(rest[0])
                 else:
-                    yield kind, *rest
+                    yield "phase" if kind == "shared" else kind, *rest
         except (EOFError, ConnectionError):
             self.process.join(timeout=EXIT_SECONDS)
             self.end(crash(self.process.exitcode))
+
+    def _hear(self, kind: str) -> None:
+        """Note when it spoke, and what the time until then was spent on."""
+        now = time.monotonic()
+        self.shared += now - self.heard if self.sharing else 0.0
+        self.heard, self.sharing = now, kind == "shared"
 
     def end(self, result: dict[str, Any]) -> None:
         """Take this as the job's result, whatever its process still does: a method's own threads may keep it."""

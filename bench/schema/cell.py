@@ -4,6 +4,7 @@ import json
 import math
 from functools import cache
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from bench.schema import metrics
@@ -104,6 +105,8 @@ def read_cell(path: Path) -> Cell:
     problem = _problem(cell)
     if problem:
         raise InputError(f"{path}: {problem}")
+    if (plan := cell.get("plan")) and plan.get("rows"):
+        plan["rows"] = [intern(row) for row in plan["rows"]]
     if (cell["model"], cell["slug"]) != (path.parent.name, path.stem):
         raise InputError(f"{path}: holds the cell {cell['model']}/{cell['slug']}; a cell's file is named after it")
     return cell
@@ -156,7 +159,7 @@ def _exact(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
+    table = {intern(key): value for key, value in pairs}  # thousands of cells have the same keys: one text for all
     if len(table) != len(pairs):
         raise ValueError("a key is there twice")
     return table

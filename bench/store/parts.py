@@ -110,7 +110,7 @@ class Memory:
     cache_measured_mb: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Round:
     """Nanoseconds of each call of one round, by what was called; only positive numbers are times."""
 
