@@ -9,13 +9,14 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
 from typing import Any
 
 from bench.host.environment import environment
 from bench.host.files import OutputError
+from bench.host.output import bound
 from bench.measure.task import Job, Task, task_of
-from bench.run import worker
+from bench.run import strays, worker
 from bench.run.executor import ANYWHERE, Executor, Message, Place, Running
 from models.errors import InputError
 
@@ -41,6 +42,7 @@ class Server(Executor):
         folder = tempfile.gettempdir()
         if len(os.fsencode(folder)) > SOCKET_NAME:
             raise InputError(f"TMPDIR: {folder} is too long for a socket in it, expected at most {SOCKET_NAME} bytes")
+        self.mark = strays.mark()
         for name in THREAD_VARIABLES:
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
         self.context = multiprocessing.get_context("forkserver")
@@ -73,6 +75,8 @@ class Server(Executor):
     def close(self) -> None:
         for child in self.busy:
             child.kill()
+        servers = (forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid)
+        strays.end_strays(self.mark, [os.getpid(), *filter(None, servers)], ())
 
 
 class Child(Running):
@@ -81,6 +85,7 @@ class Child(Running):
     def __init__(self, job: Job, process: Any, pipe: connection.Connection, place: Place) -> None:
         self.job, self.process, self.pipe, self.place = job, process, pipe, place
         self.started = self.heard = time.monotonic()
+        self.log = worker.log_path(job)
         self.shared, self.sharing = 0.0, False  # seconds spent on what all cells use, and whether it is at that now
         self.result: dict[str, Any] | None = None
 
@@ -128,9 +133,11 @@ class Child(Running):
         self.result = result
         self.process.join(timeout=EXIT_SECONDS if result["status"] == "ok" else 0)
         self.kill()
+        bound(self.log)
 
     def hold_to_limit(self) -> None:
-        """End it where it takes longer than the suite allows."""
+        """End it where it takes longer than the suite allows; and see that its log does not fill the disk."""
+        bound(self.log)
         if self.result is not None or self.left > 0:
             return
         limit = task_of(self.job).cell.protocol.timeout
