@@ -124,3 +124,20 @@ def test_logs_have_a_limit_and_keep_their_last_lines(run: Path) -> None:
     log = run / "out" / "logs" / "tiny" / "ddim-4+fault-how-flood.log"
     assert log.stat().st_size < 5_000_000
     assert "after the flood" in log.read_text()[-2000:]
+
+
+def test_a_plugin_that_ends_its_process_fails_its_own_cells_only(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os\nos._exit(0)\n")
+    suite = write_suite(tmp_path, cached('{ name = "theirs" }'))
+    done = ditbench("run", suite, "--plugin", write_plugin(tmp_path), "--plugin", bad, "--out", tmp_path / "out")
+    assert done.returncode == 1, done.stderr
+    cells = cells_of(tmp_path)
+    assert {slug: cell["status"] for slug, cell in cells.items()} == {
+        "ddim-4": "ok",
+        "ddim-3": "ok",
+        "ddim-4+theirs": "failed",
+    }
+    assert (
+        "bad.py could not be loaded: the process that imported it ended with code 0" in cells["ddim-4+theirs"]["reason"]
+    )

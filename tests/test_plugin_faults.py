@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import plugins
+from bench.run import probe
 
 METHOD = """
 from methods.method import CacheMethod
@@ -38,3 +39,24 @@ def test_a_class_without_a_base(tmp_path: Path) -> None:
     found = reason(tmp_path, "class Mine:\n    name = 'mine'\n\nclass Other:\n    pass\n")
     assert "defines no method, no model, no extractor and no engine: Mine would have to be a " in found
     assert "a methods.method.CacheMethod, " in found
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import os\nos._exit(0)\n", "ended with code 0"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "was killed by SIGSEGV"),
+        ("while True: pass\n", "took longer than 0.5 s"),
+    ],
+)
+def test_an_import_that_ends_or_hangs_its_process_ends_no_other(body: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(body)
+    (reason,) = probe.broken([str(tmp_path / "mine.py")], 0.5 if "while" in body else 30).values()
+    assert said in reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize("body", ["x = 1\n", "raise ValueError('two\\nlines')\n", "import sys\nsys.exit(3)\n"])
+def test_what_only_fails_is_left_to_whoever_loads_it(body: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(body)
+    assert probe.broken([str(tmp_path / "mine.py")], 30) == {}

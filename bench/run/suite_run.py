@@ -17,7 +17,7 @@ from bench.cost.suite_cost import cost_of, measured_rate
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
-from bench.run import executors
+from bench.run import executors, probe
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
 from bench.run.records import FAILURES, Records, label, largest_first, weight
@@ -60,7 +60,9 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    broken = plugins.load(files)
+    broken = probe.broken(files)
+    sound = [file for file in files if file not in broken]
+    broken |= plugins.load(sound)
     for reason in broken.values():
         print(f"ditbench: {reason}", file=sys.stderr)
     chosen = suite.load(name, broken, overrides)
@@ -68,11 +70,11 @@ def run_suite(
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
-    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(files), settings, folder)
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder)
     with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)
-        run = SuiteRun(chosen, cells, settings, records, files, retry)
+        run = SuiteRun(chosen, cells, settings, records, sound, retry)
         run.everything(executor)
         statuses = tuple(run.records.status(cell, ()) for cell in cells)
         store.states.keep()
