@@ -138,6 +138,5 @@ def test_a_plugin_that_ends_its_process_fails_its_own_cells_only(tmp_path: Path)
         "ddim-3": "ok",
         "ddim-4+theirs": "failed",
     }
-    assert (
-        "bad.py could not be loaded: the process that imported it ended with code 0" in cells["ddim-4+theirs"]["reason"]
-    )
+    reason = cells["ddim-4+theirs"]["reason"]
+    assert "bad.py could not be loaded: the process that imported it ended with code 0" in reason

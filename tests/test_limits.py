@@ -20,7 +20,7 @@ from bench.suite.protocol import Protocol
 def clock(monkeypatch):
     """Seconds that only a test lets pass."""
     now = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(child_module.time, "monotonic", lambda: now.seconds)
+    monkeypatch.setattr(child_module, "time", SimpleNamespace(monotonic=lambda: now.seconds))
     return now
 
 
