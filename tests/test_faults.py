@@ -54,6 +54,12 @@ class Narrow(DDIM):
     name = "narrow"
     def sample(self, *args, **kwargs):
         return super().sample(*args, **kwargs)[:, :1]
+
+class Hollow(DDIM):
+    """Returns what is no number."""
+    name = "hollow"
+    def sample(self, *args, **kwargs):
+        return super().sample(*args, **kwargs) * float("nan")
 '''
 HOWS = ("fork", "away", "closed", "flood", "gone", "thread", "nan")
 LIMIT = 15
@@ -65,7 +71,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faults")
     plugin = write_plugin(folder)
     plugin.write_text(plugin.read_text() + FAULTS)
-    samplers = '[[cells]]\nmodels = "tiny"\nsampler = { name = "narrow", steps = 4 }\n'
+    samplers = (
+        '[[cells]]\nmodels = "tiny"\nsampler = [{ name = "narrow", steps = 4 }, { name = "hollow", steps = 4 }]\n'
+    )
     text = cached(f'{{ name = "fault", how = {json.dumps(HOWS)} }}') + cached('{ name = "half" }') + samplers
     started = time.monotonic()
     done = ditbench("run", write_suite(folder, text, timeout=LIMIT), "--plugin", plugin, "--out", folder / "out")
@@ -90,6 +98,7 @@ OUTCOMES = {
     "ddim-4+fault-how-flood": ("failed", "after the flood"),
     "ddim-4+fault-how-gone": ("failed", "ended with code 0 before it had a result"),
     "ddim-4+fault-how-nan": ("failed", "FloatingPointError: not a number"),
+    "hollow-4": ("failed", "the samples hold NaN or infinity"),
     "narrow-4": ("failed", "expected [16, 2, 4, 4]"),
 }
 

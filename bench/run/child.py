@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection
 from typing import Any
 
 from bench.host.environment import environment
@@ -75,8 +75,7 @@ class Server(Executor):
     def close(self) -> None:
         for child in self.busy:
             child.kill()
-        servers = (forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid)
-        strays.end_strays(self.mark, [os.getpid(), *filter(None, servers)], ())
+        strays.end_strays(self.mark, ())
 
 
 class Child(Running):

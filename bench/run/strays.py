@@ -17,15 +17,20 @@ MARK = "DITBENCH_RUN"
 
 
 def mark() -> str:
-    """This process's own mark, which every process that is started from now on has in its environment."""
-    return os.environ.setdefault(MARK, f"{os.getpid()}-{uuid.uuid4().hex}")
+    """This process's own mark, which every process that is started from now on has in its environment.
+
+    One that it has of a run above it is that run's, whose processes are not ours to end.
+    """
+    own = f"{os.getpid()}-"
+    if not os.environ.get(MARK, "").startswith(own):
+        os.environ[MARK] = own + uuid.uuid4().hex
+    return os.environ[MARK]
 
 
-def end_strays(marked: str, own: Collection[int], workers: Collection[int]) -> list[int]:
-    """Kill the strays of this mark; returns them. `own`: this process and its servers, `workers`: those alive."""
+def end_strays(marked: str, workers: Collection[int]) -> list[int]:
+    """Kill the strays of this mark; returns them. `workers` are alive; this process's own children are servers."""
     parents = dict(_marked(f"{MARK}={marked}".encode()))
-    strays = [pid for pid in parents if pid not in own and not _below(pid, parents, workers)]
-    strays = [pid for pid in strays if parents[pid] != os.getpid()]
+    strays = [pid for pid, parent in parents.items() if parent != os.getpid() and not _below(pid, parents, workers)]
     for pid in strays:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
