@@ -95,6 +95,15 @@ DAMAGED = {
     "another cell's name": (changed(slug="ddim-10"), "named after it"),
     "numbers of a failure": (changed(status="failed", reason=HTML), "but it has"),
     "replicates that are none": (changed(quality={"is": 1.0, "is_jackknife": [{}]}), "must hold numbers only"),
+    "a commit that is none": (changed(quality={"sampled_by": [3]}), "must hold strings only"),
+    "half a character": (changed(method="DDIM \ud800"), "half of a character"),
+    "no batch": (changed(timing={"batch": 0}), "timing.batch must be above 0"),
+    "no work": (changed(work={"macs": 0}), "work.macs must be above 0"),
+    "no pixels": (changed(settings={"image_size": -3}), "settings.image_size must be above 0"),
+    "ranges that are none": (changed(quality={"fd_ranges": "x"}), "quality.fd_ranges must be list"),
+    "telemetry that is none": (changed(timing={"telemetry": 3}), "timing.telemetry must be dict"),
+    "a version that is none": (changed(environment={"torch": ["a"]}), "environment.torch must be str"),
+    "a schema that is none": (changed(schema=True), "schema is True"),
     "a text for a number": (changed(quality={"fd": HTML}), "must be a number"),
 }
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ def suite_in(folder: Path, cells: str = HALVES) -> list[object]:
     return ["run", write_suite(folder, cells), "--plugin", write_plugin(folder)]
 
 
+def run_alone(folder: Path, suite_of: Callable[[Path], list[object]]) -> Path:
+    """A folder with a suite, and what one worker of this machine made of it: what all others must make, too."""
+    done = ditbench(*suite_of(folder), "--out", folder / "out", "--on", "local:1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 def deterministic(out: Path) -> dict[str, Any]:
     """What no way of running may change of each cell: its quality, plan, work and key; and its samples' bytes."""
     kept: dict[str, Any] = {}
@@ -36,11 +44,8 @@ def deterministic(out: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same suite on one worker."""
-    folder = tmp_path_factory.mktemp("alone")
-    done = ditbench(*suite_in(folder), "--out", folder / "out", "--on", "local:1")
-    assert done.returncode == 0, done.stderr
-    return folder
+    """The suite on one worker."""
+    return run_alone(tmp_path_factory.mktemp("alone"), suite_in)
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -70,6 +75,12 @@ def test_a_worker_may_have_a_core_of_its_own(alone: Path) -> None:
         (["--on", "local:0,9999"], "no core 9999 here"),
         (["--on", "local:a"], "got 'a'"),
         (["--on", "local:2,partition=gpu"], "takes numbers alone"),
+        (["--on", "local:2,"], "got nothing between two of them, or at an end"),
+        (["--on", "local:,2"], "got nothing between two of them, or at an end"),
+        (["--on", "local:"], "got nothing between two of them, or at an end"),
+        (["--on", "local:device=9999"], "no core 9999 here"),
+        (["--on", "local:device=a"], "device must be one number"),
+        (["--on", "local:2,device=0"], "device must be one number and stand alone"),
         (["--on", "local:0,1", "--threads", "2"], "got --threads 2"),
         (["--on", "local:2", "--jobs", "2"], "--jobs goes without --on"),
         (["--on", "local:2", "--device", "cuda:9"], "torch finds 0 CUDA devices"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_on import alive, descendants, deterministic, wait_for
+from test_on import alive, descendants, deterministic, run_alone, wait_for
 from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
@@ -61,11 +61,8 @@ def suite_in(folder: Path, cells: str = FEW) -> list[object]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same suite on one worker of this machine."""
-    folder = tmp_path_factory.mktemp("alone")
-    done = ditbench(*suite_in(folder), "--out", folder / "out", "--on", "local:1")
-    assert done.returncode == 0, done.stderr
-    return folder
+    """The suite on one worker of this machine."""
+    return run_alone(tmp_path_factory.mktemp("alone"), suite_in)
 
 
 @pytest.mark.parametrize("where", places(*PACKAGES))

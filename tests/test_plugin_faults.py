@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import plugins
+from bench.run import probe
 
 METHOD = """
 from methods.method import CacheMethod
@@ -45,3 +46,24 @@ def test_a_class_without_a_base(tmp_path: Path) -> None:
 )
 def test_a_reason_of_ours_is_told_without_the_name_of_its_class(text: str, told: str, tmp_path: Path) -> None:
     assert f"could not be loaded: {told}" in reason(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import os\nos._exit(0)\n", "ended with code 0"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "was killed by SIGSEGV"),
+        ("while True: pass\n", "took longer than 0.5 s"),
+    ],
+)
+def test_an_import_that_ends_or_hangs_its_process_ends_no_other(body: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(body)
+    (reason,) = probe.broken([str(tmp_path / "mine.py")], 0.5 if "while" in body else 30).values()
+    assert said in reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize("body", ["x = 1\n", "raise ValueError('two\\nlines')\n", "import sys\nsys.exit(3)\n"])
+def test_what_only_fails_is_left_to_whoever_loads_it(body: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(body)
+    assert probe.broken([str(tmp_path / "mine.py")], 30) == {}

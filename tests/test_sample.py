@@ -159,6 +159,22 @@ def test_a_worker_knows_its_place(monkeypatch):
         worker_share()
 
 
+def test_a_task_of_srun_knows_its_place_and_a_batch_script_is_alone(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    assert worker_share().of == 1, "not started by srun"
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    assert (worker_share().number, worker_share().of) == (1, 2)
+    monkeypatch.setenv("SLURM_PROCID", "x")
+    with pytest.raises(InputError, match="SLURM_PROCID and SLURM_STEP_NUM_TASKS must be integers, as srun"):
+        worker_share()
+    monkeypatch.setenv("LOCAL_RANK", "x")
+    with pytest.raises(InputError, match="LOCAL_RANK must be an integer, got 'x'"):
+        own_device("cuda")
+
+
 @pytest.mark.parametrize(("visible", "own"), [("", "1"), ("4,6", "6")])
 def test_a_worker_sees_its_own_gpu_alone(visible, own, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")

@@ -1,5 +1,6 @@
 """What keeps the site fast with thousands of cells: work that grows with the cells, not with pairs of them or pages."""
 
+import re
 from collections import Counter
 
 import cell_factory as factory
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.benchmarks import site_scale
 from bench.judge import pareto
-from bench.show.report import heatmaps, tables
+from bench.show.report import heatmaps, page, tables
+from bench.show.report.phrases import some
 from bench.show.site import parts, write_site
 
 
@@ -90,3 +92,26 @@ def test_a_synthetic_cell_is_another_setting_of_the_same_model():
     assert made.quality.numbers["fd"] != cell.quality.numbers["fd"]
     assert len(made.quality.replicates["fd"]) == len(cell.quality.replicates["fd"])
     assert "setting" not in cell.cache.params, "what it was made from stays as it is"
+
+
+def test_a_long_report_shows_what_matters_and_has_a_dot_for_every_other(tmp_path, monkeypatch):
+    whole = page.write_report(factory.write(tmp_path / "whole", settings(60))).read_text()
+    assert 'class="dots' not in whole
+    assert "Download results.csv" in whole
+    monkeypatch.setattr(page, "ROOM", 20)
+    short = page.write_report(factory.write(tmp_path / "short", settings(60))).read_text()
+    assert short.count('<tr id="row-') == 20
+    assert "Of 63 settings 20 are here" in short
+    first = short[short.index('data-plot="fd"') : short.index('data-plot="is"')]
+    assert first.count('class="point ') == 20
+    assert sum(dots.count("h0") for dots in re.findall(r'<path d="([^"]*)" class="dots', first)) == 43
+    for slug in ("ddim-50", "ddim-20", "ddim-10"):  # fewer steps, the reference among them
+        assert f'data-key="{slug.upper()}"' in short
+    assert (tmp_path / "short" / "results.csv").read_text().count("\n") == 64
+    assert len(short) < len(whole)
+
+
+def test_names_beyond_fifty_are_counted():
+    names = [f"m{i}" for i in range(60)]
+    assert some(names[:50]) == names[:50]
+    assert some(names) == [*names[:50], "10 more"]

@@ -304,3 +304,11 @@ def test_what_a_suite_asks_of_slurm_is_read_as_the_command_line_would_say_it(tmp
 @pytest.mark.parametrize("rules", ["samples = 0", 'samples = 64\nquality = { features = "none" }', "samples = 100"])
 def test_samples_that_are_not_judged_or_hold_every_class_twice_are_taken(tmp_path, rules):
     assert load(tmp_path, HEAD + f"[protocol]\n{rules}\n" + DDIM.replace("dit-mnist", "dit-imagenet32")).cells
+
+
+def test_too_many_combinations_are_refused_before_they_are_built(tmp_path):
+    values = ", ".join(map(str, range(1, 1001)))
+    etas = ", ".join(f"0.{i:04d}" for i in range(1000))
+    text = HEAD + BLOCK + f'sampler = {{ name = "ddim", steps = [{values}], eta = [{etas}], spacing = [{values}] }}\n'
+    with pytest.raises(InputError, match=r"'sampler' lists more than 10000 combinations"):
+        load(tmp_path, text)

@@ -85,4 +85,4 @@ def rejudge(quality: dict[str, Any], factor: float, rng: np.random.Generator) ->
 
 
 if __name__ == "__main__":
-    write_store(Path(sys.argv[2]), int(sys.argv[1]), *map(Path, sys.argv[3:4]))
+    write_store(Path(sys.argv[2]), int(sys.argv[1]), Path(sys.argv[3]) if sys.argv[3:] else SOURCE)

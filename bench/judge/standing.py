@@ -80,7 +80,7 @@ class Standing:
         as_fast = ((self.logs <= self.logs[rows, None]) & ~self.cached & others).any(axis=1)
         told = []
         for row, (place, gap) in enumerate(zip(settings[rows], gaps, strict=True)):
-            by = [self.points[i].key[1] for i in np.flatnonzero(above[row])]
+            by = [self.points[i].key[1] for i in np.flatnonzero(above[row]).tolist()]
             cached = bool(self.cached[place])
             if by or (gap is not None and gap > 0):
                 told.append((DOMINATED, by))

@@ -61,6 +61,10 @@ class Reporter:
     def phase(self, name: str, fraction: float) -> None:
         self.pipe.send(("phase", name, fraction))
 
+    def shared(self, name: str, fraction: float) -> None:
+        """A phase of which all cells of the model have the use: until the next word it is not the cell's time."""
+        self.pipe.send(("shared", name, fraction))
+
     def begins(self, slug: str | None) -> None:
         """The setting that runs from now on: who is to blame where nothing more is heard."""
         self.pipe.send(("setting", slug))

@@ -14,13 +14,15 @@ from typing import Any
 
 from bench.host.environment import environment
 from bench.host.files import OutputError
+from bench.host.output import bound
 from bench.measure.task import Job, Task, task_of
-from bench.run import worker
+from bench.run import strays, worker
 from bench.run.executor import ANYWHERE, Executor, Message, Place, Running
 from models.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 EXIT_SECONDS = 5.0
+FOR_ALL = 10  # of the exact solution, which takes a suite's longest cells several times over
 SOCKET_NAME = 107 - len("/pymp-01234567/listener-01234567")  # what is left for the folder of a Unix socket
 DAEMON = (
     "this process is daemonic, so it may start no others: start ditbench by its command line there (subprocess), or "
@@ -40,6 +42,7 @@ class Server(Executor):
         folder = tempfile.gettempdir()
         if len(os.fsencode(folder)) > SOCKET_NAME:
             raise InputError(f"TMPDIR: {folder} is too long for a socket in it, expected at most {SOCKET_NAME} bytes")
+        self.mark = strays.mark()
         for name in THREAD_VARIABLES:
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
         self.context = multiprocessing.get_context("forkserver")
@@ -72,6 +75,7 @@ class Server(Executor):
     def close(self) -> None:
         for child in self.busy:
             child.kill()
+        strays.end_strays(self.mark, ())
 
 
 class Child(Running):
@@ -80,6 +84,8 @@ class Child(Running):
     def __init__(self, job: Job, process: Any, pipe: connection.Connection, place: Place) -> None:
         self.job, self.process, self.pipe, self.place = job, process, pipe, place
         self.started = self.heard = time.monotonic()
+        self.log = worker.log_path(job)
+        self.shared, self.sharing = 0.0, False  # seconds spent on what all cells use, and whether it is at that now
         self.result: dict[str, Any] | None = None
 
     @property
@@ -89,34 +95,48 @@ class Child(Running):
 
     @property
     def left(self) -> float:
-        """Seconds until it has taken longer than the suite allows: a cell in whole, a timing since it last spoke."""
-        since = self.started if isinstance(self.job, Task) else self.heard
-        return task_of(self.job).cell.protocol.timeout - (time.monotonic() - since)
+        """Seconds until it has taken longer than the suite allows: a cell in whole, a timing since it last spoke.
+
+        What all cells of the model use is nobody's time, and may be silent for FOR_ALL times as long.
+        """
+        limit, now = task_of(self.job).cell.protocol.timeout, time.monotonic()
+        if self.sharing:
+            return FOR_ALL * limit - (now - self.heard)
+        since = self.started + self.shared if isinstance(self.job, Task) else self.heard
+        return limit - (now - since)
 
     def messages(self) -> Iterator[Message]:
         """Every message that has come. A pipe that closes without a result is a crash. Raises OutputError for its."""
         try:
             while self.result is None and self.pipe.poll():
                 kind, *rest = self.pipe.recv()
-                self.heard = time.monotonic()
+                self._hear(kind)
                 if kind == "output error":
                     raise OutputError(rest[0])
                 if kind == "result":
                     self.end(rest[0])
                 else:
-                    yield kind, *rest
+                    yield "phase" if kind == "shared" else kind, *rest
         except (EOFError, ConnectionError):
             self.process.join(timeout=EXIT_SECONDS)
             self.end(crash(self.process.exitcode))
+
+    def _hear(self, kind: str) -> None:
+        """Note when it spoke, and what the time until then was spent on."""
+        now = time.monotonic()
+        self.shared += now - self.heard if self.sharing else 0.0
+        self.heard, self.sharing = now, kind == "shared"
 
     def end(self, result: dict[str, Any]) -> None:
         """Take this as the job's result, whatever its process still does: a method's own threads may keep it."""
         self.result = result
         self.process.join(timeout=EXIT_SECONDS if result["status"] == "ok" else 0)
         self.kill()
+        bound(self.log)
 
     def hold_to_limit(self) -> None:
-        """End it where it takes longer than the suite allows."""
+        """End it where it takes longer than the suite allows; and see that its log does not fill the disk."""
+        bound(self.log)
         if self.result is not None or self.left > 0:
             return
         limit = task_of(self.job).cell.protocol.timeout

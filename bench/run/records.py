@@ -62,10 +62,10 @@ class Records:
 
         Raises InputError for a corrupt cell file.
         """
-        stored = self.store.read(cell)
-        if stored is None or stored.key != cell.key(self.settings) or stored.status in retry:
+        state = self.store.state(cell)
+        if state is None or state.key != cell.key(self.settings) or state.status in retry:
             return "new"
-        return "untimed" if stored.is_ok and not stored.is_timed else stored.status
+        return "untimed" if state.status == "ok" and not state.is_timed else state.status
 
     def was_timed(self, cell: Cell) -> bool:
         """Whether a session holds times of this very cell that are not wanted any more, now that it is run again."""

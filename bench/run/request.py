@@ -1,4 +1,4 @@
-"""`--on NAME[:WORDS]`: which executor runs the jobs, and with what; `8`, `0,1,2,3`, `8,partition=gpu,time=240`."""
+"""`--on NAME[:WORDS]`: which executor runs the jobs, and with what; `8`, `0,1,2`, `device=0`, `8,partition=gpu`."""
 
 from __future__ import annotations
 
@@ -56,16 +56,17 @@ class RunFacts:
 
 def parse(text: str) -> On:
     """Raises InputError, in one line, for what is no such text."""
-    name, _, rest = text.partition(":")
+    name, colon, rest = text.partition(":")
     numbers, options = [], {}
-    for word in filter(None, rest.split(",")):
+    for word in rest.split(",") if colon else ():
         key, sign, value = word.partition("=")
         if sign and key and value:
             options[key] = value
         elif word.isascii() and word.isdigit() and len(word) < 6:
             numbers.append(int(word))
         else:
-            raise InputError(f"--on {text}: expected numbers and KEY=VALUE separated by commas, got '{word}'")
+            got = f"'{word}'" if word else "nothing between two of them, or at an end"
+            raise InputError(f"--on {text}: expected numbers and KEY=VALUE separated by commas, got {got}")
     if len(set(numbers)) != len(numbers):
         raise InputError(f"--on {text}: a device is named twice")
     on = On(name, tuple(numbers), options)

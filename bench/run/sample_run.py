@@ -74,26 +74,34 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
 
 
 def worker_share() -> Share:
-    """This process's place among torchrun's workers; alone without torchrun. Raises InputError for a wrong one."""
+    """This process's place among the workers of torchrun, or of srun; alone without. Raises InputError for a wrong one.
+
+    A batch script that was not started by srun is one process, however many tasks its job has.
+    """
+    srun = "WORLD_SIZE" not in os.environ and "SLURM_STEP_NUM_TASKS" in os.environ
+    rank, size = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS") if srun else ("RANK", "WORLD_SIZE")
     try:
-        number, of = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+        number, of = int(os.environ.get(rank, "0")), int(os.environ.get(size, "1"))
     except ValueError:
-        raise InputError("RANK and WORLD_SIZE must be integers, as torchrun sets them") from None
+        raise InputError(f"{rank} and {size} must be integers, as {'srun' if srun else 'torchrun'} sets them") from None
     if not 0 <= number < of:
-        raise InputError(f"RANK must lie in 0..{of - 1}, got {number}")
+        raise InputError(f"{rank} must lie in 0..{of - 1}, got {number}")
     return Share(number, of)
 
 
 def own_device(device: str) -> None:
-    """Let this worker and its children see the GPU LOCAL_RANK only, as `cuda`: results do not depend on its number.
+    """Let this worker and its children see the GPU of its local rank only, as `cuda`; results do not depend on it.
 
     Must be called before torch has looked for GPUs. Raises InputError for a numbered device under torchrun.
     """
-    local = os.environ.get("LOCAL_RANK")
+    steps = "SLURM_STEP_NUM_TASKS" in os.environ
+    local = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID") if steps else None)
     if local is None or not device.startswith("cuda"):
         return
     if device != "cuda":
-        raise InputError(f"--device {device}: under torchrun each worker takes its own GPU; say --device cuda")
+        raise InputError(f"--device {device}: under torchrun or srun each worker takes its own GPU; say --device cuda")
+    if not (local.isascii() and local.isdigit()):
+        raise InputError(f"LOCAL_RANK must be an integer, got '{local}'")
     visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
     if visible and int(local) >= len(visible):
         raise InputError(f"LOCAL_RANK {local}: only {len(visible)} GPUs are visible")

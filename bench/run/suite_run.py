@@ -17,7 +17,7 @@ from bench.cost.suite_cost import cost_of, measured_rate
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
-from bench.run import executors
+from bench.run import executors, probe
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
 from bench.run.records import FAILURES, Records, label, largest_first, weight
@@ -60,7 +60,9 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    broken = plugins.load(files)
+    broken = probe.broken(files)
+    sound = [file for file in files if file not in broken]
+    broken |= plugins.load(sound)
     for reason in broken.values():
         print(f"ditbench: {reason}", file=sys.stderr)
     chosen = suite.load(name, broken, overrides)
@@ -68,13 +70,15 @@ def run_suite(
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
-    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(files), settings, folder)
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder)
     with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)
-        run = SuiteRun(chosen, cells, settings, records, files, retry)
+        run = SuiteRun(chosen, cells, settings, records, sound, retry)
         run.everything(executor)
-        return Finished(store.directory, tuple(run.records.status(cell, ()) for cell in cells))
+        statuses = tuple(run.records.status(cell, ()) for cell in cells)
+        store.states.keep()
+        return Finished(store.directory, statuses)
 
 
 def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) -> Executor:
@@ -114,9 +118,10 @@ class SuiteRun:
         retry: list[str],
     ) -> None:
         self.chosen, self.cells, self.settings, self.records, self.files = chosen, cells, settings, records, files
-        states = {cell: records.status(cell, retry) for cell in cells}
-        self.new = [cell for cell in cells if states[cell] == "new"]
-        self.untimed = [cell for cell in cells if states[cell] == "untimed"]
+        states = [(cell, records.status(cell, retry)) for cell in cells]
+        records.store.states.keep()
+        self.new = [cell for cell, state in states if state == "new"]
+        self.untimed = [cell for cell, state in states if state == "untimed"]
         self.fresh = {cell.key(settings) for cell in self.new if records.was_timed(cell)}
 
     def everything(self, executor: Executor) -> None:

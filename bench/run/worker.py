@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -21,6 +22,8 @@ from bench.measure.session import time_largest, time_session
 from bench.measure.task import Job, LargestOrder, Reporter, SessionOrder, Task, task_of
 from bench.run.executor import Place
 from bench.store.directory import Store
+
+PR_SET_PDEATHSIG = 1
 
 
 def main(job: Job, pipe: connection.Connection, place: Place) -> None:
@@ -84,6 +87,7 @@ def log_path(job: Job) -> Path:
 def detach() -> None:
     """A process group of its own, which dies with the parent: the terminal's Ctrl-C is the parent's business."""
     os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also where a method holds the interpreter's lock
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=die_with_parent, daemon=True).start()
 

@@ -4,6 +4,7 @@ import json
 import math
 from functools import cache
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from bench.schema import metrics
@@ -53,6 +54,11 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "settings.threads": ((int,), False),
     "settings.weights": ((str,), False),
     "environment": ((dict,), False),
+    "environment.torch": ((str,), False),
+    "environment.cpu": ((str,), False),
+    "environment.gpu": ((str,), False),
+    "quality.fd_ranges": ((list,), False),
+    "timing.telemetry": ((dict,), False),
     "library": ((dict,), False),
     "library.versions": ((dict,), False),
     "library.difference": (_NUMBER, False),
@@ -91,6 +97,15 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "seconds": (_NUMBER, False),
     "finished": ((str,), False),
 }
+# Counts and sizes of which there is at least one.
+POSITIVE = (
+    "timing.batch", "timing.threads", "work.macs", "work.macs_baseline", "settings.image_size", "settings.batch",
+    "settings.threads", "quality.samples", "quality.reference_samples", "plan.nfe", "plan.branches",
+)  # fmt: skip
+TEXTS = (
+    "model", "slug", "method", "family", "setting", "suite", "reason", "sampler.name", "cache.name", "quality.features",
+    "quality.reference", "environment.cpu", "environment.gpu", "environment.torch",
+)  # fmt: skip
 NUMBERS = {
     "work": ("macs", "macs_baseline", "macs_ratio", "cache_bytes"),
     "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
@@ -104,6 +119,8 @@ def read_cell(path: Path) -> Cell:
     problem = _problem(cell)
     if problem:
         raise InputError(f"{path}: {problem}")
+    if (plan := cell.get("plan")) and plan.get("rows"):
+        plan["rows"] = [intern(row) for row in plan["rows"]]
     if (cell["model"], cell["slug"]) != (path.parent.name, path.stem):
         raise InputError(f"{path}: holds the cell {cell['model']}/{cell['slug']}; a cell's file is named after it")
     return cell
@@ -156,7 +173,7 @@ def _exact(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
+    table = {intern(key): value for key, value in pairs}  # thousands of cells have the same keys: one text for all
     if len(table) != len(pairs):
         raise ValueError("a key is there twice")
     return table
@@ -164,11 +181,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _problem(cell: Cell) -> str | None:
     """The first thing wrong with a cell, or None."""
-    if cell.get("schema") != SCHEMA:
+    if cell.get("schema") != SCHEMA or isinstance(cell.get("schema"), bool):
         return f"schema is {cell.get('schema')!r}; this version reads schema {SCHEMA}"
     if cell.get("status") not in STATUSES:
         return f"status is {cell.get('status')!r}; expected one of: {', '.join(STATUSES)}"
-    problem = _field_problem(cell) or _number_problem(cell)
+    problem = _field_problem(cell) or _number_problem(cell) or _range_problem(cell)
     if problem or cell["status"] == "ok":
         return problem or _plan_problem(cell.get("plan"))
     numbers = [name for name in MEASURED if cell.get(name) is not None and name != "plan"]
@@ -201,6 +218,29 @@ def _number_problem(cell: Cell) -> str | None:
         if any(not _is(value, _NUMBER) for value in values or ()):
             return f"quality.{name} must hold numbers only"
     return timing_problem(cell.get("timing") or {})
+
+
+def _range_problem(cell: Cell) -> str | None:
+    """Numbers that count something and cannot be what they are, and texts that no page can hold."""
+    for dotted in POSITIVE:
+        value = look_up(cell, dotted)
+        if value is not None and value <= 0:
+            return f"{dotted} must be above 0, found {_shown(value)}"
+    commits = look_up(cell, "quality.sampled_by") or ()
+    if not all(isinstance(commit, str) for commit in commits):
+        return "quality.sampled_by must hold strings only"
+    names = [value for dotted in TEXTS if isinstance(value := look_up(cell, dotted), str)]
+    if any(not _is_text(name) for name in [*names, *commits]):
+        return "a name holds half of a character (a lone surrogate)"
+    return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plan_problem(plan: Cell | None) -> str | None:

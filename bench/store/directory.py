@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from bench.host.files import OutputError, make_folder, write_json
 from bench.schema.cell import SCHEMA, read_json
+from bench.store.states import State, States
 from bench.store.stored_cell import StoredCell, read_stored
 from bench.suite.cells import Cell, Settings
 from bench.suite.file import Suite
@@ -23,6 +25,11 @@ class Store:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
+
+    @cached_property
+    def states(self) -> States:
+        """What is remembered of the cells' files."""
+        return States(self.directory / "cells")
 
     def cell_path(self, cell: Cell) -> Path:
         """DIR/cells/<model>/<slug>.json, there or not."""
@@ -109,6 +116,20 @@ class Store:
             return read_stored(path)
         except InputError as error:
             raise InputError(f"{error}; delete this cell file to run the cell again") from error
+
+    def state(self, cell: Cell) -> State | None:
+        """What a run asks of a cell's stored result. Raises InputError as `read`, of a file that must be read."""
+        path = self.cell_path(cell)
+        try:
+            known = self.states.get(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from error
+        if known is not None:
+            return known
+        stored = self.read(cell)
+        return None if stored is None else self.states.remember(path, stored)
 
     def write(self, cell: Cell, result: dict[str, Any]) -> None:
         """A cell's JSON, whole or not at all. Raises OutputError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from typing import Any, TypeVar
@@ -19,14 +19,15 @@ Table = Mapping[str, Any]
 def part(kind: type[T], table: Table | None, **read: Any) -> T:
     """`kind` from a JSON object: those of its fields that are there, and those in `read` as they are given."""
     table = table or {}
-    stated = {name: value for name in names_of(kind) if (value := table.get(name)) is not None}
+    names: tuple[str, ...] = names_of(kind)  # type: ignore[arg-type]
+    stated = {name: value for name in names if (value := table.get(name)) is not None}
     return kind(**(stated | read))
 
 
 @cache
-def names_of(kind: type) -> tuple[str, ...]:
+def names_of(kind: Hashable) -> tuple[str, ...]:
     """The names of a dataclass's fields."""
-    return tuple(f.name for f in fields(kind))
+    return tuple(f.name for f in fields(kind))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Memory:
     cache_measured_mb: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Round:
     """Nanoseconds of each call of one round, by what was called; only positive numbers are times."""
 

@@ -134,8 +134,8 @@ class Cell:
             "model": self.model,
             "sampler": self.sampler.settings(),
             "cache": None if self.cache is None else self.cache.settings(),
-            "protocol": {k: v for k, v in self.protocol.as_dict().items() if k != "timeout"},
-            **settings.recorded(),
+            "protocol": _rules(self.protocol),
+            **_recorded(settings),
             "weights": "random" if settings.weights == "random" else None,  # others are among the files
             "files": _digests(self._files(parts, settings)),
             "judged_by": _digests([self.protocol.quality.weights, self.protocol.quality.reference]),
@@ -185,6 +185,18 @@ class Cell:
             "sampler": {"steps": self.sampler.params.get("steps"), **self.sampler.settings()},
             "cache": None if self.cache is None else self.cache.settings(),
         } | ({} if self.engine == OURS else {"engine": self.engine})
+
+
+@cache
+def _rules(rules: protocol.Protocol) -> dict[str, Any]:
+    """What of a protocol makes a cell; read alone."""
+    return {key: value for key, value in rules.as_dict().items() if key != "timeout"}
+
+
+@cache
+def _recorded(settings: Settings) -> dict[str, Any]:
+    """As results store settings; read alone."""
+    return settings.recorded()
 
 
 def _digests(paths: Iterable[str | Path | None]) -> list[str]:

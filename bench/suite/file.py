@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -209,6 +210,8 @@ class Reader:
             if not isinstance(table, dict) or not isinstance(table.get("name"), str):
                 raise InputError(f"{where}: '{kind}' must be a table like {{ name = \"…\" }} or a list of them")
             params = {key: value for key, value in table.items() if key != "name"}
+            if math.prod(len(value) for value in params.values() if isinstance(value, list)) > MAX_CELLS:
+                raise InputError(f"{where}: '{kind}' lists more than {MAX_CELLS} combinations")
             expanded += [self.part(where, kind, Part(table["name"], given, engine)) for given in sweep(params)]
         if not expanded:
             raise InputError(f"{where}: '{kind}' is an empty list")

@@ -24,8 +24,12 @@ class Part:
     """A sampler or a cache method by name, with the parameters that the suite states; of an engine's, its own."""
 
     name: str
-    given: dict[str, Any] = field(default_factory=dict, hash=False)
+    given: dict[str, Any] = field(default_factory=dict)
     engine: str = OURS
+
+    def __hash__(self) -> int:
+        """Of the parameters, too: thousands of cells differ in them alone."""
+        return hash((self.name, self.engine, *((key, _hash(self.given[key])) for key in sorted(self.given))))
 
     @property
     def source(self) -> type[Any]:
@@ -98,3 +102,11 @@ def plain(value: Any) -> Any:
     """A parameter's value as JSON holds it: the value itself, or its text."""
     exact = not isinstance(value, int) or abs(value) <= MAX_EXACT_INTEGER
     return value if exact and isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _hash(value: Any) -> int:
+    """Of a parameter's value; equal for those that have none, such as lists."""
+    try:
+        return hash(value)
+    except TypeError:
+        return 0

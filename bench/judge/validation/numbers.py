@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from bench.judge.validation.resampling import paired_ratio, pooled_median
 from bench.schema.metrics import with_replicates
 from bench.schema.timing import is_number
 from bench.statistics.jackknife import jackknife, jackknife_groups
 from bench.statistics.medians import Interval
-from bench.statistics.paired_times import paired_ratio, pooled_median
 from bench.store.parts import MedianInterval, Quality, StoredPlan, Timing, Work
 from bench.store.stored_cell import StoredCell
 

@@ -32,7 +32,11 @@ def open_stream(task: Task, model: Denoiser, reporter: Reporter, share: float = 
         return Latents(model, other, task.settings, store.samples_folder(other), advance)
 
     def exact_latents(other: Cell) -> Latents:
-        return Latents(model, other, task.settings, store.exact_folder(other), advance)
+        begun(other)
+        return Latents(model, other, task.settings, store.exact_folder(other), begun)
+
+    def begun(other: Cell, done: int = 0) -> None:
+        reporter.shared(f"exact solution of {other.model} by {other.slug}", share)
 
     def stream(own: Cell, others: dict[str, Latents]) -> Stream:
         folders = store.samples_folder(own), store.images_folder(own)

@@ -53,7 +53,7 @@ class Latents:
         noise = seeded_noise(indices, self.model.latent_shape, rules.seed)
         noise = noise.to(device=settings.device, dtype=getattr(torch, settings.dtype))
         labels = balanced_labels(indices, spec.num_classes).to(settings.device)
-        latents = self._trajectory(noise, labels).float().cpu()
+        latents = checked(self._trajectory(noise, labels), noise).float().cpu()
         if not torch.isfinite(latents).all():
             raise ValueError("the samples hold NaN or infinity; look at the method's plan and the dtype")
         return latents
@@ -63,3 +63,13 @@ class Latents:
         batch = min(cell.protocol.sampling_batch, cell.protocol.samples)
         contender = contender_of(cell, self.model)
         return prepared(cell.model, self.model, contender, batch, self.settings.execution)
+
+
+def checked(latents: Tensor, noise: Tensor) -> Tensor:
+    """The latents that `noise` became. Raises ValueError where they are no tensor of its shape, or more precise."""
+    if not isinstance(latents, Tensor) or latents.shape != noise.shape:
+        found = list(latents.shape) if isinstance(latents, Tensor) else type(latents).__name__
+        raise ValueError(f"sampling gave {found}, expected {list(noise.shape)}")
+    if latents.dtype not in (noise.dtype, torch.float32):
+        raise ValueError(f"sampling gave {latents.dtype}, expected {noise.dtype}")
+    return latents
