@@ -13,7 +13,7 @@ from bench.cli.commands import run
 from bench.judge.ranking import ranked
 from bench.show.glossary import TEMPLATES, anchor, glossary, terms
 from bench.show.report.answer import answer
-from bench.show.report.decision_text import against, closing, sentence, speed_lines
+from bench.show.report.decision_text import against, closing, maybe_faster, sentence, speed_lines
 from bench.show.report.gap_plot import GapPlot, bent
 from bench.show.report.gaps import gaps_of
 from bench.show.report.group import groups_of
@@ -89,6 +89,18 @@ def test_the_short_table_has_at_most_six_lines_from_slow_to_fast(tmp_path):
         speeds = [float(line.speed.removesuffix("×")) for line in lines]
         assert 1 <= len(lines) <= 6
         assert speeds == sorted(speeds)
+
+
+def test_what_may_be_faster_still_is_named_and_what_is_left_out_is_said(tmp_path):
+    (sure,) = groups(tmp_path / "sure", ladder())
+    assert maybe_faster(sure) == "", "what is surely too bad is no candidate"
+    doubtful = factory.cell(steps=12, ms=100.0, fd=4.2)
+    (group,) = groups(tmp_path / "doubtful", [*ladder()[:2], doubtful])
+    assert group.decision().headline.faster == ("ddim-12",)
+    assert maybe_faster(group) == "DDIM-12"
+    text = write_report(tmp_path / "doubtful").read_text()
+    assert "Faster still, and perhaps good enough: DDIM-12." in text
+    assert "One setting a range of speeds" in text
 
 
 def test_a_difference_is_said_in_per_cent_with_its_interval():

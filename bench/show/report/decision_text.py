@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from bench.show.report.format import figure
 from bench.show.report.gaps import distance_unit, percent
 from bench.show.report.group import Group
-from bench.show.report.phrases import ms
+from bench.show.report.phrases import joined, ms
 from bench.statistics.interval import Interval
+
+MAX_FASTER = 2  # named on a first screen
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ def sentence(group: Group) -> str:
     method, gain = group.by_slug[best.setting].method, times(best.speedup.value)
     pace = "as fast" if gain == times(1.0) else f"{gain} as fast"
     return f"Use {method}: {pace} as {reference.method}, {axis} no more than {share} worse."
+
+
+def maybe_faster(group: Group) -> str:
+    """What may be within the headline's bound too, and is faster: the fastest first; empty where nothing is."""
+    best = group.decision().headline
+    if best is None or not best.faster:
+        return ""
+    names = [group.by_slug[slug].method for slug in best.faster]
+    more = [f"{len(names) - MAX_FASTER:,} more"] if len(names) > MAX_FASTER else []
+    return joined(names[:MAX_FASTER] + more)
 
 
 def axis_name(group: Group) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from bench.show.report.decision_text import SpeedLine, axis_name, sentence, speed_lines
+from bench.show.report.decision_text import SpeedLine, axis_name, maybe_faster, sentence, speed_lines
 from bench.show.report.gap_plot import GapPlot
 from bench.show.report.gaps import gaps_of
 from bench.show.report.group import Group
@@ -36,6 +36,7 @@ class FirstScreen:
     plots: list[AxisPlot]  # that axis first
     legend: list[Family]
     lines: list[SpeedLine]
+    faster: str  # than what the sentence recommends, and perhaps as good
     chosen: str | None  # slug of what the sentence recommends
     strips: list[Strip]
     bound: bool  # whether what counts as no worse is shaded
@@ -53,6 +54,6 @@ def first_screen(group: Group, directory: Path) -> FirstScreen:
     strips = strips_of(group, directory, [group.by_slug[slug] for slug in shown])
     return FirstScreen(
         sentence(group), column, [AxisPlot(gaps.key, gaps.name, plot.svg(), plot.beyond) for gaps, plot in plots],
-        legend(group), lines, chosen, [strip for strip in strips if strip.uri],
+        legend(group), lines, maybe_faster(group), chosen, [strip for strip in strips if strip.uri],
         any(gaps.bound is not None for gaps in axes),
     )  # fmt: skip
