@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         return complain(str(error))
     except KeyboardInterrupt:
-        print("\nditbench: interrupted; finished cells are kept, the same command goes on", file=sys.stderr)
+        print("\nditbench: interrupted; the same command goes on from what is stored", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,14 +32,17 @@ def time_session(order: SessionOrder, reporter: Reporter) -> dict[str, Any]:
     lineup.plan()
     if not session.is_finished:
         SessionProcess(order, session, lineup, reporter).measure()
-    return {"timings": timings(order, session, lineup) if session.is_finished else None}
+    return {"timings": timings(order, session, lineup, reporter) if session.is_finished else None}
 
 
-def timings(order: SessionOrder, session: Session, lineup: Lineup) -> dict[str, Any]:
-    """Of every cell that is wanted."""
-    made = CellTimings(session, lineup)
-    wanted = [task for task in order.tasks if task.cell.slug in order.work]
-    return {task.cell.slug: finite(made.of(task, order.work[task.cell.slug])) for task in wanted}
+def timings(order: SessionOrder, session: Session, lineup: Lineup, reporter: Reporter) -> dict[str, Any]:
+    """Of every cell that is wanted. Each is announced, so that many rounds to work out are no silence."""
+    made, found = CellTimings(session, lineup), {}
+    for task in order.tasks:
+        if task.cell.slug in order.work:
+            reporter.begins(None)
+            found[task.cell.slug] = finite(made.of(task, order.work[task.cell.slug]))
+    return found
 
 
 def time_largest(order: LargestOrder, reporter: Reporter) -> dict[str, Any]:
