@@ -174,11 +174,14 @@ RULES = Protocol(samples=0, timing=Timing(batch=1, rounds=4, seconds=0.0))
 
 
 class Silent:
+    def __init__(self):
+        self.begun = []
+
     def phase(self, name, fraction):
         pass
 
     def begins(self, slug):
-        pass
+        self.begun.append(slug)
 
 
 def made(folder: Path) -> SessionOrder:
@@ -216,8 +219,10 @@ def test_a_session_that_is_finished_only_tells(tmp_path: Path) -> None:
     time_session(order, Silent())
     timings = time_session(order, Silent())["timings"]
     before = Path(order.path).read_bytes()
-    assert time_session(order, Silent())["timings"] == timings
+    reporter = Silent()
+    assert time_session(order, reporter)["timings"] == timings
     assert Path(order.path).read_bytes() == before
+    assert reporter.begun[-2:] == [None, None], "it is heard of while many rounds are worked out, a time for each cell"
 
 
 @pytest.mark.parametrize(
