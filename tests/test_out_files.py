@@ -47,4 +47,9 @@ def test_a_place_that_cannot_be_written(
 @pytest.mark.parametrize("command", ["train-router l2c", "train-router harmonica", "choose", "calibrate"])
 def test_an_empty_name_is_the_folder_that_one_is_in(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMMANDS[command], ""]) == 2
-    assert capsys.readouterr().err == "ditbench: cannot write '.': it is a folder, expected the name of a file\n"
+    verb, option = COMMANDS[command][0], COMMANDS[command][-1]
+    told = {
+        "--out": f"ditbench: {verb}: --out must name a file or folder, got ''\n",
+        "--suite": "ditbench: cannot write '.': it is a folder, expected the name of a file\n",
+    }
+    assert capsys.readouterr().err == told[option]

@@ -210,7 +210,10 @@ class Reader:
             if not isinstance(table, dict) or not isinstance(table.get("name"), str):
                 raise InputError(f"{where}: '{kind}' must be a table like {{ name = \"…\" }} or a list of them")
             params = {key: value for key, value in table.items() if key != "name"}
-            if math.prod(len(value) for value in params.values() if isinstance(value, list)) > MAX_CELLS:
+            if (
+                math.prod(len(set(map(repr, value))) for value in params.values() if isinstance(value, list))
+                > MAX_CELLS
+            ):
                 raise InputError(f"{where}: '{kind}' lists more than {MAX_CELLS} combinations")
             expanded += [self.part(where, kind, Part(table["name"], given, engine)) for given in sweep(params)]
         if not expanded:
