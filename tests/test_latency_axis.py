@@ -9,7 +9,7 @@ import pytest
 from cell_factory import cell, typed
 from decided_group import REFERENCE, TRUTH, documents, session, stored_group
 
-from bench.judge.latency import chain_axis, error_of, latencies, latency_axis, pair_errors
+from bench.judge.latency import PairErrors, chain_axis, error_of, latencies, latency_axis
 from bench.judge.latency_axis import paired_axis
 from bench.measure.timing.rounds import again
 from bench.statistics.session_axis import session_axis
@@ -112,7 +112,7 @@ def test_errors_of_latencies_are_those_of_the_axis():
         wider = axis.pointwise(0.95) / 1.959964
         for a, b in combinations(range(len(cells)), 2):
             assert error_of(found[a], [(1.0, found[b])]) == pytest.approx(wider * axis.errors[a, b], rel=1e-6)
-        assert pair_errors(found[0], found) == pytest.approx(wider * axis.errors[0], rel=1e-6)
+        assert PairErrors(found).of(slice(0, 1))[0] == pytest.approx(wider * axis.errors[0], rel=1e-6)
         assert all(latency.paired for latency in found)
     assert math.exp(found[0].log) == pytest.approx(1000, rel=0.02)  # the cells' own medians, ms
 
@@ -131,4 +131,4 @@ def test_a_root_that_two_cached_cells_share_counts_once():
     assert error_of(found[2], [(1.0, found[0])]) == pytest.approx(math.hypot(own, math.log(1.1) / 1.959964))
     for a, b in combinations(range(4), 2):
         assert error_of(found[a], [(1.0, found[b])]) == pytest.approx(axis.errors[a, b])
-        assert pair_errors(found[a], [found[b]])[0] == pytest.approx(axis.errors[a, b])
+        assert PairErrors(found).of(slice(a, a + 1))[0, b] == pytest.approx(axis.errors[a, b])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.judge import pareto, ranking
-from bench.judge.curve import crossing
+from bench.judge.curve import Curve
 from bench.judge.hypervolume import dominated_area
 from bench.show.table import frame
 
@@ -65,11 +65,11 @@ def test_between_knots_the_curve_is_the_monotone_one():
 
 
 def test_a_crossing_at_a_knot_and_off_the_curve():
-    logs, values = np.array([0.0, 1.0, 2.0]), np.array([3.0, 2.0, 2.5])
-    assert crossing(logs, values, 3.0) == 0
-    assert crossing(logs, values, 2.0) == 1
-    assert 0 < crossing(logs, values, 2.2) < 1
-    assert crossing(logs, values, 1.9) is crossing(logs, values, 3.1) is None
+    curve = Curve(np.array([0.0, 1.0, 2.0]), np.array([3.0, 2.0, 2.5]))
+    assert curve.crossing(3.0) == 0
+    assert curve.crossing(2.0) == 1
+    assert 0 < curve.crossing(2.2) < 1
+    assert curve.crossing(1.9) is curve.crossing(3.1) is None
 
 
 def test_area_of_a_staircase_written_out():

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.benchmarks import site_scale
+from bench.benchmarks import synthetic_store
 from bench.judge import pareto
+from bench.judge.standing import Standing
 from bench.show.report import heatmaps, page, tables
 from bench.show.report.phrases import some
 from bench.show.site import parts, write_site
@@ -29,8 +30,10 @@ def points_of(counts, rng):
 def test_signs_at_once_are_those_of_the_differences_one_by_one(counts, seed):
     point, *others = points_of([16, *counts], np.random.default_rng(seed))
     one_by_one = [pareto.fd_difference(point, [(1.0, other)]).sign for other in others]
-    assert pareto.distance_signs(point, others) == one_by_one
-    assert pareto.latency_signs(point, others) == [pareto.latency_difference(point, o).sign for o in others]
+    at_once = Standing([point, *others])
+    assert at_once.distance(slice(0, 1))[0, 1:].tolist() == one_by_one
+    latencies = [pareto.latency_difference(point, other).sign for other in others]
+    assert at_once.latency(slice(0, 1))[0, 1:].tolist() == latencies
 
 
 def settings(count):
@@ -83,7 +86,7 @@ def test_pages_grow_with_their_rows(tmp_path):
 
 def test_a_synthetic_cell_is_another_setting_of_the_same_model():
     cell = factory.typed([factory.cell(cache="fora", interval=3)])[0]
-    made = site_scale.varied(cell, 7, np.random.default_rng(0))
+    made = synthetic_store.varied(cell, 7, np.random.default_rng(0))
     assert (made.model, made.slug) == (cell.model, f"{cell.slug}+setting-7")
     assert made.cache.params == {"interval": 3, "setting": 7}
     ratio = made.timing.latency_ms.median / cell.timing.latency_ms.median

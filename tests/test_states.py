@@ -71,8 +71,10 @@ def test_another_version_is_not_believed(written):
 def test_where_nothing_can_be_written_it_is_left_out(written):
     (written / "cells").chmod(0o500)
     store = Store(written)
+    before = sorted((written / "cells").iterdir())
     store.states.changed = True
     store.states.keep()
+    assert sorted((written / "cells").iterdir()) == before
 
 
 def test_cells_that_differ_in_a_parameter_alone_have_hashes_of_their_own():

@@ -11,7 +11,7 @@ from scipy.special import stdtr
 from bench.benchmarks import committed_verdicts, fidelity_verdicts
 from bench.benchmarks import verdicts as study
 from bench.judge.chain import chained
-from bench.judge.curve import curve_at, slope_at
+from bench.judge.curve import Curve
 from bench.judge.decided import decisions
 from bench.judge.hypervolume import dominated_area, hypervolume
 from bench.judge.verdict import Margins, certain, decided, headline, simultaneous, threshold, verdicts
@@ -126,7 +126,7 @@ def test_the_monotone_curve_flatters_less_than_a_chord():
     between = [7, 9, 12, 13, 17, 22, 35]
     truth = [2 + 60 / n**2 for n in between]
     chord = np.interp(np.log(between), x, y) - truth
-    curve = np.array([float(curve_at(x, y, np.log(n))) for n in between]) - truth
+    curve = np.array([float(Curve(x, y).at(np.log(n))) for n in between]) - truth
     assert (chord > 0).all()
     assert np.abs(curve).max() < 0.5 * chord.max()
     assert np.abs(curve).sum() < 0.4 * chord.sum()
@@ -134,15 +134,15 @@ def test_the_monotone_curve_flatters_less_than_a_chord():
 
 def test_the_curve_is_monotone_and_has_ends():
     x, y = np.log([5.0, 10, 20, 50]), np.array([4.0, 2, 2, 1])
-    values = [float(curve_at(x, y, at)) for at in np.linspace(x[0], x[-1], 200)]
+    values = [float(Curve(x, y).at(at)) for at in np.linspace(x[0], x[-1], 200)]
     assert (np.diff(values) <= 1e-12).all()
-    assert curve_at(x, y, x[0] - 0.1) is None
-    assert curve_at(x, y, 99.0) == 1
-    assert slope_at(x, y, x[0] + 0.1) < 0
-    many = curve_at(x, np.stack([y, y + 1], axis=1), 2.0)
+    assert Curve(x, y).at(x[0] - 0.1) is None
+    assert Curve(x, y).at(99.0) == 1
+    assert Curve(x, y).slope(x[0] + 0.1) < 0
+    many = Curve(x, np.stack([y, y + 1], axis=1)).at(2.0)
     assert many[1] - many[0] == pytest.approx(1)
     with pytest.raises(InputError, match="rising"):
-        curve_at(x[::-1], y, 2.0)
+        Curve(x[::-1], y)
 
 
 def test_areas_of_what_is_known():

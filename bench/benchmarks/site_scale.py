@@ -9,18 +9,17 @@ event to the second animation frame after it, by which everything that it change
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.benchmarks.page_response import response
+from bench.benchmarks.synthetic_store import SOURCE, varied
 from bench.host.environment import environment
 from bench.host.files import write_json
 from bench.judge.ranking import ranked
@@ -28,10 +27,8 @@ from bench.show.site import write_site
 from bench.store.results import read_results
 from bench.store.stored_cell import StoredCell, altered
 
-SOURCE = Path("results/small-full")
 OUT = Path("results/benchmarks/site_scale.json")
 SWEEP, MACHINES, PAIRS = 10, 3, 5  # copies in the one large run; runs on other machines, and copies in each
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -76,27 +73,10 @@ def write_runs(folder: Path) -> Iterator[Path]:
     rng = np.random.default_rng(0)
     yield _write(folder / "sweep", [varied(cell, i, rng) for i in range(SWEEP) for cell in cells])
     for machine in range(MACHINES):
-        made = [varied(cell, 0, rng) for _ in range(PAIRS) for cell in cells]
+        made = [varied(cell, 1, rng) for _ in range(PAIRS) for cell in cells]
         cpu = {"environment.cpu": f"Synthetic CPU {machine + 1}"}
         moved = [altered(cell, cpu | {"model": f"{cell.model}-{i // len(cells) + 1}"}) for i, cell in enumerate(made)]
         yield _write(folder / f"machine-{machine + 1}", moved)
-
-
-def varied(cell: StoredCell, setting: int, rng: np.random.Generator) -> StoredCell:
-    """A copy as if of another setting, with latency and distance moved by some per cent; its replicates move along."""
-    finished = FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))
-    faster, worse = (math.exp(0.1 * rng.normal()) for _ in range(2))
-    part, params = ("cache", cell.cache.params) if cell.cache else ("sampler", cell.sampler.params)
-    latency, quality = cell.timing.latency_ms, cell.quality
-    return altered(cell, {
-        "slug": f"{cell.slug}+setting-{setting}",
-        "method": f"{cell.method}, setting {setting}",
-        "finished": finished.isoformat(),
-        f"{part}.params": {**params, "setting": setting},
-        **{f"timing.latency_ms.{end}": faster * getattr(latency, end) for end in ("median", "low", "high")},
-        **{f"quality.{key}": worse * quality.numbers[key] for key in ("fd", "fd_corrected")},
-        "quality.fd_jackknife": [value * worse + 0.002 * rng.normal() for value in quality.replicates["fd"]],
-    })  # fmt: skip
 
 
 def _write(directory: Path, cells: list[StoredCell]) -> Path:

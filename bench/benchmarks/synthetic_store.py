@@ -2,12 +2,11 @@
 
 `python -m bench.benchmarks.synthetic_store CELLS OUT [SOURCE]` writes one. Latencies and distances of the cells of
 results/small-full (or SOURCE) are moved by some per cent at random, their rounds and replicates with them, so that what
-`ditbench check-results` works out from these is what the cells say.
+`ditbench check-results` works out from these is what the cells say. They name no session: none was timed with them.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 import sys
@@ -18,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from bench.host.files import write_json
-from bench.schema.cell import Cell
-from bench.schema.upgrade import setting_of
 from bench.statistics.jackknife import jackknife, jackknife_groups
+from bench.store.parts import Quality, Timing
 from bench.store.results import read_results
+from bench.store.stored_cell import StoredCell, altered
 
 SOURCE = Path("results/small-full")
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,58 +29,63 @@ OVER_METHOD = ("speedup", "speedup_reference", "speedup_own")  # ratios to it
 
 
 def write_store(directory: Path, count: int, source: Path = SOURCE, seed: int = 0) -> Path:
-    """A directory of `count` cells; the first of them are the source's own. The same arguments, the same files."""
-    cells = [dict(cell.document) for cell in read_results(source).cells if cell.is_ok]
+    """A directory of `count` cells, the source's again and again. The same arguments, the same files."""
+    cells = [cell for cell in read_results(source).cells if cell.is_ok]
     rng, listed = np.random.default_rng(seed), []
     for number in range(count):
         setting, which = divmod(number, len(cells))
-        made = varied(cells[which], setting, rng) if setting else copy.deepcopy(cells[which])
-        write_json(directory / "cells" / made["model"] / f"{made['slug']}.json", made)
-        listed.append([made["model"], made["slug"]])
+        made = varied(cells[which], setting, rng)
+        write_json(directory / "cells" / made.model / f"{made.slug}.json", dict(made.document))
+        listed.append(list(made.name))
     reference = {model: "ddim-50" for model, _ in listed}
     record = {"suite": "synthetic", "title": f"{count} synthetic cells", "cells": listed, "reference": reference}
     write_json(directory / "suite.json", record)
     return directory
 
 
-def varied(cell: Cell, setting: int, rng: np.random.Generator) -> Cell:
-    """A copy as if of another setting of the same method."""
-    made = copy.deepcopy(cell)
-    made["slug"] += f"+setting-{setting}"
-    made["family"], stated = setting_of(cell)
-    made["setting"] = f"{stated}, setting={setting}"
-    name = made["method"]
-    made["method"] = f"{name.removesuffix(')')}, setting={setting})" if name.endswith(")") else f"{name} no. {setting}"
-    made["key"] = hashlib.sha256(f"{made['key']} {setting}".encode()).hexdigest()
-    made["finished"] = (FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))).isoformat()
-    part = made["cache"] or made["sampler"]
-    part["params"] = part["params"] | {"setting": setting}
-    retime(made["timing"], math.exp(0.1 * rng.normal()), cached=made["cache"] is not None)
-    rejudge(made["quality"], math.exp(0.1 * rng.normal()), rng)
-    return made
+def varied(cell: StoredCell, setting: int, rng: np.random.Generator) -> StoredCell:
+    """A copy as if of another setting of the same method; setting 0 is the cell's own, of no session."""
+    if not setting:
+        return altered(cell, {"timing.session": None})
+    kind, params = ("cache", cell.cache.params) if cell.cache else ("sampler", cell.sampler.params)
+    finished = FIRST + timedelta(seconds=float(rng.uniform(0, 30 * 86400)))
+    name = cell.method
+    return altered(cell, {
+        "slug": f"{cell.slug}+setting-{setting}",
+        "setting": f"{cell.setting}, setting={setting}",
+        "method": f"{name.removesuffix(')')}, setting={setting})" if name.endswith(")") else f"{name} no. {setting}",
+        "key": hashlib.sha256(f"{cell.key} {setting}".encode()).hexdigest(),
+        "finished": finished.isoformat(),
+        f"{kind}.params": {**params, "setting": setting},
+        **retimed(cell.timing, math.exp(0.1 * rng.normal()), cached=cell.cache is not None),
+        **rejudged(cell.quality, math.exp(0.1 * rng.normal()), rng),
+    })  # fmt: skip
 
 
-def retime(timing: dict[str, Any], factor: float, cached: bool) -> None:
-    """Every time of the method `factor` times as long; of an uncached one also the time against itself."""
+def retimed(timing: Timing, factor: float, cached: bool) -> dict[str, Any]:
+    """Every time of the method `factor` times as long, by its place; of an uncached one also that against itself."""
     own = ("method",) if cached else ("method", "baseline_again")
-    for entry in timing["rounds"]:
-        entry.update({name: round(entry[name] * factor) for name in own if name in entry})
+    moved: dict[str, Any] = {"timing.session": None}
+    for number, entry in enumerate(timing.rounds):
+        moved |= {f"timing.rounds.{number}.{name}": round(entry.ns[name] * factor) for name in own if name in entry.ns}
     for names, power in ((OF_METHOD, 1), (OVER_METHOD, -1)):
-        for name in names:
-            if timing.get(name):
-                timing[name] = {end: value * factor**power for end, value in timing[name].items()}
-    if timing.get("throughput"):
-        timing["throughput"] /= factor
+        known = {name: interval for name in names if (interval := getattr(timing, name))}
+        for name, interval in known.items():
+            ends = {end: getattr(interval, end) * factor**power for end in ("median", "low", "high")}
+            moved[f"timing.{name}"] = ends
+    if timing.throughput:
+        moved["timing.throughput"] = timing.throughput / factor
+    return moved
 
 
-def rejudge(quality: dict[str, Any], factor: float, rng: np.random.Generator) -> None:
-    """The distance `factor` times as large, its replicates with noise of their own, and what follows from these."""
-    quality["fd"] *= factor
-    noise = 0.002 * rng.normal(size=len(quality["fd_jackknife"]))
-    quality["fd_jackknife"] = [value * factor + e for value, e in zip(quality["fd_jackknife"], noise, strict=True)]
-    groups = jackknife_groups(quality["samples"], count=quality["jackknife_groups"])
-    found = jackknife(quality["fd"], quality["fd_jackknife"], groups)
-    quality |= {"fd_se": found.standard_error, "fd_corrected": found.corrected}
+def rejudged(quality: Quality, factor: float, rng: np.random.Generator) -> dict[str, Any]:
+    """The distance `factor` times as large, its replicates with noise of their own, and what follows, by its place."""
+    distance, replicates = quality.numbers["fd"] * factor, np.array(quality.replicates["fd"])
+    moved = (replicates * factor + 0.002 * rng.normal(size=len(replicates))).tolist()
+    groups = jackknife_groups(quality.samples or 0, count=quality.jackknife_groups or len(moved))
+    found = jackknife(distance, moved, groups)
+    stated = {"fd": distance, "fd_jackknife": moved, "fd_se": found.standard_error, "fd_corrected": found.corrected}
+    return {f"quality.{name}": value for name, value in stated.items()}
 
 
 if __name__ == "__main__":

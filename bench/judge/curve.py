@@ -69,18 +69,3 @@ class Curve:
             return float(self.log_latency[first])
         places = self._monotone.solve(level, extrapolate=False)
         return float(min(x for x in places if self.log_latency[first - 1] <= x <= self.log_latency[first]))
-
-
-def curve_at(log_latency: Array, values: Array, where: float) -> Array | None:
-    """`Curve.at`, of a curve that is asked once."""
-    return Curve(log_latency, values).at(where)
-
-
-def slope_at(log_latency: Array, values: Array, where: float) -> float:
-    """`Curve.slope`, of a curve that is asked once."""
-    return Curve(log_latency, values).slope(where)
-
-
-def crossing(log_latency: Array, values: Array, level: float) -> float | None:
-    """`Curve.crossing`, of a curve that is asked once."""
-    return Curve(log_latency, values).crossing(level)

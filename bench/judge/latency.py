@@ -74,11 +74,6 @@ def error_of(latency: Latency, terms: Sequence[tuple[float, Latency]]) -> float:
     return math.hypot(*(w * t.own for w, t in weighted), *shared.values())
 
 
-def pair_errors(latency: Latency, others: Sequence[Latency]) -> NDArray[np.float64]:
-    """`error_of` the difference to each of the others, at once."""
-    return PairErrors([latency, *others]).of(slice(0, 1))[0, 1:]
-
-
 class PairErrors:
     """Errors of the differences between any two of the latencies [S] of one pool."""
 

@@ -122,13 +122,3 @@ def latency_difference(a: Point, b: Point) -> Interval:
     value = a.log_latency - b.log_latency
     half = Z95 * error_of(a.latency, [(1.0, b.latency)])
     return Interval(value, value - half, value + half)
-
-
-def distance_signs(point: Point, others: Sequence[Point]) -> list[int]:
-    """The sign of `fd_difference` from `point` to each of the others."""
-    return Standing([point, *others]).distance(slice(0, 1))[0, 1:].tolist()
-
-
-def latency_signs(point: Point, others: Sequence[Point]) -> list[int]:
-    """The sign of `latency_difference` from `point` to each of the others."""
-    return Standing([point, *others]).latency(slice(0, 1))[0, 1:].tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import threading
 import traceback
 from multiprocessing import connection, parent_process
@@ -87,7 +88,8 @@ def log_path(job: Job) -> Path:
 def detach() -> None:
     """A process group of its own, which dies with the parent: the terminal's Ctrl-C is the parent's business."""
     os.setsid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # also where a method holds the interpreter's lock
+    if sys.platform == "linux":  # also where a method holds the interpreter's lock; elsewhere the thread sees to it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=die_with_parent, daemon=True).start()
 

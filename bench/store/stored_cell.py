@@ -149,10 +149,10 @@ def altered(cell: StoredCell, values: Mapping[str, Any]) -> StoredCell:
     document = copy.deepcopy(dict(cell.document))
     for place, value in values.items():
         *path, last = place.split(".")
-        table = document
+        table: Any = document
         for key in path:
-            table = table[key]
-        table[last] = value
+            table = table[int(key) if isinstance(table, list) else key]
+        table[int(last) if isinstance(table, list) else last] = value
     return stored(document)
 
 
