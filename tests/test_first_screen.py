@@ -100,7 +100,7 @@ def test_what_may_be_faster_still_is_named_and_what_is_left_out_is_said(tmp_path
     assert maybe_faster(group) == "DDIM-12"
     text = write_report(tmp_path / "doubtful").read_text()
     assert "Faster still, and perhaps good enough: DDIM-12." in text
-    assert "One setting a range of speeds" in text
+    assert "One setting for each range of speeds" in text
 
 
 def test_a_difference_is_said_in_per_cent_with_its_interval():
