@@ -81,6 +81,15 @@ def test_a_suite_of_speed_alone_says_that_no_images_were_made(tmp_path):
     (group,) = groups(tmp_path, cells)
     assert sentence(group).endswith("No images were made: this is of speed, work and memory alone.")
     assert answer(group).headline.endswith("No images were made: this is of speed, work and memory alone.")
+    assert {group.ruling(cell).word for cell in group.cells} == {""}
+
+
+def test_times_alone_say_what_is_fastest(tmp_path):
+    slow, fast = factory.cell(ms=450.0), factory.cell(cache="fora", interval=3, ms=180.0)
+    (group,) = groups(tmp_path, [cell | {"quality": None} for cell in (slow, fast)])
+    told = sentence(group)
+    assert told.startswith(f"Fastest is {group.by_slug[fast['slug']].method}: 2.5× as fast as uncached [")
+    assert answer(group).headline == told
 
 
 def test_the_short_table_has_at_most_six_lines_from_slow_to_fast(tmp_path):
