@@ -76,7 +76,7 @@ class TokenScores(Decisions):
         return ()
 
     def start(self, k: int, tokens: Tensor) -> None:
-        """Begin evaluation k: where scores are known choose, and let tokens be new or older; of unrun blocks neither."""
+        """Begin evaluation k: choose where scores are known; tokens are new or older, but not those of unrun blocks."""
         import torch
 
         picked, (N, T) = self.policy.picked[k], tokens.shape[:2]
