@@ -82,4 +82,7 @@ def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
     print(f"evaluations        {len(plan)}")
     print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
     print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
-    print(f"cache an image     {Executor(model, plan).cache_bytes(1, guided)} bytes")
+    executor = Executor(model, plan)
+    print(f"cache an image     {executor.cache_bytes(1, guided)} bytes")
+    if plan.policy is not None:
+        print(f"decisions an image {executor.decision_bytes(1, guided)} bytes")

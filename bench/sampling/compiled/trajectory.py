@@ -125,7 +125,8 @@ class Trajectory:
         for operation in self.program.operations(k, frame):
             h = operation(frame, h)
         out = h.to(x.dtype)
-        frame.output = out.clone() if self.program.looks else None
+        if self.program.looks:
+            frame.output = frame.tokens = out.clone()  # the last tokens that were shown are let go
         return self.guide(out)
 
     def guide(self, out: Tensor) -> Tensor:
