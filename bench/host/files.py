@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from models.errors import InputError
+
+TEMPORARY = re.compile(r"\.[a-z0-9_]{8}\.tmp")  # what `write_through` calls a file until it is whole
 
 
 class OutputError(InputError):
@@ -45,6 +48,25 @@ def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether its name is one that `write_through` gives."""
+    return TEMPORARY.fullmatch(path.name) is not None
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file the name NAME.damaged; returns it. Raises OutputError where it can be neither read nor moved.
+
+    What cannot be read may be whole: its place may be away for a while.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        path.read_bytes()
+        os.replace(path, aside)
+    except OSError as error:
+        raise OutputError(f"cannot set {path} aside: {error.strerror or error}") from error
+    return aside
 
 
 def make_folder(path: Path) -> None:

@@ -60,6 +60,8 @@ def parse(text: str) -> On:
     numbers, options = [], {}
     for word in rest.split(",") if colon else ():
         key, sign, value = word.partition("=")
+        if sign and key in options:
+            raise InputError(f"--on {text}: {key} is given twice")
         if sign and key and value:
             options[key] = value
         elif word.isascii() and word.isdigit() and len(word) < 6:

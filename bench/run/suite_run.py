@@ -14,6 +14,7 @@ from typing import Any
 from bench import plugins
 from bench.cost.dry_run import macs_of
 from bench.cost.suite_cost import cost_of, measured_rate
+from bench.host.notice import say
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
@@ -64,7 +65,7 @@ def run_suite(
     sound = [file for file in files if file not in broken]
     broken |= plugins.load(sound)
     for reason in broken.values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     chosen = suite.load(name, broken, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
@@ -118,6 +119,7 @@ class SuiteRun:
         retry: list[str],
     ) -> None:
         self.chosen, self.cells, self.settings, self.records, self.files = chosen, cells, settings, records, files
+        records.set_damaged_aside(cells)
         states = [(cell, records.status(cell, retry)) for cell in cells]
         records.store.states.keep()
         self.new = [cell for cell, state in states if state == "new"]

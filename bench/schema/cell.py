@@ -7,7 +7,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from bench.schema import metrics
+from bench.schema import checksum, metrics
 from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
 from bench.schema.upgrade import upgraded
@@ -92,6 +92,7 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "timing.ceilings.gemm_before": (_NUMBER, False),
     "timing.ceilings.gemm_after": (_NUMBER, False),
     "settings.image_size": ((int,), False),
+    "checksum": ((str,), False),
     "suite": ((str,), False),
     "reason": ((str,), False),
     "seconds": (_NUMBER, False),
@@ -127,12 +128,16 @@ def read_cell(path: Path) -> Cell:
 
 
 def read_json(path: Path) -> Cell:
-    """A JSON object without NaN, infinities, integers beyond 2^53, repeated keys. Raises InputError naming the file."""
+    """A JSON object that fits its checksum, where it has one. Raises InputError in one line that names the file.
+
+    NaN, infinities, integers beyond 2^53 and repeated keys are refused.
+    """
     try:
         text = path.read_text("utf-8")
         value = json.loads(
             text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
         )
+        problem = checksum.problem_of(value) if isinstance(value, dict) else None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -140,6 +145,8 @@ def read_json(path: Path) -> Cell:
         raise InputError(f"{path}: not a readable JSON file ({detail})") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    if problem:
+        raise InputError(f"{path}: {problem}")
     return value
 
 

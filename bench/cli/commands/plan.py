@@ -13,6 +13,7 @@ from bench import plugins
 from bench.cli.method_words import parse
 from bench.cost.plan_cost import plan_macs
 from bench.host.files import write_bytes
+from bench.host.notice import say
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_marks import LEGEND
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     sampler, cache = parse(args.method)
     spec = models.spec(args.model)
     model = build_empty(spec)  # a plan depends on the structure alone
