@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from bench.host.patience import patiently
 from models.errors import InputError
 
 
@@ -30,6 +31,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """All that `write(file)` writes, or nothing where it raises, through a temporary file. Raises OutputError."""
     make_folder(path.parent)
+    try:
+        patiently(lambda: _write_whole(path, write))
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Raises OSError."""
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
@@ -39,8 +48,6 @@ def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
         os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -50,7 +57,7 @@ def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def make_folder(path: Path) -> None:
     """With its parents. Raises OutputError."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        patiently(lambda: path.mkdir(parents=True, exist_ok=True))
     except OSError as error:
         raise OutputError(f"cannot make the directory {path}: {error.strerror}") from error
 

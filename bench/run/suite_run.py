@@ -60,9 +60,9 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    broken = probe.broken(files)
-    sound = [file for file in files if file not in broken]
-    broken |= plugins.load(sound)
+    deadly = probe.broken(files)
+    sound = [file for file in files if file not in deadly]
+    broken = deadly | plugins.load(sound)
     for reason in broken.values():
         print(f"ditbench: {reason}", file=sys.stderr)
     chosen = suite.load(name, broken, overrides)
@@ -70,7 +70,7 @@ def run_suite(
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
-    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder)
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, deadly)
     with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)

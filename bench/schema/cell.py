@@ -7,6 +7,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from bench.host.patience import patiently
 from bench.schema import metrics
 from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
@@ -129,7 +130,7 @@ def read_cell(path: Path) -> Cell:
 def read_json(path: Path) -> Cell:
     """A JSON object without NaN, infinities, integers beyond 2^53, repeated keys. Raises InputError naming the file."""
     try:
-        text = path.read_text("utf-8")
+        text = patiently(lambda: path.read_text("utf-8"))
         value = json.loads(
             text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.host.files import OutputError, make_folder, write_json
+from bench.host.patience import patiently
 from bench.schema.cell import SCHEMA, read_json
 from bench.store.states import State, States
 from bench.store.stored_cell import StoredCell, read_stored
@@ -110,7 +111,7 @@ class Store:
     def read(self, cell: Cell) -> StoredCell | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
         path = self.cell_path(cell)
-        if not path.exists():
+        if not patiently(path.exists):
             return None
         try:
             return read_stored(path)
@@ -121,7 +122,7 @@ class Store:
         """What a run asks of a cell's stored result. Raises InputError as `read`, of a file that must be read."""
         path = self.cell_path(cell)
         try:
-            known = self.states.get(path)
+            known = patiently(lambda: self.states.get(path))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -37,7 +37,7 @@ class Letters:
     def open_orders(self) -> list[int]:
         """Numbers of the orders without an answer, the oldest first."""
         numbers = sorted(int(path.name.split(".")[0]) for path in self.folder.glob("*.order.json"))
-        return [number for number in numbers if not self.answer(number).exists()]
+        return [number for number in numbers if not present(self.answer(number))]
 
     def last_line(self) -> str:
         """Of what the worker printed."""
@@ -97,6 +97,14 @@ def open_run(directory: str, name: str, facts: dict[str, Any]) -> Path:
     shutil.rmtree(workers, ignore_errors=True)
     write_json(workers / name / FACTS, {**facts, "host": host(), "pid": os.getpid()})
     return workers / name
+
+
+def present(path: Path) -> bool | None:
+    """Whether a letter is there; None where its file system is away."""
+    try:
+        return path.exists()
+    except OSError:
+        return None
 
 
 def read(path: Path) -> Any:
