@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from bench.run import executors
 from bench.run.remote.equality import cell_difference, difference, signature
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
-from bench.run.remote.orders import job_to_json
+from bench.run.remote.orders import facts_of, facts_to_json, job_to_json
 from bench.run.request import On, RunFacts
 from bench.suite import file as suite_file
 from bench.suite.cells import Settings
@@ -190,6 +191,25 @@ def test_a_worker_that_finds_other_weights_refuses_in_one_line(tmp_path: Path, w
     assert "Traceback" not in said
     assert not list(out.rglob("cells/*/*.json"))
     assert not workers_of(out)
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_a_plugin_that_ends_its_process_costs_its_own_cells_alone(tmp_path: Path, where: str) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os\nos._exit(0)\n")
+    words = suite_in(tmp_path, cached('[{ name = "half" }, { name = "theirs" }]'))
+    run = start(*words, "--plugin", bad, "--out", tmp_path / "out", "--on", where)
+    _, said = run.communicate(timeout=200)
+    assert run.returncode == 1, said
+    cells = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("out/cells/*/*.json")}
+    statuses = {slug: cell["status"] for slug, cell in cells.items()}
+    assert statuses == {"ddim-4": "ok", "ddim-4+half": "ok", "ddim-4+theirs": "failed"}
+    assert "the process that imported it ended with code 0" in cells["ddim-4+theirs"]["reason"]
+
+
+def test_what_a_run_is_comes_through_json_unchanged() -> None:
+    facts = RunFacts("a.toml", "0", {"timing": {"batch": 2}}, ("p.py",), Settings(), "out", {"bad.py": "it ended"})
+    assert facts_of(json.loads(json.dumps(facts_to_json(facts)))) == facts
 
 
 @pytest.mark.parametrize(

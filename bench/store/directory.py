@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from bench.suite.cells import Cell, Settings
 from bench.suite.file import Suite
 from bench.suite.protocol import VERSION
 from models.errors import InputError
+
+WORKERS = "workers"  # the folder of a run by which driver and workers elsewhere talk
 
 
 class Store:
@@ -195,8 +198,11 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Temporary files of a run that was killed while writing."""
+    """Temporary files of a run that was killed while writing, and its talk with its workers."""
+    shutil.rmtree(directory / WORKERS, ignore_errors=True)
+    left = [*directory.glob(".*.tmp")]
     for folder in ("cells", "sessions", "samples", "images", "exact"):
-        for path in (directory / folder).rglob(".*.tmp"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        left += (directory / folder).rglob(".*.tmp")
+    for path in left:
+        with contextlib.suppress(OSError):
+            path.unlink()
