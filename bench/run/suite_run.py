@@ -90,7 +90,7 @@ def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) 
 
 @contextlib.contextmanager
 def ends_cleanly() -> Iterator[None]:
-    """Within it SIGTERM ends the run as Ctrl-C does: what was started is ended, and what is finished is kept."""
+    """Within it SIGTERM and a closed terminal end the run as Ctrl-C does: all is ended, and what is finished is kept."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -98,11 +98,15 @@ def ends_cleanly() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup has it ignored
     try:
+        for number in taken:
+            signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 class SuiteRun:

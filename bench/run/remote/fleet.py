@@ -19,20 +19,7 @@ from bench.host.places import REPOSITORY
 from bench.measure.task import Job, Task
 from bench.run.executor import MACHINE, Executor, Running
 from bench.run.remote.equality import signature
-from bench.run.remote.letters import (
-    ALIVE,
-    BYE,
-    DRIVER,
-    HELLO,
-    REFUSED,
-    STOP,
-    Beat,
-    Letters,
-    Pulse,
-    open_run,
-    present,
-    read,
-)
+from bench.run.remote.letters import ALIVE, DRIVER, HELLO, REFUSED, STOP, Beat, Letters, Pulse, open_run, read
 from bench.run.remote.order import MAX_LOSSES, Order
 from bench.run.remote.orders import facts_to_json
 from bench.run.request import RunFacts
@@ -78,7 +65,7 @@ class Hand:
 
     def gone(self) -> bool:
         """Whether it has ended, as it says itself or as whoever started it knows, which may take a minute."""
-        return self.launched.done() or bool(present(self.letters.folder / BYE))
+        return self.launched.done() or self.letters.said_bye()
 
     def lost(self) -> bool:
         """Whether what it was at is lost: it ended, was started again elsewhere, or gives no sign of life.

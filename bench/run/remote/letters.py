@@ -39,6 +39,10 @@ class Letters:
         numbers = sorted(int(path.name.split(".")[0]) for path in self.folder.glob("*.order.json"))
         return [number for number in numbers if not present(self.answer(number))]
 
+    def said_bye(self) -> bool:
+        """Whether the worker has said that it ends."""
+        return bool(present(self.folder / BYE))
+
     def last_line(self) -> str:
         """Of what the worker printed."""
         try:
