@@ -62,17 +62,27 @@ class Chain:
         self.words = [sys.executable, "-m", "bench", *words, "--out", str(out), "--on", place, *AGAIN]
         self.kept: dict[str, Any] = {}  # what was finished after a kill, which must never be made again
         self.rounds: dict[Path, list[Any]] = {}
+        self.killed: set[str] = set()  # cells that were recorded as failed since their own process was killed
         self.faults: list[str] = []
 
     def start(self) -> subprocess.Popen[bytes]:
         settings = os.environ | {MARK: self.mark, "OMP_NUM_THREADS": "1", "PYTHONPATH": python_path()}
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with self.log.open("wb") as log:  # of this attempt
             return subprocess.Popen(self.words, env=settings, stdout=log, stderr=log, start_new_session=True)
 
     @property
     def log(self) -> Path:
         return self.out.with_suffix(".log")
+
+    def end_of(self, run: subprocess.Popen[bytes], limit: float) -> int:
+        """Its exit code; one that does not end in time is a fault, and is ended."""
+        try:
+            return run.wait(limit)
+        except subprocess.TimeoutExpired:
+            self.expect(False, f"it had not ended after {limit:g} s")
+            run.kill()
+            return run.wait()
 
     def strike(self, kill: Kill, draw: random.Random) -> str | None:
         """Start the command and kill; what is left, in words. None where the command ended before."""
@@ -82,13 +92,14 @@ class Chain:
             self.expect(run.returncode in (0, 1), f"exit code {run.returncode}")
             return None
         whole = kill.deliver(run, self.mark, draw)
-        run.wait(SOON if whole else LIMIT)
+        code = self.end_of(run, SOON if whole else LIMIT)
         waited = seconds_until(lambda: not self.left(AGENTS), SOON)
         self.expect(waited is not None, f"{kill}: left running: {self.left(AGENTS)}")
         self.expect("Traceback" not in self.log.read_text(errors="replace"), f"{kill}: a traceback")
         self.remember()
-        made = f"{len(cells(self.out))} cells, {sum('.safetensors' in name for name in self.kept)} shards there"
-        return f"{kill} after {kill.after:.1f} s: exit code {run.returncode}, {made}, nothing left after {waited or -1:.1f} s"
+        shards = sum(".safetensors" in name for name in self.kept)
+        made = f"{len(cells(self.out))} cells and {shards} shards there, nothing left after {waited or -1:.1f} s"
+        return f"{kill} after {kill.after:.1f} s: exit code {code}, {made}"
 
     def left(self, but: tuple[str, ...] = ()) -> list[str]:
         """Command lines of the run's processes that are still there."""
@@ -99,7 +110,7 @@ class Chain:
         """Run to the end, and find what is wrong with the results."""
         codes = []
         while not codes or (codes[-1] == 1 and len(codes) < 3):
-            codes.append(self.start().wait(LIMIT))
+            codes.append(self.end_of(self.start(), LIMIT))
         self.expect(codes[-1] == 0, f"exit codes {codes} at the end")
         self.expect(seconds_until(lambda: not self.left(), LATER) is not None, f"left running: {self.left()}")
         self.remember()
@@ -113,11 +124,13 @@ class Chain:
 
     def remember(self) -> None:
         """What is finished now; and whether all that was finished before is the same file, or the same rounds."""
-        found = {str(path): mark_of(path) for path in self.out.rglob("*.safetensors")}
-        found |= {name: cell["finished"] for name, cell in cells(self.out).items() if cell["status"] == "ok"}
-        again = differences(self.kept, {name: found.get(name) for name in self.kept})
-        self.expect(not again, f"made twice: {again[:5]}")
-        self.kept = found
+        found: dict[str, Any] = {str(path): mark_of(path) for path in self.out.rglob("*.safetensors")}
+        stored = cells(self.out)
+        found |= {name: cell["finished"] for name, cell in stored.items() if cell["status"] == "ok"}
+        killed = {name for name, cell in stored.items() if cell["status"] != "ok"}  # its own process was the victim
+        again = [name for name, seen in self.kept.items() if found.get(name) != seen and name not in killed]
+        self.expect(not again, f"made twice or gone: {again[:5]}")
+        self.kept, self.killed = found, self.killed | killed
         for path in self.out.glob("sessions/*.json"):
             rounds, before = json.loads(path.read_bytes())["rounds"], self.rounds.get(path, [])
             self.expect(rounds[: len(before)] == before, f"rounds timed twice: {path.name}")
