@@ -119,7 +119,11 @@ def test_two_runs_at_once_are_refused(tmp_path):
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     store = Store(tmp_path)
     store.open(suite_of(), Settings())
-    left = [tmp_path / "cells" / "dit-mnist" / ".half.tmp", tmp_path / ".suite.tmp", tmp_path / "workers" / "a" / "stop"]
+    left = [
+        tmp_path / "cells" / "dit-mnist" / ".half.tmp",
+        tmp_path / ".suite.tmp",
+        tmp_path / "workers" / "a" / "stop",
+    ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

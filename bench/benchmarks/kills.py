@@ -1,9 +1,9 @@
 """Runs that are killed at random moments and gone on with: whether any result, file or process tells of it.
 
 `nice python -m bench.benchmarks.kills [PLACE=KILLS…] [--seed N]` kills runs of a tiny suite on each PLACE, as `--on`
-takes it, until there were as many kills; by default 30 on local:2, 10 on submitit's local jobs, 10 on Ray. A chain of up
-to MAX_KILLS kills of one run goes on with the same command each time and then to its end; its results must be those of a
-run that was left alone. Prints a line a kill; writes results/benchmarks/kills.json. Linux only. Exit code 1 for a fault.
+takes it, until there were as many kills; by default 30 on local:2, 10 on submitit's local jobs and 10 on Ray. A run is
+killed up to MAX_KILLS times, goes on with the same command each time and then to its end; its results must be those of
+a run that was left alone. Prints a line a kill; writes results/benchmarks/kills.json. Linux only. Exit code 1: a fault.
 """
 
 from __future__ import annotations
@@ -36,13 +36,17 @@ def main(*words: str) -> int:
         alone.start().wait()
         expected = deterministic(alone.out)
         found = {
-            place: of_place(place, kills, Path(folder) / f"place{number}", command, expected, random.Random(seed + number))
+            place: of_place(
+                place, kills, Path(folder) / f"place{number}", command, expected, random.Random(seed + number)
+            )
             for number, (place, kills) in enumerate(wanted.items())
         }
     from bench.host.environment import environment
 
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(OUT, {"benchmark": "kills", "seed": seed, "places": found, "environment": environment(), "finished": finished})
+    write_json(
+        OUT, {"benchmark": "kills", "seed": seed, "places": found, "environment": environment(), "finished": finished}
+    )
     faults = [fault for result in found.values() for fault in result["faults"]]
     print("\n".join([*faults, f"{sum(r['kills'] for r in found.values())} kills, {len(faults)} faults"]))
     return 1 if faults else 0
@@ -70,7 +74,13 @@ def of_place(
         print("\n".join([f"{place} chain {chains}: {len(chain.faults)} faults", *chain.faults]), flush=True)
         faults += chain.faults
     spent = round(time.monotonic() - started)
-    return {"kills": kinds.total(), "chains": chains, "by": dict(sorted(kinds.items())), "seconds": spent, "faults": faults}
+    return {
+        "kills": kinds.total(),
+        "chains": chains,
+        "by": dict(sorted(kinds.items())),
+        "seconds": spent,
+        "faults": faults,
+    }
 
 
 if __name__ == "__main__":

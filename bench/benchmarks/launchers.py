@@ -2,7 +2,8 @@
 
 `nice python -m bench.benchmarks.launchers SUITE PLACE… [--only EXPR] [--out FILE]` runs the suite on each PLACE, as
 `--on` takes it, and holds the others against the first; `torchrun:N` makes the samples by `ditbench sample` under
-torchrun with N processes, and measures them on local:1. Prints a line a place; writes results/benchmarks/launchers.json.
+torchrun with N processes, and measures them on local:1. Prints a line a place; writes
+results/benchmarks/launchers.json.
 """
 
 from __future__ import annotations
@@ -65,21 +66,29 @@ def call(words: list[str]) -> None:
 def beside(first: Path, other: Path) -> dict[str, Any]:
     """What is equal and what is not; `metrics` is the largest relative difference of any number of the quality."""
     ours, theirs = deterministic(first), deterministic(other)
+    marks, same = ({name: fingerprint(cell) for name, cell in cells(out).items()} for out in (first, other))
     files = [name for name in ours if name.endswith(".safetensors")]
     return {
         "cells": len(cells(other)),
         "ok": sum(cell["status"] == "ok" for cell in cells(other).values()),
         "files_of_samples": len(files),
         "equal_files": sum(ours[name] == theirs.get(name) for name in files),
-        "equal_fingerprints": sum(cell["quality"]["fingerprint"] == cells(other)[name]["quality"]["fingerprint"] for name, cell in cells(first).items()),
+        "equal_fingerprints": sum(mark == same.get(name) for name, mark in marks.items() if mark),
         "metrics": max_difference(first, other),
         "different": differences(ours, theirs),
-    }  # fmt: skip
+    }
+
+
+def fingerprint(cell: dict[str, Any]) -> str | None:
+    """Of the features of its samples: the extractor, and a SHA-256 of the images."""
+    return (cell["quality"] or {}).get("fingerprint")
 
 
 def max_difference(first: Path, other: Path) -> float:
     numbers = [dict(numbers_of(cells(out))) for out in (first, other)]
-    return max((abs(value - numbers[1][name]) / max(abs(value), 1e-12) for name, value in numbers[0].items()), default=0)
+    return max(
+        (abs(value - numbers[1][name]) / max(abs(value), 1e-12) for name, value in numbers[0].items()), default=0
+    )
 
 
 def numbers_of(stored: dict[str, dict[str, Any]]) -> Iterator[tuple[str, float]]:

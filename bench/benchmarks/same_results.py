@@ -18,7 +18,10 @@ def cells(out: Path) -> dict[str, dict[str, Any]]:
 def deterministic(out: Path) -> dict[str, Any]:
     """All fields of the cells that are no times, and a SHA-256 of every file of samples, by names."""
     kept = {
-        f"{name}: {key}": value for name, cell in cells(out).items() for key, value in cell.items() if key not in VOLATILE
+        f"{name}: {key}": value
+        for name, cell in cells(out).items()
+        for key, value in cell.items()
+        if key not in VOLATILE
     }
     for path in out.rglob("*.safetensors"):
         kept[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()

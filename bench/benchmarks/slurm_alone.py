@@ -1,6 +1,6 @@
 """A command with a SLURM of this machine alone: controller, node and munge are started for it and ended after it.
 
-`python -m bench.benchmarks.slurm_alone ditbench run smoke --on slurm:2` as root, with Debian's packages slurmctld, slurmd,
+`python -m bench.benchmarks.slurm_alone ditbench run smoke --on slurm:2` as root, with Debian's slurmctld, slurmd,
 slurm-client and munge. All its files lie in a folder of its own. There is no accounting, so sacct says nothing.
 """
 

@@ -68,9 +68,7 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
             progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
 
         server = stack.enter_context(closing(Server(settings.threads)))
-        Scheduler(server).run(
-            tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
-        )
+        Scheduler(server).run(tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done))
     return statuses
 
 

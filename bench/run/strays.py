@@ -1,7 +1,7 @@
 """What a method started and left behind, in a session of its own where no group's end reaches it: found and ended.
 
 All that descends from the fork server has the server's environment, and in it the run's mark. Whoever made the mark may
-be killed, so a watcher, a small process of its own that outlives it, ends what has the mark: this file, run as a script.
+be killed, so a watcher, a small process that outlives it, ends what has the mark: this very file, run as a script.
 """
 
 from __future__ import annotations

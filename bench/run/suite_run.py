@@ -90,7 +90,7 @@ def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) 
 
 @contextlib.contextmanager
 def ends_cleanly() -> Iterator[None]:
-    """Within it SIGTERM and a closed terminal end the run as Ctrl-C does: all is ended, and what is finished is kept."""
+    """Within it SIGTERM and a closed terminal end the run as Ctrl-C does: all is ended, what is finished is kept."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -99,7 +99,9 @@ def ends_cleanly() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup has it ignored
+    taken = [
+        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
+    ]  # nohup has it ignored
     try:
         for number in taken:
             signal.signal(number, interrupt)
