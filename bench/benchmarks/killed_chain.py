@@ -108,7 +108,7 @@ class Chain:
 
     def finish(self, alone: dict[str, Any]) -> None:
         """Run to the end, and find what is wrong with the results."""
-        codes = []
+        codes: list[int] = []
         while not codes or (codes[-1] == 1 and len(codes) < 3):
             codes.append(self.end_of(self.start(), LIMIT))
         self.expect(codes[-1] == 0, f"exit codes {codes} at the end")

@@ -9,6 +9,7 @@ a run that was left alone. Prints a line a kill; writes results/benchmarks/kills
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -25,31 +26,35 @@ from bench.host.files import write_json
 OUT = Path("results/benchmarks/kills.json")
 KILLS = {"local:2": 30, "slurm:2,cluster=local": 10, "ray:2": 10}
 MAX_KILLS = 5  # of one run
+SHARE = 0.8  # of the time that a run takes when left alone: the latest moment of a kill
 
 
 def main(*words: str) -> int:
     seed = int(words[words.index("--seed") + 1]) if "--seed" in words else 0
     wanted = {place: int(kills) for word in words if "=" in word for place, _, kills in [word.rpartition("=")]} or KILLS
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, which runs would inherit
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         command = write_tiny_run(Path(folder))
         alone = Chain(Path(folder) / "alone", command, "local:1")
         alone.start().wait()
         expected = deterministic(alone.out)
-        found = {
-            place: of_place(
-                place, kills, Path(folder) / f"place{number}", command, expected, random.Random(seed + number)
-            )
-            for number, (place, kills) in enumerate(wanted.items())
-        }
+        for number, (place, kills) in enumerate(wanted.items()):
+            draw = random.Random(f"{seed} {place}")
+            found[place] = of_place(place, kills, Path(folder) / str(number), command, expected, draw)
+            keep(seed, found)
+    faults = [fault for result in found.values() for fault in result["faults"]]
+    print("\n".join([*faults, f"{sum(result['kills'] for result in found.values())} kills, {len(faults)} faults"]))
+    return 1 if faults else 0
+
+
+def keep(seed: int, found: dict[str, Any]) -> None:
+    """Write what was found so far."""
     from bench.host.environment import environment
 
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(
-        OUT, {"benchmark": "kills", "seed": seed, "places": found, "environment": environment(), "finished": finished}
-    )
-    faults = [fault for result in found.values() for fault in result["faults"]]
-    print("\n".join([*faults, f"{sum(r['kills'] for r in found.values())} kills, {len(faults)} faults"]))
-    return 1 if faults else 0
+    facts = {"environment": environment(), "finished": finished}
+    write_json(OUT, {"benchmark": "kills", "seed": seed, "places": found, **facts})
 
 
 def of_place(
@@ -58,20 +63,22 @@ def of_place(
     """Chains of kills until there were `wanted`."""
     started = time.monotonic()
     whole = Chain(folder / "whole", command, place)
-    whole.finish(alone)
+    whole.start().wait()
     seconds, faults, kinds, chains = time.monotonic() - started, whole.faults, Counter[str](), 0
+    whole.finish(alone)
     print(f"{place}: {seconds:.0f} s without kills", flush=True)
     while kinds.total() < wanted:
         chain, chains = Chain(folder / str(chains), command, place), chains + 1
         for _ in range(min(MAX_KILLS, wanted - kinds.total())):
-            kill = Kill.drawn(draw, seconds)
+            kill = Kill.drawn(draw, SHARE * seconds)
             said = chain.strike(kill, draw)
             if said is None:
                 break
             kinds[str(kill)] += 1
             print(f"{place} {kinds.total()}/{wanted}: {said}", flush=True)
         chain.finish(alone)
-        print("\n".join([f"{place} chain {chains}: {len(chain.faults)} faults", *chain.faults]), flush=True)
+        killed = f"{len(chain.killed)} cells whose own process was killed, "
+        print("\n".join([f"{place} chain {chains}: {killed}{len(chain.faults)} faults", *chain.faults]), flush=True)
         faults += chain.faults
     spent = round(time.monotonic() - started)
     return {

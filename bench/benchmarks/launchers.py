@@ -26,7 +26,7 @@ OUT = Path("results/benchmarks/launchers.json")
 
 
 def main(*words: str) -> int:
-    options = {name: words[words.index(name) + 1] for name in ("--only", "--out") if name in words}
+    options: dict[str, str] = {name: words[words.index(name) + 1] for name in ("--only", "--out") if name in words}
     suite, *places = (word for word in words if word not in options and word not in options.values())
     only = ["--only", options["--only"]] if "--only" in options else []
     with tempfile.TemporaryDirectory() as folder:

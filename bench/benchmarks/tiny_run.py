@@ -63,11 +63,11 @@ rounds = 3
 seconds = 0.01
 [[cells]]
 models = "tiny"
-sampler = [{ name = "ddim", steps = [4, 3] }, { name = "slow", steps = 4 }]
+sampler = [{ name = "ddim", steps = 4 }, { name = "slow", steps = 4 }]
 [[cells]]
 models = "tiny"
 sampler = { name = "ddim", steps = 4 }
-cache = [{ name = "half" }, { name = "leaves" }, { name = "fora", interval = 2 }]
+cache = [{ name = "leaves" }, { name = "fora", interval = 2 }]
 """
 
 
