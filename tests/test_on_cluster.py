@@ -19,6 +19,7 @@ from bench.cli import main
 from bench.measure.task import Task
 from bench.run import executors
 from bench.run.remote.equality import cell_difference, difference, signature
+from bench.run.remote.fleet import Fleet
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
 from bench.run.remote.orders import facts_of, facts_to_json, job_to_json
@@ -310,3 +311,20 @@ def test_signs_of_life_are_by_change_and_not_by_the_clock(tmp_path: Path, monkey
     assert not pulse.is_there()
     os.utime(tmp_path / "alive", (4, 4))  # and that jumps
     assert pulse.is_there()
+
+
+class Idle:
+    """A launcher that has nothing to launch."""
+
+    def launch(self, words: list[str]) -> object:
+        raise AssertionError(words)
+
+    def close(self) -> None:
+        """Nothing is at work."""
+
+
+def test_a_run_that_finds_nothing_to_do_leaves_no_folder_of_workers(tmp_path: Path) -> None:
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(), str(tmp_path))
+    (tmp_path / "workers" / "submitit").mkdir(parents=True)  # as submitit makes it when it is opened
+    Fleet(facts, Idle(), 2).close()  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []

@@ -23,6 +23,7 @@ from bench.run.remote.letters import ALIVE, DRIVER, HELLO, REFUSED, STOP, Beat, 
 from bench.run.remote.order import MAX_LOSSES, Order
 from bench.run.remote.orders import facts_to_json
 from bench.run.request import RunFacts
+from bench.store.directory import WORKERS
 from models.errors import InputError
 
 LOOK = 0.1  # seconds between two looks at the answers
@@ -175,8 +176,7 @@ class Fleet(Executor):
             self.part([hand for hand in self.hands if not hand.gone()])
             self.wait_until(lambda hand: hand.launched.done())
         self.launcher.close()
-        if self.started:
-            shutil.rmtree(self.run.parent, ignore_errors=True)
+        shutil.rmtree(Path(self.facts.directory) / WORKERS, ignore_errors=True)
 
     def part(self, hands: list[Hand]) -> None:
         for hand in hands:
