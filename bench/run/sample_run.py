@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,8 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
             said = f"sampled in {duration(seconds)}" if result["status"] == "ok" else result["status"]
             progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
 
-        Scheduler(Server(settings.threads)).run(
-            tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
-        )
+        server = stack.enter_context(closing(Server(settings.threads)))
+        Scheduler(server).run(tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done))
     return statuses
 
 

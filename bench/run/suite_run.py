@@ -61,9 +61,9 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    broken = probe.broken(files)
-    sound = [file for file in files if file not in broken]
-    broken |= plugins.load(sound)
+    deadly = probe.broken(files)
+    sound = [file for file in files if file not in deadly]
+    broken = deadly | plugins.load(sound)
     for reason in broken.values():
         say(reason)
     chosen = suite.load(name, broken, overrides)
@@ -71,7 +71,7 @@ def run_suite(
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
-    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder)
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, deadly)
     with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)
@@ -91,7 +91,7 @@ def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) 
 
 @contextlib.contextmanager
 def ends_cleanly() -> Iterator[None]:
-    """Within it SIGTERM ends the run as Ctrl-C does: what was started is ended, and what is finished is kept."""
+    """Within it SIGTERM and a closed terminal end the run as Ctrl-C does: all is ended, what is finished is kept."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -99,11 +99,17 @@ def ends_cleanly() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [
+        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
+    ]  # nohup has it ignored
     try:
+        for number in taken:
+            signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 class SuiteRun:

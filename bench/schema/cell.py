@@ -7,6 +7,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from bench.host.patience import patiently
 from bench.schema import checksum, metrics
 from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
@@ -133,7 +134,7 @@ def read_json(path: Path) -> Cell:
     NaN, infinities, integers beyond 2^53 and repeated keys are refused.
     """
     try:
-        text = path.read_text("utf-8")
+        text = patiently(lambda: path.read_text("utf-8"))
         value = json.loads(
             text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
         )

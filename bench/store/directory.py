@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, Any
 
 from bench.host.files import OutputError, is_temporary, make_folder, set_aside, write_json
 from bench.host.notice import say
+from bench.host.patience import patiently
 from bench.schema.cell import SCHEMA, read_json
 from bench.schema.checksum import sealed
 from bench.store.states import State, States
@@ -23,6 +25,7 @@ from bench.suite.protocol import VERSION
 from models.errors import InputError
 
 FOLDERS = ("cells", "sessions", "samples", "images", "exact", "logs")  # that a run writes in
+WORKERS = "workers"  # the folder of a run by which driver and workers elsewhere talk
 
 
 class Store:
@@ -140,7 +143,7 @@ class Store:
     def read(self, cell: Cell) -> StoredCell | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
         path = self.cell_path(cell)
-        if not path.exists():
+        if not patiently(path.exists):
             return None
         try:
             return read_stored(path)
@@ -151,7 +154,7 @@ class Store:
         """What a run asks of a cell's stored result. Raises InputError as `read`, of a file that must be read."""
         path = self.cell_path(cell)
         try:
-            known = self.states.get(path)
+            known = patiently(lambda: self.states.get(path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -229,7 +232,8 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Temporary files of a run that was killed while writing."""
+    """Temporary files of a run that was killed while writing, and its talk with its workers."""
+    shutil.rmtree(directory / WORKERS, ignore_errors=True)
     for path in leftovers(directory):
         with contextlib.suppress(OSError):
             path.unlink()
