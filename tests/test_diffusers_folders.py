@@ -134,7 +134,7 @@ def test_blocks_that_were_trained_apart_tell_whose_network_it_is(options, change
     model = models.build("tiny-dit", weights=tmp_path)
     assert model.weights_taken == f"diffusers' network ({said}), an embedder a block"
     assert model.num_parameters() == sum(parameter.numel() for parameter in model.parameters())
-    assert "assumed" not in capsys.readouterr().err
+    assert "assumed trained" not in capsys.readouterr().err
     models.check_weights("tiny-dit", tmp_path / "diffusion_pytorch_model.safetensors")
 
 
@@ -162,12 +162,12 @@ def test_what_is_assumed_of_copied_embedders_is_one_line(tmp_path, capsys):
     network().save_pretrained(tmp_path)
     for _ in range(2):
         models.build("tiny-dit", weights=tmp_path)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "assumed" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "assumed trained" in line]
     assert line.startswith(f"{tmp_path}/config.json: assumed trained by diffusers")
     said = json.loads("{" + line.split("'")[3] + "}")
     rewrite(tmp_path / "config.json", norm_eps=1e-6, **said)
     assert models.build("tiny-dit", weights=tmp_path).weights_taken == ""
-    assert "assumed" not in capsys.readouterr().err
+    assert "assumed trained" not in capsys.readouterr().err
 
 
 def as_published(path):
