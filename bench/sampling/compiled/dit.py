@@ -64,17 +64,16 @@ class DiTNetwork:
 
     def modulate(self, k: int) -> None:
         """Make the modulations of the evaluations that begin at k, for every distinct label: [E,U,2L,3,D]."""
-        self.made, model = k, self.model
-        t = model.t_embedder(self.t[k : k + self.together]).unsqueeze(1)
-        c = silu(t + model.y_embedder(self.distinct))  # [E,U,D]
-        rows, shape = c.flatten(0, 1), c.shape[:2]
-        table = c.new_empty(len(rows), model.num_blocks, 6 * model.width)
+        self.made, model, t, labels = k, self.model, self.t[k : k + self.together], self.distinct
+        c = model.by_part(lambda t_of, y_of: silu(t_of(t).unsqueeze(1) + y_of(labels)).flatten(0, 1))  # each [E U,D]
+        shape = len(t), len(labels)
+        table = c[0].new_empty(len(c[0]), model.num_blocks, 6 * model.width)
         *blocks, final = self.modulations
         for block, layer in enumerate(blocks):
-            layer(rows, table[:, block])
+            layer(c[block], table[:, block])
         self.table = table.view(*shape, model.num_branches, 3, model.width)  # shift, scale, gate
         self.table[:, :, :, 1] += 1
-        self.final_table = final(rows).view(*shape, 2, model.width)
+        self.final_table = final(c[-1]).view(*shape, 2, model.width)
         self.final_table[:, :, 1] += 1
 
     def embed(self, k: int, x: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def why_none(group: Group) -> str:
 
 
 def fastest(group: Group) -> str:
-    """`Fastest is DDIM-20 + FORA: 2.5× as fast as uncached [2.3, 2.8].`, and what may be as fast: what times can say."""
+    """`Fastest is DDIM-20 + FORA: 2.5× as fast as uncached [2.3, 2.8].`, and what may be as fast."""
     medians = {cell.slug: known.median for cell in group.cells if (known := cell.timing.latency_ms)}
     if not medians:
         return "Nothing was timed."
