@@ -137,8 +137,8 @@ def about_retraining(away: list[dict[str, Any]]) -> str:
         return ""
     most = max(known, key=lambda ratio: ratio["value"])
     return (
-        f"; one trained there surely does better in {sum(r['low'] > 1 for r in known)} of {len(known)}, by "
-        f"{interval_text(most)} times at most"
+        f"; a router trained there surely errs less in {sum(r['low'] > 1 for r in known)} of {len(known)} (the moved "
+        f"one's error being at most {interval_text(most)} times its)"
     )
 
 
