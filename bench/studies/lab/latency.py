@@ -124,11 +124,14 @@ class Times:
         return float(np.median([r["wall_ns"][name] for r in self.session.rounds])) / 1e6 / int(self.content["batch"])
 
     @property
-    def facts(self) -> str:
-        """How it was timed."""
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """How it was timed: rows of two texts."""
         rounds = self.session.rounds
         return (
-            f"{len(rounds)} rounds of {len(self.session.settings)} plans in {len(set(self.session.processes))} "
-            f"processes, {self.content['batch']} images at a time; the same plan twice differs by at most "
-            f"{100 * math.expm1(self.resolution):.1f} %; disturbed rounds: {sum(bool(r['interfered']) for r in rounds)}"
+            ("uncached", f"{self.milliseconds(UNCACHED):.1f} ms an image"),
+            ("images at a time", f"{self.content['batch']}"),
+            ("plans side by side", f"{len(self.session.settings)}"),
+            ("rounds", f"{len(rounds)} in {len(set(self.session.processes))} processes"),
+            ("disturbed rounds", f"{sum(bool(r['interfered']) for r in rounds)}"),
+            ("a plan against itself", f"within {100 * math.expm1(self.resolution):.1f} %"),
         )
