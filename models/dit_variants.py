@@ -80,5 +80,5 @@ def digits(name: str, architecture: Architecture = DIT, **differs: Any) -> Model
         autoencoder="digit-autoencoder",
         features="digit-classifier",
         reference="mnist-5000",
-        training={"steps": 1000, "batch": 64, "learning_rate": 2e-3, "warmup": 100, "ema_decay": 0.99},
+        training={"steps": 4000, "batch": 128, "learning_rate": 2e-3, "warmup": 200, "ema_decay": 0.998},
     )
