@@ -115,6 +115,8 @@ def read_weights(path: Path) -> Tensor:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from models.checkpoint import check_plain
+
     if not path.is_file():
         raise InputError(f"{path}: no such file of lazy weights")
     try:
@@ -123,6 +125,7 @@ def read_weights(path: Path) -> Tensor:
         raise InputError(f"{path}: not a safetensors file ({str(error)[:120]})") from error
     if KEY not in content:
         raise InputError(f"{path}: expected a tensor '{KEY}', found {', '.join(sorted(content)[:5]) or 'none'}")
+    check_plain(KEY, content[KEY], path)
     return content[KEY]
 
 

@@ -14,6 +14,19 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
+def text_of(error: BaseException) -> str:
+    """What an error of somebody else's code says, in one line that can be stored; saying it may fail."""
+    try:
+        return " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+    except Exception:
+        return "it cannot say what it is"
+
+
+def in_words(error: BaseException) -> str:
+    """Kind and text of an error of somebody else's code, in one line; our own say all in words."""
+    return text_of(error) if isinstance(error, InputError) else f"{type(error).__name__}: {text_of(error)}".removesuffix(": ")
+
+
 def expect_name(what: str, value: object) -> None:
     """Raise InputError unless `value` can name a folder, on every system and in every address."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", value):

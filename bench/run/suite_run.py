@@ -17,7 +17,7 @@ from bench.cost.suite_cost import cost_of, measured_rate
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
-from bench.run import executors, probe
+from bench.run import executors, rehearsal
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
 from bench.run.records import FAILURES, Records, label, largest_first, weight
@@ -60,12 +60,7 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    broken = probe.broken(files)
-    sound = [file for file in files if file not in broken]
-    broken |= plugins.load(sound)
-    for reason in broken.values():
-        print(f"ditbench: {reason}", file=sys.stderr)
-    chosen = suite.load(name, broken, overrides)
+    chosen, sound = rehearsal.prepared(name, files, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)

@@ -12,7 +12,7 @@ import models
 from bench import plugins
 from bench.cli.method_words import parse
 from bench.cost.plan_cost import plan_macs
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable, write_bytes
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_marks import LEGEND
@@ -43,6 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
         print(f"ditbench: {reason}", file=sys.stderr)
+    for file in filter(None, (args.png, args.smoothcache)):
+        expect_writable(Path(file))
     sampler, cache = parse(args.method)
     spec = models.spec(args.model)
     model = build_empty(spec)  # a plan depends on the structure alone

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import methods
 import models
 from bench.cli.method_words import typed
-from bench.cli.options import add_scale_options, check_scale_options, expect_positive
+from bench.cli.options import add_scale_options, check_scale_options, expect_positive, expect_seed
 from bench.host.files import expect_writable
 from bench.train.denoiser import Data
 from bench.train.distributed import World, join
@@ -189,6 +189,7 @@ def check(args: argparse.Namespace) -> None:
     expect_one_of("--method", args.method, TRAININGS)
     check_scale_options("train-router", args)
     expect_positive("train-router", args, "samples", "iterations", "batch")
+    expect_seed("train-router", args.seed)
     if args.plot is not None:
         expect_one_of("suffix of --plot", args.plot.suffix, (".png", ".svg"))
     unused, reason = UNUSED.get(args.method, ((), ""))

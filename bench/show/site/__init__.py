@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable_folder, write_bytes
 from bench.show.pages import TEMPLATES, templates
 from bench.show.report.exports import FORMATS, exported
 from bench.show.report.figures import FULL, pareto
@@ -38,6 +38,7 @@ def write_site(directories: Sequence[Path | str], out: Path | str, chosen: Chose
     cannot be written; nothing is written before everything has been read.
     """
     out = Path(out)
+    expect_writable_folder(out)
     runs = read_runs(directories)
     _check_target(out, runs)
     files = build(runs, chosen, figures)
