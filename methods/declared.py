@@ -13,10 +13,14 @@ TAKEN = ("name", "title", "kind", "parameters", "params", "sampler", "plan", "sa
 
 
 def check(method: type[Method]) -> None:
-    """Raise InputError unless parameters, title and settings are what every command takes them for."""
+    """Raise InputError unless it is whole, and parameters, title and settings are what every command takes them for."""
+    if lacking := sorted(getattr(method, "__abstractmethods__", ())):
+        raise InputError(f"method '{method.name}' does not define {', '.join(lacking)}")
     parameters: Any = method.parameters
     if not isinstance(parameters, Mapping):
-        raise InputError(f"method '{method.name}': 'parameters' must be a dict of names and Parameter, got {parameters!r}")
+        raise InputError(
+            f"method '{method.name}': 'parameters' must be a dict of names and Parameter, got {parameters!r}"
+        )
     for key, declared in parameters.items():
         check_parameter(f"method '{method.name}': 'parameters'", key, declared)
     if not isinstance(method.title, str):

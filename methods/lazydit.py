@@ -13,7 +13,8 @@ from methods.plan import Plan, Span
 from methods.policy import Decisions, Look, Policy
 from methods.routing.file import Router, read_card, training_of
 from methods.routing.shipped import refusal
-from models.errors import InputError
+from models.errors import InputError, first_line
+from models.file_kind import no_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,7 @@ class LazyDiT(CacheMethod):
         return {"weights": 0.1 * torch.randn(weight_shape(model, sampler), generator=generator)}
 
     def validate(self) -> None:
-        """Reads the weights' file. Raises InputError where it holds no floating point numbers, or NaN."""
+        """Reads the weights' file. Raises InputError where it holds no floating point numbers, NaN or infinity."""
         import torch
 
         self.loaded, self.source = self.weights, "lazydit: 'weights'"
@@ -75,9 +76,11 @@ class LazyDiT(CacheMethod):
         if (
             not isinstance(self.loaded, torch.Tensor)
             or not self.loaded.is_floating_point()
-            or self.loaded.isnan().any()
+            or not self.loaded.isfinite().all()
         ):
-            raise InputError(f"{self.source}: expected floating point [steps, blocks, 2, width] without NaN")
+            raise InputError(
+                f"{self.source}: expected floating point [steps, blocks, 2, width] without NaN or infinity"
+            )
         self.trained = Router(self.loaded, self.source, card)
         self.training = training_of(self.trained)
 
@@ -122,7 +125,7 @@ def read_weights(path: Path) -> Tensor:
     try:
         content = load_file(path)
     except (SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({str(error)[:120]})") from error
+        raise InputError(f"{path}: not a safetensors file ({no_weights(path) or first_line(error)})") from error
     if KEY not in content:
         raise InputError(f"{path}: expected a tensor '{KEY}', found {', '.join(sorted(content)[:5]) or 'none'}")
     check_plain(KEY, content[KEY], path)

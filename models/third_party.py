@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import InputError, expect_name, expect_one_of, first_line
+from models.errors import THEIRS, InputError, expect_name, expect_one_of, first_line
 from models.spec import ModelSpec, build_empty
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def accept(spec: ModelSpec, file: str | None) -> ModelSpec:
         raise InputError(f"model '{spec.name}': weights must be a path, got {spec.weights!r}")
     try:
         model = build_empty(spec)
-    except Exception as error:  # somebody else's architecture or configuration
+    except THEIRS as error:  # somebody else's architecture or configuration
         raise InputError(f"model '{spec.name}' cannot be built: {first_line(error)}") from error
     if not isinstance(model, Denoiser):
         raise InputError(f"model '{spec.name}': {type(model).__name__} is no models.Denoiser")

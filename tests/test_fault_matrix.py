@@ -144,7 +144,9 @@ def processes_of(run: Path) -> list[int]:
 
 def test_a_constructor_that_hangs_costs_its_own_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [str(file) for file in write_plugins(tmp_path)[:2]]
-    text = SUITE.format(limit=LIMIT, caches='{ name = "built-hang" }, { name = "good" }', faults='"raise"', models='"tiny"')
+    text = SUITE.format(
+        limit=LIMIT, caches='{ name = "built-hang" }, { name = "good" }', faults='"raise"', models='"tiny"'
+    )
     (tmp_path / "s.toml").write_text(text)
     broken = plugins.load(files)
     assert broken == {}

@@ -60,7 +60,9 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.timeout(120)  # for a hang; what it may take is SECONDS of processor time
-@pytest.mark.parametrize("case", CASES, ids=[case.name.encode("ascii", "backslashreplace").decode()[:90] for case in CASES])
+@pytest.mark.parametrize(
+    "case", CASES, ids=[case.name.encode("ascii", "backslashreplace").decode()[:90] for case in CASES]
+)
 def test_it_ends_in_one_line_and_nothing_else(
     case: Case, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,7 @@ def expect_named_output(argv: list[str]) -> None:
     """Raise InputError for an empty --out or the like: as a path it is the working folder, which nobody named."""
     for word, following in pairwise([*argv, "-"]):
         option, equals, value = word.partition("=")
-        if option in OUTPUTS and "" == (value if equals else following):
+        if option in OUTPUTS and (value if equals else following) == "":
             raise InputError(f"{argv[0]}: {option} must name a file or folder, got ''")
 
 

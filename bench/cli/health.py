@@ -99,7 +99,9 @@ def memory(cells: Sequence[Cell], device: str = "cpu") -> Finding:
     free = available_memory()
     said = f"{scaled(free)}B free; a worker needs about {scaled(each)}B for {largest}"
     if device != "cpu" and (room := torch.cuda.mem_get_info(device)[0]) < 2 * bytes_of[largest]:
-        return Finding(TODO, "memory", f"{scaled(room)}B free on {device}, {largest} needs {scaled(2 * bytes_of[largest])}B")
+        return Finding(
+            TODO, "memory", f"{scaled(room)}B free on {device}, {largest} needs {scaled(2 * bytes_of[largest])}B"
+        )
     if free < each:
         return Finding(TODO, "memory", f"{said}: free some, or choose a smaller model with --only")
     if free < workers * each:
@@ -109,7 +111,9 @@ def memory(cells: Sequence[Cell], device: str = "cpu") -> Finding:
 
 def available_memory() -> float:
     """Bytes that new processes can have: what the system has left, or a container's limit."""
-    left = [float(line.split()[1]) * 1024 for line in read(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")]
+    left = [
+        float(line.split()[1]) * 1024 for line in read(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")
+    ]
     for limit, used in LIMITS:
         with contextlib.suppress(ValueError):  # "max": there is none
             left.append(float(read(SYS / limit)) - float(read(SYS / used)))

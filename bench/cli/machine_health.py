@@ -102,7 +102,9 @@ def processes_at_work(seconds: float = LOOK, least: float = 0.1) -> list[tuple[s
         return []
     time.sleep(seconds)
     after, tick = ticks_of_processes(), os.sysconf("SC_CLK_TCK")
-    shares = [(name, (spent - before[pid][1]) / tick / seconds) for pid, (name, spent) in after.items() if pid in before]
+    shares = [
+        (name, (spent - before[pid][1]) / tick / seconds) for pid, (name, spent) in after.items() if pid in before
+    ]
     return sorted(((name, share) for name, share in shares if share >= least), key=lambda one: -one[1])
 
 
@@ -123,7 +125,9 @@ def cpu() -> Finding:
     said = f"cpu, {cores()} cores"
     allowed = core_quota()
     if allowed is not None and allowed < cores():
-        return Finding(WARNING, "device", f"{said}, of which a quota allows {allowed:g}: give --jobs, or times will jump")
+        return Finding(
+            WARNING, "device", f"{said}, of which a quota allows {allowed:g}: give --jobs, or times will jump"
+        )
     count = torch.cuda.device_count()
     return Finding(OK, "device", said + (f"; {count} GPUs are here too: --device cuda" if count else ""))
 
@@ -178,11 +182,17 @@ def cpu_clocks() -> Finding:
     governors = {word for word in read_all(places, "cpu[0-9]*/cpufreq/scaling_governor")}
     throttled = sum(int(word) for word in read_all(places, "cpu[0-9]*/thermal_throttle/core_throttle_count"))
     if throttled:
-        return Finding(WARNING, "clocks", f"the cores were throttled {throttled} times since the machine started: cool it")
+        return Finding(
+            WARNING, "clocks", f"the cores were throttled {throttled} times since the machine started: cool it"
+        )
     if governors & {"powersave", "ondemand", "conservative"}:
-        said = f"governor {', '.join(sorted(governors))}: clocks change; 'cpupower frequency-set -g performance' as root"
+        said = (
+            f"governor {', '.join(sorted(governors))}: clocks change; 'cpupower frequency-set -g performance' as root"
+        )
         return Finding(WARNING, "clocks", said)
-    return Finding(OK, "clocks", f"governor {', '.join(sorted(governors))}" if governors else "the system does not tell")
+    return Finding(
+        OK, "clocks", f"governor {', '.join(sorted(governors))}" if governors else "the system does not tell"
+    )
 
 
 def read_all(place: Path, pattern: str) -> list[str]:

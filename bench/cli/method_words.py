@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 import methods
-from models.errors import InputError, first_line
+from models.errors import THEIRS, InputError, first_line
 
 MAX_WORD = 10_000  # characters that are read as a value
 
@@ -37,7 +37,7 @@ def built(name: str, words: dict[str, str]) -> Any:
         return methods.build(name, **typed(name, words))
     except InputError:
         raise
-    except Exception as error:
+    except THEIRS as error:
         raise InputError(f"{name}: its constructor: {type(error).__name__}: {first_line(error)}") from error
 
 

@@ -148,5 +148,5 @@ def check_scale_options(verb: str, args: argparse.Namespace) -> None:
     if not 0 <= args.save_every < 1e6:
         raise InputError(f"{verb}: --save-every must lie in 0..1e6 seconds, got {args.save_every}")
     check_device(args.device)
-    args.dtype = args.dtype and dtype_name(args.dtype)
+    args.dtype = None if args.dtype is None else dtype_name(args.dtype)
     require(args.plugin)

@@ -21,7 +21,7 @@ from bench.suite.class_shares import require_every_class
 from bench.suite.judging import DEFAULT, Judging
 from bench.suite.judging import read as read_judging
 from bench.suite.part import Part
-from models.errors import InputError, expect_name, expect_one_of, in_words
+from models.errors import THEIRS, InputError, expect_name, expect_one_of, in_words
 from models.text_file import read_bytes
 
 TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "slurm", "reference", "cells")
@@ -234,7 +234,7 @@ class Reader:
             _ = part.method
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        except Exception as error:  # a plugin's own constructor
+        except THEIRS as error:  # a plugin's own constructor
             return part, f"{part.name}: {in_words(error)}"
         return part, None
 

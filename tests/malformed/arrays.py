@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,13 @@ DIGITS = ["--features", "digit-classifier", "--no-cache"]
 IMAGES = np.zeros((4, 32, 32, 1), dtype=np.uint8)
 
 
-def npy(shape: Any, dtype: Any = "'|u1'", data: bytes = b"\0" * 64, order: str = "False", magic: bytes = b"\x93NUMPY\x01\x00") -> bytes:
+def npy(
+    shape: Any,
+    dtype: Any = "'|u1'",
+    data: bytes = b"\0" * 64,
+    order: str = "False",
+    magic: bytes = b"\x93NUMPY\x01\x00",
+) -> bytes:
     """An .npy of this header, whatever it says."""
     shape = shape if isinstance(shape, str) else repr(tuple(shape))
     text = f"{{'descr': {dtype}, 'fortran_order': {order}, 'shape': {shape}, }}".encode()
@@ -97,25 +104,39 @@ def images() -> list[Case]:
     made += [evaluate(f"npz: {name}", "x.npz", content) for name, content in ARCHIVES.items() if "two" not in name]
     made.append(evaluate("npz: two sets", "x.npz", ARCHIVES["two sets of images"], "arr_5"))
     strange = {"floats": IMAGES / 255, "int16": IMAGES.astype(np.int16), "colour": np.zeros((4, 32, 32, 3), np.uint8),
-               "channels first": np.zeros((4, 1, 32, 32), np.uint8), "no channels": IMAGES[..., 0],
-               "another size": np.zeros((4, 16, 16, 1), np.uint8)}  # fmt: skip
+               "channels first": np.zeros((4, 1, 32, 32), np.uint8), "no channels": IMAGES[..., 0]}  # fmt: skip
     made += [evaluate(f"npy: {name}", "x.npy", whole(array)) for name, array in strange.items()]
+    small = Case("npy: another size", ["evaluate", "{here}/x.npy", "mnist-5000", *DIGITS], ["[1, 16, 16]"])
+    made.append(replace(small, files={"x.npy": whole(np.zeros((4, 16, 16, 1), np.uint8))}))
     for name, content in {"a pipe": pipe, "an endless file": device, "a gigabyte of zeros": sparse(2**30)}.items():
         made += [evaluate(f"{suffix}: {name}", f"x.{suffix}", content) for suffix in ("npy", "npz")]
     made += [evaluate(f"a folder: {name}", "d", lambda path, c=content: (path.mkdir(), (path / "a.png").write_bytes(c)))
              for name, content in PICTURES.items()]  # fmt: skip
-    return [*made, evaluate("an empty folder", "d", lambda path: path.mkdir()), evaluate("another suffix", "x.txt", b"x")]
+    return [
+        *made,
+        evaluate("an empty folder", "d", lambda path: path.mkdir()),
+        evaluate("another suffix", "x.txt", b"x"),
+    ]
 
 
 PICTURES = {
     "an empty image": b"",
     "text": b"text",
     "a PNG's signature": b"\x89PNG\r\n\x1a\n",
-    "a PNG of absurd size": b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">II", 2**31 - 1, 2**31 - 1)
-    + bytes([8, 0, 0, 0, 0]) + bytes(4),
-    "a BMP of negative size": b"BM" + struct.pack("<IHHI", 60, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, -5, -5, 1, 24, 0, 0, 0, 0, 0, 0),
+    "a PNG of absurd size": b"\x89PNG\r\n\x1a\n"
+    + struct.pack(">I", 13)
+    + b"IHDR"
+    + struct.pack(">II", 2**31 - 1, 2**31 - 1)
+    + bytes([8, 0, 0, 0, 0])
+    + bytes(4),
+    "a BMP of negative size": b"BM"
+    + struct.pack("<IHHI", 60, 0, 0, 54)
+    + struct.pack("<IiiHHIIiiII", 40, -5, -5, 1, 24, 0, 0, 0, 0, 0, 0),
     "a GIF": b"GIF89a" + bytes(20),
 }
+
+
+FEW = {f"text: {name}": ["label"] for name in ("too few", "negative", "no class")}  # the array is fine, not for these
 
 
 def labels() -> list[Case]:
@@ -132,7 +153,12 @@ def labels() -> list[Case]:
     files |= {"txt: a gigabyte of zeros": ("l.txt", sparse(2**30))}
     words = ["evaluate", "{here}/x.npy", "mnist-5000", *DIGITS, "--labels"]
     return [
-        Case(f"labels: {name}", [*words, f"{{here}}/{file}"], ["label"], {"x.npy": whole(IMAGES), file: content})
+        Case(
+            f"labels: {name}",
+            [*words, f"{{here}}/{file}"],
+            FEW.get(name, [file]),
+            {"x.npy": whole(IMAGES), file: content},
+        )
         for name, (file, content) in files.items()
     ]
 
@@ -143,7 +169,9 @@ MEAN = np.zeros(2048, np.float32)
 
 def statistics() -> list[Case]:
     """ADM's and clean-fid's files, by `ditbench reference`."""
-    made: dict[str, bytes] = {f"mu: {name}": npz(mu=content, sigma=whole(FLOATS[:2, :2])) for name, content in HEADERS.items()}
+    made: dict[str, bytes] = {
+        f"mu: {name}": npz(mu=content, sigma=whole(FLOATS[:2, :2])) for name, content in HEADERS.items()
+    }
     made |= {
         "sigma alone": npz(sigma=whole(FLOATS)),
         "mu alone": npz(mu=whole(MEAN)),
@@ -170,7 +198,6 @@ def references() -> list[Case]:
         "no metadata": save(TENSORS), "another format": save(TENSORS, ABOUT | {"format": "x"}),
         "no tensors": save({}, ABOUT), "no covariance": save({"pool_mean": MEAN[:8]}, ABOUT),
         "another width": save(TENSORS | {"pool_mean": MEAN[:7]}, ABOUT),
-        "integers": save({k: v.astype(np.int64) for k, v in TENSORS.items()}, ABOUT),
         "NaN": save(TENSORS | {"pool_mean": MEAN[:8] * np.nan}, ABOUT),
         "not symmetric": save(TENSORS | {"pool_covariance": np.triu(np.ones((8, 8), np.float32))}, ABOUT),
         "not positive": save(TENSORS | {"pool_covariance": -FLOATS[:8, :8]}, ABOUT),
@@ -178,9 +205,11 @@ def references() -> list[Case]:
         "features of another width": save(TENSORS | {"features": np.zeros((5, 7), np.float32)}, ABOUT),
         "features of integers": save(TENSORS | {"features": np.zeros((5, 8), np.int64)}, ABOUT),
         "no features": save(TENSORS | {"features": np.zeros((0, 8), np.float32)}, ABOUT),
-        "a pipe": pipe, "an endless file": device, "a folder": lambda path: path.mkdir(),
+        "a pipe": pipe, "an endless file": device,
     }  # fmt: skip
-    made |= {f"samples {v!a}": save(TENSORS, ABOUT | {"samples": v}) for v in ("-3", "0", "1", "x", "1.5", "9" * 5000, "nan")}
+    made |= {
+        f"samples {v!a}": save(TENSORS, ABOUT | {"samples": v}) for v in ("-3", "0", "1", "x", "1.5", "9" * 5000, "nan")
+    }
     made |= {f"no {key}": save(TENSORS, {k: v for k, v in ABOUT.items() if k != key}) for key in ABOUT}
     made |= {"features without a digest": save({"pool": np.zeros((5, 8), np.float32)}, {"format": "ditbench-features-1"}),
              "metadata of text alone": safetensors_header({"__metadata__": json.dumps(ABOUT)})}  # fmt: skip

@@ -63,7 +63,17 @@ ABOUT: dict[str, Any] = {
 
 def plan(method: str, name: str, content: Content, *says: str) -> Case:
     key, more = METHODS[method]
-    words = ["plan", method, f"{key}={{here}}/c.json", *more, "steps=4", "--model", "tiny", "--plugin", "{shared}/tiny_plugin.py"]
+    words = [
+        "plan",
+        method,
+        f"{key}={{here}}/c.json",
+        *more,
+        "steps=4",
+        "--model",
+        "tiny",
+        "--plugin",
+        "{shared}/tiny_plugin.py",
+    ]
     return Case(f"{method}: {name}", words, ["c.json", *says], {"c.json": content})
 
 
@@ -88,7 +98,17 @@ INDICES: dict[str, Any] = {
 
 def folders() -> list[Case]:
     """Folders of weights in diffusers' layout."""
-    words = ["calibrate", "smoothcache", "steps=2", "--samples", "1", "--model", "tiny", "--plugin", "{shared}/tiny_plugin.py"]
+    words = [
+        "calibrate",
+        "smoothcache",
+        "steps=2",
+        "--samples",
+        "1",
+        "--model",
+        "tiny",
+        "--plugin",
+        "{shared}/tiny_plugin.py",
+    ]
     words += ["--weights", "{here}/w", "--out", "{here}/c.json"]
     files = {f"an index: {name}": as_json(content) for name, content in INDICES.items()}
     files |= {f"an index: {name}": c for name, c in UNREADABLE.items() if isinstance(c, str | bytes)}

@@ -24,7 +24,7 @@ spec = ModelSpec(**(dict(name="mine", architecture=DiT, config=CONFIG, num_class
 """
 IMPORTS: dict[str, tuple[Content, str]] = {
     "empty": ("", "defines no method"),
-    "no Python": ("this is text\n", "SyntaxError"),
+    "no Python": ("this is no python\n", "SyntaxError"),
     "an indentation": ("  x = 1\n y = 2\n", "IndentationError"),
     "a NUL": ("x = 1\0\n", ""),
     "Latin-1": ("x = 'caf\xe9'\n".encode("latin-1"), ""),
@@ -38,7 +38,10 @@ IMPORTS: dict[str, tuple[Content, str]] = {
     "a name that is absent": ("from methods.method import CashMethod\n", "ImportError"),
     "an exception": ("raise ValueError('two\\nlines')\n", "ValueError: two lines"),
     "an exception without a word": ("raise KeyError\n", "KeyError"),
-    "an exception that cannot be said": ("class E(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise E\n", "E"),
+    "an exception that cannot be said": (
+        "class E(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise E\n",
+        "E",
+    ),
     "an exception of half a character": ("raise ValueError('\\ud800')\n", "ValueError"),
     "an exit": ("raise SystemExit(0)\n", "SystemExit"),
     "an exit by function": ("import sys\nsys.exit(3)\n", "SystemExit"),
@@ -74,7 +77,7 @@ BODIES: dict[str, tuple[str, str]] = {
     "a tiny setting that is a number": ("tiny = 3", "'tiny' must"),
     "an exact setting that is text": ('exact = "x"', "'exact' must"),
     "a sweep that is a number": ("sweep = 3", "'sweep' must"),
-    "no plan": ("", ""),
+    "no plan": ("", "does not define plan"),
 }
 CHANGES: dict[str, tuple[str, str]] = {
     "a name that is a path": ('{"name": "../x"}', "name must be"),
@@ -112,9 +115,12 @@ def cases() -> list[Case]:
         text = METHOD.format(body=body)
         made.append(case(name, text if body else text.partition("    def plan")[0], says))
     models = {name: (MODEL.format(change=change), says) for name, (change, says) in CHANGES.items()}
-    words = ["plan", "ddim", "steps=2", "--model", "mine", "--plugin", "{here}/plug.py"]
-    made += [Case(f"a model with {name}", words, [says], {"plug.py": text}) for name, (text, says) in models.items()]
-    places: dict[str, Content] = {"a folder": lambda path: path.mkdir(), "a pipe": pipe, "a link to itself": lambda p: p.symlink_to(p)}
+    made += [case(f"a model with {name}", text, says) for name, (text, says) in models.items()]
+    places: dict[str, Content] = {
+        "a folder": lambda path: path.mkdir(),
+        "a pipe": pipe,
+        "a link to itself": lambda p: p.symlink_to(p),
+    }
     made += [case(name, content, "no such plugin file") for name, content in places.items()]
     made.append(case("a gigabyte of zeros", sparse(2**30), ""))
     constructors = {"raises": "raise RuntimeError('x')", "exits": "raise SystemExit(0)", "divides by zero": "1 / 0"}

@@ -23,6 +23,8 @@ STATED: dict[str, tuple[str, str]] = {
     "an unknown metric": (GOOD.replace("fid =", "fdi ="), "did you mean 'fid'?"),
     "a cell without methods of ours": (GOOD + 'cell = "ddim-50"\n', "'cell'"),
     "work in no convention": (GOOD + "macs_t = 3.0\n", "convention"),
+    "an unknown metric of a deviation": (GOOD + "sigma = { fi = 1 }\n", "did you mean 'fid'?"),
+    "an unknown convention": (GOOD + 'macs_t = 1.0\nconvention = "l2d"\n', "did you mean 'l2c'?"),
     "an unknown evaluator": (GOOD + 'evaluator = "amd"\n', "did you mean 'adm'?"),
 }
 TOP = {
@@ -34,11 +36,11 @@ TOP = {
 ROWS = {
     "metrics": ('{ fid = "low" }', "{ fid = nan }", "{ fid = -3 }", "{ fid = inf }", "{ fid = true }", "{ fid = [1] }", "3",
                 "{ precision = 1.5 }", "{ recall = -0.1 }", '"x"'),
-    "sigma": ("{ fid = -1 }", "{ fid = nan }", '{ fid = "x" }', "{ fi = 1 }", "[1]"),
+    "sigma": ("{ fid = -1 }", "{ fid = nan }", '{ fid = "x" }', "[1]"),
     "batch": ("0", "-8", "8.0", '"8"', "true"), "samples": ("0", "-1", '"50k"', "5e4"), "resolution": ("0", "-256", '"256"'),
     "latency_s": ("0", "-1.5", "nan", "inf", '"fast"', "true"), "speedup": ("0", "-2", "nan", '"2x"'),
     "flops_speedup": ("0", "nan"), "latency_sigma_s": ("-1", "nan"), "guidance_scale": ("nan", "-1.5", "inf", '"1.5"', "true"),
-    "macs_t": ('0\nconvention = "l2c"', 'nan\nconvention = "l2c"', '1.0\nconvention = "l2d"'),
+    "macs_t": ('0\nconvention = "l2c"', 'nan\nconvention = "l2c"'),
     "sampler": ("3", '"ddim"', "[]", "{ steps = 50 }", "{ name = 3 }"), "cache": ("3", "[]", "{ interval = 2 }"),
     "errata": ("3", '"x"', "[3]"), "second_hand": ("0", '"no"'), "note": ("3", "[]"), "hardware": ("3", "{}"),
     "method ": ("3",), "model ": ("3",), "table": ("1",), "cell": ("3",), "convention": ("3",), "evaluator": ("3",),

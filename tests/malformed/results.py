@@ -131,11 +131,15 @@ def others() -> list[Case]:
     file = "sessions/dit-mnist-0.json"
     made = [reader(f"a session: {name}", file, content, says if says != "bad.json" else "dit-mnist-0.json")
             for name, (content, says) in UNREADABLE.items() if "12.3" not in json.dumps(says) and callable(content)]  # fmt: skip
-    made += [reader(f"a session: {k!a} = {str(v)[:40]}", file, changed(SESSION, k, v)) for k, v in SESSION_VALUES.items()]
+    made += [
+        reader(f"a session: {k!a} = {str(v)[:40]}", file, changed(SESSION, k, v)) for k, v in SESSION_VALUES.items()
+    ]
     whole = {"suite": "x", "cells": [["dit-mnist", "ddim-50"]]}
     made += [reader(f"suite.json: {name}", "suite.json", content, says if says != "bad.json" else "suite.json")
              for name, (content, says) in UNREADABLE.items() if callable(content) and "nowhere" not in name]  # fmt: skip
-    return made + [reader(f"suite.json: {k!a} = {v}", "suite.json", changed(whole, k, v)) for k, v in SUITE_VALUES.items()]
+    return made + [
+        reader(f"suite.json: {k!a} = {v}", "suite.json", changed(whole, k, v)) for k, v in SUITE_VALUES.items()
+    ]
 
 
 CASES = named("results", [*cells(), *others()])

@@ -120,7 +120,7 @@ UNKNOWN = {
     "too many combinations": (GOOD.replace("steps = 4", f"steps = {list(range(1, 1001))}, eta = {[i / 1e4 for i in range(999)]}"),
                               "10000"),
     "too many cells": (GOOD.replace("steps = 4", f"steps = {list(range(1, 1001))}, eta = {[i / 1e4 for i in range(10)]}")
-                       + GOOD.partition("\n")[2].replace("steps = 4", f"steps = {list(range(1, 1001))}, offset = 3"), "10000"),
+                       + CELL.replace("steps = 4", f"steps = {list(range(1, 1001))}, eta = 0.77"), "10000"),
 }  # fmt: skip
 
 

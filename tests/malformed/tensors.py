@@ -8,7 +8,6 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,15 @@ from torch import Tensor
 from malformed.case import Case, Content, device, named, nested, pipe, sparse
 from models.dit import DiT
 
-CONFIG = {"input_size": 4, "patch_size": 2, "in_channels": 2, "hidden_size": 16, "depth": 4, "num_heads": 2, "num_classes": 3}
+CONFIG = {
+    "input_size": 4,
+    "patch_size": 2,
+    "in_channels": 2,
+    "hidden_size": 16,
+    "depth": 4,
+    "num_heads": 2,
+    "num_classes": 3,
+}
 KEY = "final_layer.linear.weight"
 Make = Callable[[], bytes]
 
@@ -149,8 +156,20 @@ def strange(tensor: Tensor) -> dict[str, Tensor]:
 
 
 def checkpoint(name: str, content: Content, *says: str) -> Case:
-    words = ["calibrate", "smoothcache", "steps=2", "--samples", "1", "--model", "tiny", "--plugin", "{shared}/tiny_plugin.py"]
-    return Case(name, [*words, "--weights", "{here}/w.pt", "--out", "{here}/c.json"], ["w.pt", *says], {"w.pt": content})
+    words = [
+        "calibrate",
+        "smoothcache",
+        "steps=2",
+        "--samples",
+        "1",
+        "--model",
+        "tiny",
+        "--plugin",
+        "{shared}/tiny_plugin.py",
+    ]
+    return Case(
+        name, [*words, "--weights", "{here}/w.pt", "--out", "{here}/c.json"], ["w.pt", *says], {"w.pt": content}
+    )
 
 
 def lazily(make: Make) -> Content:
@@ -161,7 +180,9 @@ def checkpoints() -> list[Case]:
     """Of the tiny model."""
     made = [checkpoint(name, content, says) for name, (content, says) in FILES.items()]
     for kind in strange(torch.zeros(8, 16)):
-        made.append(checkpoint(f"a tensor {kind}", lazily(lambda k=kind: torched(_with(k))), KEY if "shape" not in kind else ""))
+        made.append(
+            checkpoint(f"a tensor {kind}", lazily(lambda k=kind: torched(_with(k))), KEY if "shape" not in kind else "")
+        )
     changes: dict[str, Callable[[dict[str, Tensor]], Any]] = {
         "a tensor missing": lambda s: {k: v for k, v in s.items() if k != KEY},
         "a tensor too many": lambda s: s | {"extra.weight": torch.zeros(3)},
@@ -189,7 +210,16 @@ def _with(kind: str) -> dict[str, Tensor]:
 
 def plan(method: str, name: str, content: Content, *says: str, file: str = "r.pt") -> Case:
     key = {"l2c": "router", "harmonica": "router", "lazydit": "weights"}[method]
-    words = ["plan", method, f"{key}={{here}}/{file}", "steps=4", "--model", "tiny", "--plugin", "{shared}/tiny_plugin.py"]
+    words = [
+        "plan",
+        method,
+        f"{key}={{here}}/{file}",
+        "steps=4",
+        "--model",
+        "tiny",
+        "--plugin",
+        "{shared}/tiny_plugin.py",
+    ]
     return Case(f"{method}: {name}", words, [file, *says], {file: content})
 
 
@@ -212,9 +242,15 @@ CARDS: dict[str, Any] = {
 
 def routers() -> list[Case]:
     """Of the tiny model at four steps."""
-    made = [plan(method, name, content, says) for method in ("l2c", "lazydit") for name, (content, says) in FILES.items()]
+    made = [
+        plan(method, name, content, says) for method in ("l2c", "lazydit") for name, (content, says) in FILES.items()
+    ]
     for kind in strange(torch.zeros(8)):
-        made.append(plan("l2c", f"a row {kind}", lazily(lambda k=kind: torched(rows() | {"1.prob": strange(torch.zeros(8))[k]}))))
+        made.append(
+            plan(
+                "l2c", f"a row {kind}", lazily(lambda k=kind: torched(rows() | {"1.prob": strange(torch.zeros(8))[k]}))
+            )
+        )
     changes: dict[str, Any] = {
         "no rows": {}, "a row of another name": {"1.prb": 0}, "a row of five digits": {"10000.prob": 0},
         "a row beyond the last": {"999.prob": 0}, "a negative row": {"-1.prob": 0}, "a row twice": {"1.prob": 0, "01.prob": 0},
@@ -225,7 +261,10 @@ def routers() -> list[Case]:
     made.append(plan("l2c", "another model's branches", lazily(lambda: torched(rows(12)))))
     made.append(plan("l2c", "another number of steps", lazily(lambda: torched(rows(8, 7)))))
     made.append(plan("harmonica", "another number of steps", lazily(lambda: torched(rows(8, 7)))))
-    made += [plan("l2c", f"a description: {name}", lazily(described(card)), file="r.safetensors") for name, card in CARDS.items()]
+    made += [
+        plan("l2c", f"a description: {name}", lazily(described(card)), file="r.safetensors")
+        for name, card in CARDS.items()
+    ]
     for name, tensor in {"integers": torch.zeros(4, 4, 2, 16).long(), "another shape": torch.zeros(4, 3, 2, 16),
                          "NaN": torch.full((4, 4, 2, 16), torch.nan), "infinity": torch.full((4, 4, 2, 16), torch.inf),
                          "eight bits": torch.zeros(4, 4, 2, 16).to(torch.float8_e4m3fn)}.items():  # fmt: skip

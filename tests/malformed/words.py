@@ -6,7 +6,10 @@ import cell_factory as factory
 
 from malformed.case import Case, as_json, named
 
-RUN = {"run/cells/dit-mnist/ddim-50.json": as_json(factory.cell()), "run/cells/dit-mnist/ddim-20.json": as_json(factory.cell(steps=20))}
+RUN = {
+    "run/cells/dit-mnist/ddim-50.json": as_json(factory.cell()),
+    "run/cells/dit-mnist/ddim-20.json": as_json(factory.cell(steps=20)),
+}
 SUITE = {"s.toml": 'name = "t"\n[[cells]]\nmodels = "dit-mnist"\nsampler = { name = "ddim", steps = 4 }\n'}
 
 NUMBERS = {  # a command line with {} for the value -> values that it cannot have
@@ -16,7 +19,7 @@ NUMBERS = {  # a command line with {} for the value -> values that it cannot hav
     "run smoke --dry-run --rates {}": ("h10", "1,2,3", "0,1", "-1,1", "nan,1", "1e12,x", "inf,inf", ",", "1"),
     "run smoke --on {}": ("", "locl", "local:", "local:0", "local:-1", "local:1,1", "local:x", "local:device=", "local:99999",
                           "slurm:partion=x", "ray:2,3", "local:9999999"),
-    "run smoke --dtype {}": ("float8", "fp32", "", "3"),
+    "run smoke --dtype {}": ("float8", "fp3", "", "3"),
     "run smoke --dry-run --execution {}": ("compild", ""),
     "run smoke --device {}": ("", "gpu", "cuda:", "cuda:-1", "cuda:99", "cuda:x", "cpu:1", "meta", "mps"),
     "run smoke --dry-run --only {}": ("", "steps=51", "stps=10", "cache=", "=", "a,b", "nothing", "*" * 3 + "x", "[", "steps=nan"),
@@ -38,7 +41,7 @@ NUMBERS = {  # a command line with {} for the value -> values that it cannot hav
     "evaluate x.npz --device {}": ("gpu", "cuda:99"),
     "reference x.npz --out o.safetensors --keep {}": ("3", "0", "-1", "x"),
     "choose dit-mnist --error {}": ("0", "-1", "nan", "inf", "x", "", "1e999"),
-    "choose dit-mnist --speedup {}": ("0", "1", "-1", "nan", "inf", "x"),
+    "choose dit-mnist --speedup {}": ("0", "-1", "nan", "inf", "x"),
     "choose dit-mnist --fd {}": ("-1", "nan", "x", "5%%", "inf"),
     "choose dit-mnist --error 0.1 --samples {}": ("0", "31", "-1", "x", "10000001"),
     "choose dit-mnist --error 0.1 --batch {}": ("0", "100001", "x"),
@@ -91,7 +94,7 @@ NUMBERS = {  # a command line with {} for the value -> values that it cannot hav
     "list {}": ("modls", "methods models", "--plugin nowhere.py"),
     "check-method {}": ("nowhere.py", "fora --model dit-mnits", "for"),
     "site {}": ("run", "run --out", "run --out o --check o", "nowhere --out o", "run run --out o"),
-    "{}": ("", "lst", "RUN", "--verson", "run", "run smoke --nonsense", "run smoke --jbos 2", "sample", "report", "compare run",
+    "{}": ("lst", "RUN", "--verson", "run", "run smoke --nonsense", "run smoke --jbos 2", "sample", "report", "compare run",
            "gate run", "report run --figures f --format csv", "report run --only x", "evaluate", "reference x.npz", "choose",
            "choose dit-mnist", "choose dit-mnist --error 0.1 --speedup 2", "choose dit-mnits --error 0.1", "calibrate",
            "calibrate fora --out o.json", "train", "train nothing", "train-router dit-mnist", "encode dit-mnist",
@@ -138,10 +141,22 @@ COMMANDS = ("{}", "plan {}", "study {}", "doctor {}", "list {}", "check-method {
 
 def cases() -> list[Case]:
     made = [case(f"{line.format(v[:24])!a} ({len(v)})", line, v) for line, values in NUMBERS.items() for v in values]
-    places = [case(f"{line}: {name}", line, place) for line in WRITERS if WRITERS[line] != "doctor" for name, place in BAD_PLACES.items()]
-    odd = [(name, place) for name, place in BAD_PLACES.items() if name in ("a NUL", "half a character", "a byte that is no character")]
+    places = [
+        case(f"{line}: {name}", line, place)
+        for line in WRITERS
+        if WRITERS[line] != "doctor"
+        for name, place in BAD_PLACES.items()
+    ]
+    odd = [
+        (name, place)
+        for name, place in BAD_PLACES.items()
+        if name in ("a NUL", "half a character", "a byte that is no character")
+    ]
     readers = [case(f"{line}: {name}", line, place) for line in READERS for name, place in odd]
-    shares = [Case(name, ["sample", "s.toml", "--out", "o"], [list(v)[0]], RUN | SUITE, 2, v) for name, v in ENVIRONMENT.items()]
+    shares = [
+        Case(name, ["sample", "s.toml", "--out", "o"], [list(v)[0]], RUN | SUITE, 2, v)
+        for name, v in ENVIRONMENT.items()
+    ]
     line = ["train", "digit-classifier", "--steps", "1", "--out", "o"]
     training = [Case(f"train: {name}", line, [], RUN | SUITE, 2, v) for name, v in (ENVIRONMENT | TRAINING).items()
                 if name not in ("an empty WORLD_SIZE",)]  # fmt: skip

@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     base = read_results(args.base)
     with contextlib.ExitStack() as stack:
-        findings = gate(base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref else None)
+        findings = gate(
+            base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref is not None else None
+        )
     verdicts = gate_text.verdict_lines(base, new)
     if args.json:
         text = json.dumps(gate_text.as_json(findings, args.allow_unresolved, verdicts), indent=1)

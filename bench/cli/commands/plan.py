@@ -20,7 +20,7 @@ from bench.schema.plan_rows import rows
 from bench.show.plan_picture import draw
 from methods import schedule
 from methods.plan import Plan
-from models.errors import InputError
+from models.errors import THEIRS, InputError
 from models.spec import build_empty
 
 HELP = "print or draw the plan of a method"
@@ -71,7 +71,7 @@ def plan_or_reason(model: Any, sampler: Any, cache: Any) -> Plan:
         return make_plan(model, sampler, cache)
     except InputError:
         raise
-    except Exception as error:
+    except THEIRS as error:
         method = type(cache or sampler)
         where = sys.modules[method.__module__].__file__
         raise InputError(f"{where}: {method.__name__}.plan(): {type(error).__name__}: {error}") from error

@@ -129,7 +129,8 @@ def train_along(args: argparse.Namespace, subject: Subject, out: Path, world: Wo
 def on_latents(args: argparse.Namespace, subject: Subject, recipe: R, world: World) -> tuple[R, Data]:
     """The recipe with what the options say, and the latents that they name."""
     spec, recipe = models.spec(args.model), stated(args, subject, recipe)
-    recipe.data = args.data or data.default_kind(spec)
+    recipe.data = data.default_kind(spec) if args.data is None else args.data
+    data.expect_kind(recipe.data)
     if not subject.denoiser.can_be_guided:
         recipe.label_dropout = 0.0
     recipe.divide(world.size, args.accumulate)

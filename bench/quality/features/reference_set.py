@@ -77,8 +77,8 @@ def read(path: Path) -> ReferenceSet:
         return ReferenceSet(name, fingerprint, sha256, samples, pool, spatial, tensors.get("features"))
     except KeyError as error:
         raise InputError(f"{path}: the reference lacks {error}") from error
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: not a valid reference ({first_line(error)})") from error
 

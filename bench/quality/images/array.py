@@ -105,4 +105,3 @@ def require_one_set(path: Path, archive: zipfile.ZipFile) -> None:
         if dtype == np.uint8 and len(shape) == 4:
             got = f"'{name.removesuffix('.npy')}' ({list(shape)})"
             raise InputError(f"{path}: holds images in {got} beside 'arr_0'; join them in one array")
-
