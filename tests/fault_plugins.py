@@ -114,7 +114,9 @@ class Pixels(Autoencoder):
     def decode(self, latents):
         images = (latents[:, :1].clamp(-1, 1) * 127 + 128).repeat(1, 1, 2, 2)
         wrong = trouble(self.how, images) if self.how != "shape" else images
-        return wrong if self.how == "nan" else images[:, 0].to(torch.uint8) if self.how == "shape" else wrong.to(torch.uint8)
+        if self.how == "nan":
+            return wrong
+        return images[:, 0].to(torch.uint8) if self.how == "shape" else wrong.to(torch.uint8)
     def encode(self, images, generator=None):
         raise NotImplementedError
     def decoder_pass(self, latents):
@@ -147,7 +149,9 @@ if not WEIGHTS.exists():
     partial = WEIGHTS.with_suffix(f".{os.getpid()}")
     partial.write_bytes(save(state))
     os.replace(partial, WEIGHTS)
-specs = [spec_of("tiny"), *(spec_of(f"decode-{how}") for how in HOWS), *(spec_of(f"judge-{how}", f"features-{how}") for how in HOWS)]
+specs = [spec_of("tiny")]
+specs += [spec_of(f"decode-{how}") for how in HOWS]
+specs += [spec_of(f"judge-{how}", f"features-{how}") for how in HOWS]
 for how in HOWS:
     globals()[f"Features_{how}"] = extractor(how)
 '''

@@ -1,4 +1,4 @@
-"""Malformed inputs: one line that names what is wrong, exit code 2 or left out by name, no traceback, nothing written."""
+"""Malformed inputs: one line that names what is wrong, code 2 or left out by name, no traceback, nothing written."""
 
 from __future__ import annotations
 

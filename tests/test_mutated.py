@@ -1,4 +1,4 @@
-"""Valid files with some bytes changed, drawn by hypothesis: taken, or refused in one line; nothing else can come of them."""
+"""Valid files with some bytes changed, drawn by hypothesis: taken, or refused in one line; nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ EXAMPLES = 60
 EDITS = st.lists(
     st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=0, max_size=4)), min_size=1, max_size=4
 )
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2),
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
                    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2))  # fmt: skip
 
 

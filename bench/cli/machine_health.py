@@ -179,7 +179,7 @@ def clocks(device: str) -> Finding:
 def cpu_clocks() -> Finding:
     """Governor and throttling of the processor's cores, where the system tells."""
     places = SYS / "devices/system/cpu"
-    governors = {word for word in read_all(places, "cpu[0-9]*/cpufreq/scaling_governor")}
+    governors = set(read_all(places, "cpu[0-9]*/cpufreq/scaling_governor"))
     throttled = sum(int(word) for word in read_all(places, "cpu[0-9]*/thermal_throttle/core_throttle_count"))
     if throttled:
         return Finding(

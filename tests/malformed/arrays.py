@@ -211,7 +211,8 @@ def references() -> list[Case]:
         f"samples {v!a}": save(TENSORS, ABOUT | {"samples": v}) for v in ("-3", "0", "1", "x", "1.5", "9" * 5000, "nan")
     }
     made |= {f"no {key}": save(TENSORS, {k: v for k, v in ABOUT.items() if k != key}) for key in ABOUT}
-    made |= {"features without a digest": save({"pool": np.zeros((5, 8), np.float32)}, {"format": "ditbench-features-1"}),
+    made |= {"features without a digest": save({"pool": np.zeros((5, 8), np.float32)},
+        {"format": "ditbench-features-1"}),
              "metadata of text alone": safetensors_header({"__metadata__": json.dumps(ABOUT)})}  # fmt: skip
     words = ["reference", "{here}/r.safetensors", "--out", "{here}/o.safetensors"]
     return [Case(f"reference set: {name}", words, ["r.safetensors"], {"r.safetensors": c}) for name, c in made.items()]

@@ -1,4 +1,4 @@
-"""JSON that methods and folders of weights read: calibrations, schedules, indices of shards, settings beside weights."""
+"""JSON that methods and folders of weights read: calibrations, schedules, indices of shards, settings."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 from malformed.case import Case, Content, as_json, device, named, nested, pipe, sparse
 
 UNREADABLE: dict[str, Content] = {
-    "empty": "", "null": "null", "a list": "[]", "a number": "3", "cut off": '{"method": "smoo', "binary": bytes(range(256)),
+    "empty": "", "null": "null", "a list": "[]", "a number": "3", "cut off": '{"method": "smoo',
+        "binary": bytes(range(256)),
     "a key twice": '{"a": 1, "a": 2}', "10,000 nested lists": '{"a": ' + nested(10_000) + "}",
     "900 nested objects": nested(900, '{"a":', "}"), "100 nested objects": nested(100, '{"a":', "}"),
     "an integer of 5,000 digits": '{"a": ' + "9" * 5000 + "}", "UTF-16": '{"a": 1}'.encode("utf-16"),
-    "a folder": lambda path: path.mkdir(), "a pipe": pipe, "an endless file": device, "a gigabyte of zeros": sparse(2**30),
+    "a folder": lambda path: path.mkdir(), "a pipe": pipe, "an endless file": device,
+        "a gigabyte of zeros": sparse(2**30),
     "a link to nowhere": lambda path: path.symlink_to("nowhere"),
 }  # fmt: skip
 METHODS = {  # method -> its key for a file, and what else it needs
@@ -24,12 +26,14 @@ METHODS = {  # method -> its key for a file, and what else it needs
 DATA: dict[str, dict[str, Any]] = {  # of a calibration of each method at 4 steps; all but `data` is right
     "smoothcache": {
         "nothing": {}, "text": {"attn": "x", "mlp": "y"}, "numbers": {"attn": [1, 2, 3], "mlp": [1, 2, 3]},
-        "too few rows": {"attn": [[0.1] * 2], "mlp": [[0.1] * 2]}, "NaN": {"attn": [[float("nan")] * 3], "mlp": [[0.1] * 3]},
+        "too few rows": {"attn": [[0.1] * 2], "mlp": [[0.1] * 2]}, "NaN": {"attn": [[float("nan")] * 3],
+            "mlp": [[0.1] * 3]},
         "infinity": {"attn": [[float("inf")] * 3], "mlp": [[0.1] * 3]}, "one kind": {"attn": [[0.1] * 3]},
         "a list": [1], "null": None,
     },
     "teacache": {"nothing": {}, "text": {"coefficients": "x"}, "no numbers": {"coefficients": []},
-                 "truths": {"coefficients": [True]}, "NaN": {"coefficients": [float("nan")]}, "nested": {"coefficients": [[1]]}},
+                 "truths": {"coefficients": [True]}, "NaN": {"coefficients": [float("nan")]},
+                     "nested": {"coefficients": [[1]]}},
     "magcache": {"nothing": {}, "text": {"ratios": "x"}, "no numbers": {"ratios": []}, "null": {"ratios": [None]},
                  "infinity": {"ratios": [float("inf")]}, "beyond a double": {"ratios": [10**400]}},
     "search": {
@@ -45,12 +49,15 @@ DATA: dict[str, dict[str, Any]] = {  # of a calibration of each method at 4 step
 SCHEDULES: dict[str, Any] = {
     "nothing": {}, "another key": {"attention": [1, 1, 1, 1]}, "another block": {"attn-9": [1, 1, 1, 1]},
     "a negative block": {"attn--1": [1, 1, 1, 1]}, "too short": {"attn": [1, 1, 1]}, "too long": {"attn": [1] * 5},
-    "a number": {"attn": 1}, "text": {"attn": "1111"}, "other marks": {"attn": [1, 2, 1, 1]}, "begins with 0": {"attn": [0, 1, 1, 1]},
-    "nested": {"attn": [[1], [1], [1], [1]]}, "null": {"attn": None}, "one branch twice": {"attn": [1] * 4, "attn1": [1] * 4},
+    "a number": {"attn": 1}, "text": {"attn": "1111"}, "other marks": {"attn": [1, 2, 1, 1]},
+        "begins with 0": {"attn": [0, 1, 1, 1]},
+    "nested": {"attn": [[1], [1], [1], [1]]}, "null": {"attn": None}, "one branch twice": {"attn": [1] * 4,
+        "attn1": [1] * 4},
     "markup": {"<script>": [1] * 4}, "half a character": {"\ud800": [1] * 4}, "a key of NUL": {"\0": [1] * 4},
 }  # fmt: skip
 ABOUT: dict[str, Any] = {
-    "no method": {"data": {}}, "another method": {"method": "teacash", "data": {}}, "a method of numbers": {"method": 3, "data": {}},
+    "no method": {"data": {}}, "another method": {"method": "teacash", "data": {}},
+        "a method of numbers": {"method": 3, "data": {}},
     "no data": {"method": "smoothcache"}, "data that are a list": {"method": "smoothcache", "data": []},
     "another model": {"method": "smoothcache", "data": {}, "model": "dit-xl-2"},
     "another sampler": {"method": "smoothcache", "data": {}, "sampler": "ddpm"},
@@ -89,7 +96,8 @@ def calibrations() -> list[Case]:
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 INDICES: dict[str, Any] = {
     "no map": {"metadata": {}}, "a map that is a list": {"weight_map": ["a"]}, "an empty map": {"weight_map": {}},
-    "a shard that is absent": {"weight_map": {"a": "b.safetensors"}}, "a shard elsewhere": {"weight_map": {"a": "../b.safetensors"}},
+    "a shard that is absent": {"weight_map": {"a": "b.safetensors"}},
+        "a shard elsewhere": {"weight_map": {"a": "../b.safetensors"}},
     "an absolute shard": {"weight_map": {"a": "/etc/passwd"}}, "itself": {"weight_map": {"a": INDEX}},
     "a shard of numbers": {"weight_map": {"a": 3}}, "a shard with a NUL": {"weight_map": {"a": "a\0b.safetensors"}},
     "a shard of half a character": {"weight_map": {"a": "\ud800.safetensors"}},

@@ -34,12 +34,15 @@ TOP = {
             '" https://x.org"', '"https://x.org/\\u0000"', '"https://x.org/a b"', '"http:/x"'),
 }  # fmt: skip
 ROWS = {
-    "metrics": ('{ fid = "low" }', "{ fid = nan }", "{ fid = -3 }", "{ fid = inf }", "{ fid = true }", "{ fid = [1] }", "3",
+    "metrics": ('{ fid = "low" }', "{ fid = nan }", "{ fid = -3 }", "{ fid = inf }", "{ fid = true }", "{ fid = [1] }",
+        "3",
                 "{ precision = 1.5 }", "{ recall = -0.1 }", '"x"'),
     "sigma": ("{ fid = -1 }", "{ fid = nan }", '{ fid = "x" }', "[1]"),
-    "batch": ("0", "-8", "8.0", '"8"', "true"), "samples": ("0", "-1", '"50k"', "5e4"), "resolution": ("0", "-256", '"256"'),
+    "batch": ("0", "-8", "8.0", '"8"', "true"), "samples": ("0", "-1", '"50k"', "5e4"), "resolution": ("0", "-256",
+        '"256"'),
     "latency_s": ("0", "-1.5", "nan", "inf", '"fast"', "true"), "speedup": ("0", "-2", "nan", '"2x"'),
-    "flops_speedup": ("0", "nan"), "latency_sigma_s": ("-1", "nan"), "guidance_scale": ("nan", "-1.5", "inf", '"1.5"', "true"),
+    "flops_speedup": ("0", "nan"), "latency_sigma_s": ("-1", "nan"), "guidance_scale": ("nan", "-1.5", "inf", '"1.5"',
+        "true"),
     "macs_t": ('0\nconvention = "l2c"', 'nan\nconvention = "l2c"'),
     "sampler": ("3", '"ddim"', "[]", "{ steps = 50 }", "{ name = 3 }"), "cache": ("3", "[]", "{ interval = 2 }"),
     "errata": ("3", '"x"', "[3]"), "second_hand": ("0", '"no"'), "note": ("3", "[]"), "hardware": ("3", "{}"),
@@ -70,5 +73,6 @@ CASES = named("published", [
     case("a row of 200 nested lists", SOURCE + f"[[rows]]\nmethod = {nested(200)}\n", "nested"),
     *(case(name, text, says) for name, (text, says) in STATED.items()),
     *(case(f"{key} = {value}", top(key, value), key) for key, values in TOP.items() for value in values),
-    *(case(f"a row's {key}= {value}", row(key, value), key.strip()) for key, values in ROWS.items() for value in values),
+    *(case(f"a row's {key}= {value}", row(key, value), key.strip()) for key,
+        values in ROWS.items() for value in values),
 ])  # fmt: skip

@@ -46,7 +46,8 @@ SYNTAX: dict[str, tuple[Content, str]] = {
 
 # What stands for the value of a key -> what the line must hold beside the key's name.
 TOP = {
-    "name": ("3", "true", "[]", "{}", '""', '"a b"', '"../x"', '"\\u0000"', '".hidden"', '"' + "x" * 65 + '"', "1979-05-27"),
+    "name": ("3", "true", "[]", "{}", '""', '"a b"', '"../x"', '"\\u0000"', '".hidden"', '"' + "x" * 65 + '"',
+        "1979-05-27"),
     "title": ("3", "[]", "{}", "07:32:00"),
     "description": ("false", "1.5", '["a"]'),
     "protocol": ("3", '"x"', "[]", "[[]]", "true"),
@@ -85,16 +86,20 @@ SLURM = {
     "memory": ("64", '""'),
 }
 CELLS = {
-    "models": ("3", "[]", "[3]", "{}", '""', '"dit-mnits"', '["dit-mnist", "x/y"]', '"dit-mnist\\n"', '"\\u0000"', "[[]]"),
+    "models": ("3", "[]", "[3]", "{}", '""', '"dit-mnits"', '["dit-mnist", "x/y"]', '"dit-mnist\\n"', '"\\u0000"',
+        "[[]]"),
     "engine": ("3", "[]", "[3]", '""', '"diffuser"', '"../x"', "{}"),
     "sampler": ("3", '"ddim"', "[]", "{}", "[3]", "[[]]", "{ name = 3 }", '{ name = "ddin" }', '{ name = "fora" }',
                 '{ name = "ddim", steps = [] }', '{ name = "ddim", stps = 4 }', '{ name = "" }'),
     "cache": ("3", '"fora"', "[]", "{}", "[3]", '{ name = "ddim" }', '{ name = "forra" }', '{ name = "fora" }',
-              '{ name = "fora", interval = 0 }', '{ name = "fora", interval = [[2]] }', '{ name = "fora", interval = {} }',
+              '{ name = "fora", interval = 0 }', '{ name = "fora", interval = [[2]] }',
+                  '{ name = "fora", interval = {} }',
               '{ name = "fora", interval = 2026-01-01 }', '{ name = "deepcache", interval = 2, depth = "1" }',
-              '{ name = "l2c", router = 3 }', '{ name = "l2c", router = "/nowhere.pt" }', '{ name = "l2c", router = "" }',
+              '{ name = "l2c", router = 3 }', '{ name = "l2c", router = "/nowhere.pt" }',
+                  '{ name = "l2c", router = "" }',
               '{ name = "l2c", router = "a\\u0000b" }', '{ name = "schedule", file = 3 }', '{ name = "schedule" }',
-              '{ name = "schedule", file = "/dev/zero" }', '{ name = "smoothcache", calibration = "nowhere", threshold = 1 }',
+              '{ name = "schedule", file = "/dev/zero" }',
+                  '{ name = "smoothcache", calibration = "nowhere", threshold = 1 }',
               '{ name = "teacache", coefficients = "nowhere" }', '{ name = "teacache", coefficients = [["x"]] }',
               '{ name = "magcache", ratios = true }', '{ name = "dbcache", mask = "1,0" }',
               '{ name = "harmonica", router = {} }', '{ name = "lazydit", weights = "/nowhere" }',
@@ -117,9 +122,11 @@ UNKNOWN = {
     "key of a block": (GOOD + "chache = 3\n", "did you mean 'cache'?"),
     "key with markup": (HEAD + '"<script>" = 3\n' + CELL, "<script>"),
     "key with an escape": (HEAD + '"\\u001b[2J" = 3\n' + CELL, "\\x1b[2J"),
-    "too many combinations": (GOOD.replace("steps = 4", f"steps = {list(range(1, 1001))}, eta = {[i / 1e4 for i in range(999)]}"),
+    "too many combinations": (GOOD.replace("steps = 4",
+        f"steps = {list(range(1, 1001))}, eta = {[i / 1e4 for i in range(999)]}"),
                               "10000"),
-    "too many cells": (GOOD.replace("steps = 4", f"steps = {list(range(1, 1001))}, eta = {[i / 1e4 for i in range(10)]}")
+    "too many cells": (GOOD.replace("steps = 4",
+        f"steps = {list(range(1, 1001))}, eta = {[i / 1e4 for i in range(10)]}")
                        + CELL.replace("steps = 4", f"steps = {list(range(1, 1001))}, eta = 0.77"), "10000"),
 }  # fmt: skip
 
@@ -160,5 +167,6 @@ def tables() -> list[Case]:
 CASES = named("suite", [
     *(case(name, text, says) for name, (text, says) in SYNTAX.items()),
     *tables(),
-    *(case(f"an unknown {name}" if name.startswith("key") else name, text, says) for name, (text, says) in UNKNOWN.items()),
+    *(case(f"an unknown {name}" if name.startswith("key") else name, text, says) for name, (text,
+        says) in UNKNOWN.items()),
 ])  # fmt: skip

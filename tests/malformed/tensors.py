@@ -115,7 +115,8 @@ FILES: dict[str, tuple[Content, str]] = {  # no tensors at all, whatever reads t
     "bytes that belong to nothing": (header(entry(), b"\0" * 64), ""),
     "metadata that are numbers": (header({"__metadata__": {"a": 1}} | entry(), b"\0" * 8), ""),
     "a torch file that is cut off": (lambda path: path.write_bytes(torched(rows())[:-200]), ""),
-    "a torch file with its middle gone": (lambda path: path.write_bytes(torched(rows())[:100] + torched(rows())[-600:]), ""),
+    "a torch file with its middle gone":
+        (lambda path: path.write_bytes(torched(rows())[:100] + torched(rows())[-600:]), ""),
     "an older torch file that is cut off":
         (lambda path: path.write_bytes(torched(rows(), _use_new_zipfile_serialization=False)[:60]), ""),
     "a pickle that calls": (pickled(CALL), ""),
@@ -253,7 +254,8 @@ def routers() -> list[Case]:
         )
     changes: dict[str, Any] = {
         "no rows": {}, "a row of another name": {"1.prb": 0}, "a row of five digits": {"10000.prob": 0},
-        "a row beyond the last": {"999.prob": 0}, "a negative row": {"-1.prob": 0}, "a row twice": {"1.prob": 0, "01.prob": 0},
+        "a row beyond the last": {"999.prob": 0}, "a negative row": {"-1.prob": 0}, "a row twice": {"1.prob": 0,
+            "01.prob": 0},
     }  # fmt: skip
     for name, table in changes.items():
         tensors = {key: torch.zeros(8) for key in table}

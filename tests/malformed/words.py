@@ -1,4 +1,4 @@
-"""Words of the command line and of the environment: unknown ones, numbers that cannot be, places that cannot be written."""
+"""Words of the command line and the environment: unknown ones, impossible numbers, places that take no files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ NUMBERS = {  # a command line with {} for the value -> values that it cannot hav
     "run smoke --jobs {}": ("0", "-1", "4097", "1e3", "x", ""),
     "run smoke --dry-run --batch {}": ("", "0", "-1", "8,,8", "8,8", "aut", "1.5", "100001", "٣", "9" * 5000),
     "run smoke --dry-run --rates {}": ("h10", "1,2,3", "0,1", "-1,1", "nan,1", "1e12,x", "inf,inf", ",", "1"),
-    "run smoke --on {}": ("", "locl", "local:", "local:0", "local:-1", "local:1,1", "local:x", "local:device=", "local:99999",
+    "run smoke --on {}": ("", "locl", "local:", "local:0", "local:-1", "local:1,1", "local:x", "local:device=",
+        "local:99999",
                           "slurm:partion=x", "ray:2,3", "local:9999999"),
     "run smoke --dtype {}": ("float8", "fp3", "", "3"),
     "run smoke --dry-run --execution {}": ("compild", ""),
     "run smoke --device {}": ("", "gpu", "cuda:", "cuda:-1", "cuda:99", "cuda:x", "cpu:1", "meta", "mps"),
-    "run smoke --dry-run --only {}": ("", "steps=51", "stps=10", "cache=", "=", "a,b", "nothing", "*" * 3 + "x", "[", "steps=nan"),
+    "run smoke --dry-run --only {}": ("", "steps=51", "stps=10", "cache=", "=", "a,b", "nothing", "*" * 3 + "x", "[",
+        "steps=nan"),
     "run smoke --retry {}": ("faild", "ok,faild", "*"),
     "run smoke --features {}": ("admm", "../x"),
     "run smoke --inception {}": ("nowhere.pt", ""),
@@ -80,30 +82,37 @@ NUMBERS = {  # a command line with {} for the value -> values that it cannot hav
     "encode dit-mnist --data run --out o --batch {}": ("0", "-1", "x", "9" * 30),
     "encode dit-mnist --data run --out o --workers {}": ("0", "-1", "x", "9" * 30),
     "encode dit-mnist --out o --data {}": ("nowhere", "s.toml"),
-    "plan fora interval={}": ("0", "-2", "1001", "2.0", "x", "", "True", "nan", "[2]", "0x" + "f" * 5000, "9" * 5000, "(" * 9999,
+    "plan fora interval={}": ("0", "-2", "1001", "2.0", "x", "", "True", "nan", "[2]", "0x" + "f" * 5000, "9" * 5000,
+        "(" * 9999,
                               "-" * 9999 + "1", "[" * 9999, "{}", "2,3"),
     "plan easycache threshold={}": ("-1", "nan", "inf", "x", "1e999", "-0.1", "None", "1j", "'1'"),
     "plan fora interval=2 steps={}": ("0", "1001", "-1", "x", "5.5", "9" * 30),
     "plan fora interval=2 sampler={}": ("ddin", "deepcache", "", "../x"),
     "plan fora interval=2 sampler.eta={}": ("2", "-1", "nan", "x"),
     "plan fora interval=2 --model {}": ("dit-mnits", "", "../x"),
-    "plan {}": ("for", "fora interval", "fora interval=2 nonsense=1", "ddim stps=4", "fora =2", "ddim =", "l2c", "schedule",
+    "plan {}": ("for", "fora interval", "fora interval=2 nonsense=1", "ddim stps=4", "fora =2", "ddim =", "l2c",
+        "schedule",
                 "l2c router=nowhere.pt", "schedule file=nowhere.json", "smoothcache calibration=nowhere threshold=1"),
     "study {}": ("nowhere", "all --json", "search --model dit-mnits"),
     "doctor {}": ("smok", "nowhere.toml", "smoke --device gpu"),
     "list {}": ("modls", "methods models", "--plugin nowhere.py"),
     "check-method {}": ("nowhere.py", "fora --model dit-mnits", "for"),
     "site {}": ("run", "run --out", "run --out o --check o", "nowhere --out o", "run run --out o"),
-    "{}": ("lst", "RUN", "--verson", "run", "run smoke --nonsense", "run smoke --jbos 2", "sample", "report", "compare run",
-           "gate run", "report run --figures f --format csv", "report run --only x", "evaluate", "reference x.npz", "choose",
+    "{}": ("lst", "RUN", "--verson", "run", "run smoke --nonsense", "run smoke --jbos 2", "sample", "report",
+        "compare run",
+           "gate run", "report run --figures f --format csv", "report run --only x", "evaluate", "reference x.npz",
+               "choose",
            "choose dit-mnist", "choose dit-mnist --error 0.1 --speedup 2", "choose dit-mnits --error 0.1", "calibrate",
            "calibrate fora --out o.json", "train", "train nothing", "train-router dit-mnist", "encode dit-mnist",
-           "evaluate x.npz --paired", "evaluate x.npz --lpips f", "evaluate nowhere", "report nowhere", "compare run nowhere",
+           "evaluate x.npz --paired", "evaluate x.npz --lpips f", "evaluate nowhere", "report nowhere",
+               "compare run nowhere",
            "check-results nowhere", "gate nowhere run", "run smoke --json", "run smoke --rates h100"),
 }  # fmt: skip
 
-BAD_PLACES = {"a NUL": "a\0b", "half a character": "\ud800", "a byte that is no character": "\udcff", "a name of 300 letters": "x" * 300,
-              "below a file": "s.toml/x", "below a device": "/dev/null/x", "in no one's folder": "/proc/x/y", "nothing": "",
+BAD_PLACES = {"a NUL": "a\0b", "half a character": "\ud800", "a byte that is no character": "\udcff",
+    "a name of 300 letters": "x" * 300,
+              "below a file": "s.toml/x", "below a device": "/dev/null/x", "in no one's folder": "/proc/x/y",
+                  "nothing": "",
               "a path of 5,000 letters": "x/" * 2500}  # fmt: skip
 WRITERS = {
     "run s.toml --weights random --out {}": "", "sample s.toml --out {}": "", "doctor s.toml --out {}": "doctor",
@@ -114,18 +123,24 @@ WRITERS = {
     "train digit-classifier --steps 1 --out {}": "", "train-router dit-mnist --l1 1 --steps 4 --out {}": "",
     "encode dit-mnist --data run --out {}": "", "reference x.npz --out {}": "", "study search --quick --out {}": "",
 }  # fmt: skip
-READERS = ("run {}", "report {}", "site {} --out o", "check-results {}", "evaluate {}", "evaluate x.npz {}", "plan l2c router={}",
-           "run s.toml --weights {}", "run s.toml --plugin {}", "run s.toml --inception {}", "check-method {}", "doctor {}")  # fmt: skip
+READERS = ("run {}", "report {}", "site {} --out o", "check-results {}", "evaluate {}", "evaluate x.npz {}",
+    "plan l2c router={}",
+           "run s.toml --weights {}", "run s.toml --plugin {}", "run s.toml --inception {}", "check-method {}",
+               "doctor {}")  # fmt: skip
 ENVIRONMENT = {
-    "RANK = x": {"RANK": "x", "WORLD_SIZE": "2"}, "WORLD_SIZE = x": {"WORLD_SIZE": "x"}, "RANK = -1": {"RANK": "-1", "WORLD_SIZE": "2"},
-    "RANK beyond": {"RANK": "2", "WORLD_SIZE": "2"}, "WORLD_SIZE = 0": {"WORLD_SIZE": "0"}, "WORLD_SIZE = -1": {"WORLD_SIZE": "-1"},
+    "RANK = x": {"RANK": "x", "WORLD_SIZE": "2"}, "WORLD_SIZE = x": {"WORLD_SIZE": "x"}, "RANK = -1": {"RANK": "-1",
+        "WORLD_SIZE": "2"},
+    "RANK beyond": {"RANK": "2", "WORLD_SIZE": "2"}, "WORLD_SIZE = 0": {"WORLD_SIZE": "0"},
+        "WORLD_SIZE = -1": {"WORLD_SIZE": "-1"},
     "RANK of 5,000 digits": {"RANK": "9" * 5000, "WORLD_SIZE": "2"}, "WORLD_SIZE = 2.0": {"WORLD_SIZE": "2.0"},
     "an empty WORLD_SIZE": {"WORLD_SIZE": ""},
 }  # fmt: skip
-TRAINING = {"LOCAL_RANK = x": {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "x"}, "no LOCAL_RANK": {"WORLD_SIZE": "2", "RANK": "0"},
+TRAINING = {"LOCAL_RANK = x": {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "x"}, "no LOCAL_RANK": {"WORLD_SIZE": "2",
+    "RANK": "0"},
             "no RANK": {"WORLD_SIZE": "2", "LOCAL_RANK": "0"},
             "no MASTER_ADDR": {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"},
-            "MASTER_PORT = x": {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "x"}}  # fmt: skip
+            "MASTER_PORT = x": {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost",
+                "MASTER_PORT": "x"}}  # fmt: skip
 
 
 def case(name: str, line: str, value: str, *says: str) -> Case:
@@ -154,7 +169,7 @@ def cases() -> list[Case]:
     ]
     readers = [case(f"{line}: {name}", line, place) for line in READERS for name, place in odd]
     shares = [
-        Case(name, ["sample", "s.toml", "--out", "o"], [list(v)[0]], RUN | SUITE, 2, v)
+        Case(name, ["sample", "s.toml", "--out", "o"], [next(iter(v))], RUN | SUITE, 2, v)
         for name, v in ENVIRONMENT.items()
     ]
     line = ["train", "digit-classifier", "--steps", "1", "--out", "o"]
