@@ -14,7 +14,8 @@ from methods.plan import Plan, Span
 from methods.policy import Decisions, Look, Policy
 from methods.routing.file import Router, read_card, training_of
 from methods.routing.shipped import by_weight, refusal
-from models.errors import InputError
+from models.errors import InputError, first_line
+from models.file_kind import no_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,14 +130,14 @@ def computed_whole(weights: Tensor, threshold: float) -> frozenset[int]:
 
 
 def read_gates(value: Any) -> Router:
-    """Weights and card of a file, or of a tensor. Raises InputError for anything but floating point without NaN."""
+    """Weights and card of a file, or of a tensor. Raises InputError for anything but finite floating point."""
     import torch
 
     weights, source, card = value, "lazydit: 'weights'", {}
     if isinstance(value, (str, Path)):
         weights, source, card = read_weights(Path(value)), str(value), read_card(Path(value))
-    if not isinstance(weights, torch.Tensor) or not weights.is_floating_point() or weights.isnan().any():
-        raise InputError(f"{source}: expected floating point [steps, blocks, 2, width] without NaN")
+    if not isinstance(weights, torch.Tensor) or not weights.is_floating_point() or not weights.isfinite().all():
+        raise InputError(f"{source}: expected floating point [steps, blocks, 2, width] without NaN or infinity")
     return Router(weights, source, card)
 
 
@@ -145,14 +146,17 @@ def read_weights(path: Path) -> Tensor:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from models.checkpoint import check_plain
+
     if not path.is_file():
         raise InputError(f"{path}: no such file of lazy weights")
     try:
         content = load_file(path)
     except (SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({str(error)[:120]})") from error
+        raise InputError(f"{path}: not a safetensors file ({no_weights(path) or first_line(error)})") from error
     if KEY not in content:
         raise InputError(f"{path}: expected a tensor '{KEY}', found {', '.join(sorted(content)[:5]) or 'none'}")
+    check_plain(KEY, content[KEY], path)
     return content[KEY]
 
 

@@ -19,7 +19,7 @@ from bench.sampling.executor import Executor
 from methods.method import CacheMethod, Method, Sampler
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
-from models.errors import InputError
+from models.errors import THEIRS, InputError
 
 STEPS, IMAGES = 6, 2
 AGREEMENT = 1e-4  # of max|sample|: what the compiled path may differ from the plain one by
@@ -173,7 +173,7 @@ def unsupported(case: Case) -> str | None:
         return None
     try:
         return case.method(**case.method.tiny_params(case.model, case.sampler)).supports(case.model, case.sampler)
-    except Exception:
+    except THEIRS:
         return None
 
 
@@ -187,6 +187,6 @@ def outcome(check: Callable[[Case], None], case: Case) -> str | None:
         check(case)
     except Failed as failure:
         return str(failure)
-    except Exception as error:
+    except THEIRS as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None

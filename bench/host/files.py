@@ -98,6 +98,10 @@ def expect_writable_folder(path: Path) -> None:
         raise OutputError(f"{path} cannot be written: {place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
         raise OutputError(f"{path} cannot be written: no right to write in {place}")
+    try:
+        tempfile.TemporaryFile(dir=place).close()  # rights are not all: a file system may be full, or take no files
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error} in {place}") from error
 
 
 def _umask() -> int:

@@ -14,11 +14,10 @@ from typing import Any
 from bench import plugins
 from bench.cost.dry_run import macs_of
 from bench.cost.suite_cost import cost_of, measured_rate
-from bench.host.notice import say
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
-from bench.run import executors, probe
+from bench.run import executors, rehearsal
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
 from bench.run.records import FAILURES, Records, label, largest_first, weight
@@ -61,17 +60,12 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    deadly = probe.broken(files)
-    sound = [file for file in files if file not in deadly]
-    broken = deadly | plugins.load(sound)
-    for reason in broken.values():
-        say(reason)
-    chosen = suite.load(name, broken, overrides)
+    chosen, sound, broken = rehearsal.prepared(name, files, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
-    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, deadly)
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, broken)
     with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)

@@ -94,7 +94,7 @@ class Store:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """One run a directory, without lock files at its end. Raises InputError where another one is at work."""
-        with self.alone():
+        with self._untouched_by_refusal(), self.alone():
             remove_leftovers(self.directory)
             yield
 
@@ -110,13 +110,28 @@ class Store:
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """For those that only add samples: side by side, but not beside a run. Raises InputError where one is."""
-        with self._locked(fcntl.LOCK_SH) as lock:
+        with self._untouched_by_refusal(), self._locked(fcntl.LOCK_SH) as lock:
             try:
                 yield
             finally:
                 with contextlib.suppress(BlockingIOError):  # the last one tidies up
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self._remove_locks()
+
+    @contextlib.contextmanager
+    def _untouched_by_refusal(self) -> Iterator[None]:
+        """Within it an InputError before anything was made leaves no directory that was not there before."""
+        whole = (self.directory, *self.directory.parents)
+        missing = [folder for folder in whole if not folder.exists()]
+        try:
+            yield
+        except InputError:
+            if missing and not [*self.directory.glob("*/*")]:
+                (self.directory / "suite.json").unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # something is in it
+                    for folder in missing:
+                        folder.rmdir()
+            raise
 
     @contextlib.contextmanager
     def _locked(self, mode: int) -> Iterator[IO[str]]:

@@ -13,6 +13,7 @@ from bench import plugins
 from bench.host.environment import environment
 from bench.host.files import OutputError, write_json
 from bench.host.patience import patiently
+from bench.run import rehearsal
 from bench.run.child import Child, Server
 from bench.run.remote.driver import Driver
 from bench.run.remote.equality import cell_difference, difference, signature
@@ -110,6 +111,7 @@ def require_equal(told: dict[str, Any]) -> None:
 def load_suite(facts: RunFacts) -> suite_file.Suite:
     """The suite with its plugins and weights. Raises InputError where it is another one here."""
     broken = facts.broken | plugins.load(list(facts.plugins))
+    rehearsal.forget(broken)
     suite = suite_file.load(facts.suite, broken, facts.overrides)
     if suite.sha256 != facts.sha256:
         raise InputError(f"{facts.suite}: another file there than here")
