@@ -25,6 +25,8 @@ NORM_EPS = 1e-6  # of every layer norm
 class DiT(DiTStructure, Denoiser):
     """DiT with adaLN-Zero blocks; output [B,2C,H,W] (noise, variance) with `learn_sigma`, else [B,C,H,W]."""
 
+    attention: type[Attention] = Attention  # of every block
+
     def __init__(
         self,
         input_size: int = 32,
@@ -56,7 +58,9 @@ class DiT(DiTStructure, Denoiser):
         self.y_embedder = LabelEmbedder(self.label_rows, hidden_size)
         self.own_embedders = nn.ModuleList()  # of the blocks after the first, where each has its own
         self.pos_embed = nn.Parameter(sincos_positions(hidden_size, self.grid), requires_grad=False)  # [1,T,D]
-        self.blocks = nn.ModuleList(DiTBlock(hidden_size, num_heads, self.mlp_width) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            DiTBlock(hidden_size, num_heads, self.mlp_width, self.attention) for _ in range(depth)
+        )
         self.final_layer = FinalLayer(hidden_size, patch_size**2 * self.out_channels)
         self.initialise()
 
@@ -175,10 +179,10 @@ class LabelEmbedder(nn.Module):
 class DiTBlock(nn.Module):
     """Holds one block's parameters; DiT.branch and DiT.residual are its two halves."""
 
-    def __init__(self, dim: int, num_heads: int, mlp_width: int) -> None:
+    def __init__(self, dim: int, num_heads: int, mlp_width: int, attention: type[Attention] = Attention) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
-        self.attn = Attention(dim, num_heads, qkv_bias=True)
+        self.attn = attention(dim, num_heads, qkv_bias=True)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
         self.mlp = Mlp(dim, mlp_width, approximate="tanh")
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
 from bench.show.pages import TEMPLATES, templates
@@ -52,11 +52,13 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     that cannot be trusted is listed on the page and none of its numbers is used.
     """
     directory = Path(directory)
+    target = directory / "report.html" if out is None else Path(out)
     results = read_results(directory)
+    for path in (target, directory / "results.csv"):
+        expect_writable(path)
     made = decisions(results)
     analysis = judged(results, made)
     groups = groups_of(results, analysis, ROOM, [decision for _, decision in made])
-    target = directory / "report.html" if out is None else Path(out)
     table = frame(results.cells, analysis)
     for form, suffix in FORMATS.items():
         name = "results.csv" if form == "csv" else f"table.{suffix}"
