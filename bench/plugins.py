@@ -23,6 +23,7 @@ from models.errors import InputError, in_words
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
 MAX_BYTES = 2**24  # of a plugin's file
 GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors", "ditbench.engines")
+PREFIX = "ditbench_plugin_"  # of the modules that plugin files become
 
 
 def files(named: list[str] | None) -> list[str]:
@@ -55,10 +56,16 @@ def require(named: list[str] | None) -> None:
         raise InputError(reason)
 
 
+def loaded() -> list[str]:
+    """The plugin files that this process has loaded: what a process of its own has to load again."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(PREFIX)]
+    return [str(module.__file__) for module in modules]
+
+
 def load_file(path: str) -> ModuleType:
     """Import a Python file under a name of its own, once a process."""
     digest = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:12]
-    name = f"ditbench_plugin_{digest}"
+    name = f"{PREFIX}{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -16,14 +16,19 @@ TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """A file's content. Raises InputError for what is absent, no regular file (a pipe has no end) or larger."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: {'is a folder' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}")
-        if found.st_size > max_bytes:
-            raise InputError(f"{path}: holds {found.st_size:,} bytes, expected at most {max_bytes:,}")
-        return path.read_bytes()
+        return regular_bytes(path, max_bytes)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def regular_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """As `read_bytes`, but raises the OSError itself of a file that cannot be read."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path}: {'is a folder' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}")
+    if found.st_size > max_bytes:
+        raise InputError(f"{path}: holds {found.st_size:,} bytes, expected at most {max_bytes:,}")
+    return path.read_bytes()
 
 
 def is_too_deep(document: Any) -> bool:

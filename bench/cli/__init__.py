@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from bench.cli import commands
+from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 USAGE = "usage: ditbench COMMAND [OPTIONS]   (ditbench COMMAND --help says more)"
@@ -126,7 +127,6 @@ def print_help() -> None:
 
 
 def complain(message: str) -> int:
-    """One line on stderr, control characters escaped, whatever a hostile file put into it."""
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
-    print(f"ditbench: {line}", file=sys.stderr)
+    """One line on stderr; returns the exit code of bad input."""
+    say(message)
     return 2

@@ -13,12 +13,7 @@ MAX_WORD = 10_000  # characters that are read as a value
 
 def parse(words: list[str]) -> tuple[Any, Any]:
     """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
-    name, params = words[0], {}
-    for word in words[1:]:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"plan: expected key=value, got '{word}'")
-        params[key] = value
+    name, params = words[0], key_values("plan:", words[1:])
     if methods.find(name).kind == "sampler":
         return built(name, params), None
     sampler = params.pop("sampler", "ddim")
@@ -39,6 +34,19 @@ def built(name: str, words: dict[str, str]) -> Any:
         raise
     except THEIRS as error:
         raise InputError(f"{name}: its constructor: {type(error).__name__}: {first_line(error)}") from error
+
+
+def key_values(where: str, words: list[str]) -> dict[str, str]:
+    """Words KEY=VALUE as a table. Raises InputError, which begins with `where`, for others and for a key twice."""
+    params: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{where} expected key=value, got '{word}'")
+        if key in params:
+            raise InputError(f"{where} {key} is given twice, as '{params[key]}' and '{value}'")
+        params[key] = value
+    return params
 
 
 def typed(name: str, params: dict[str, str]) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def prepare_extraction(args: argparse.Namespace) -> None:
     from bench.quality import extractors
 
     for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     if not 1 <= args.batch <= 100_000:
         raise InputError(f"--batch must lie in [1, 100000], got {args.batch}")
     check_device(args.device)

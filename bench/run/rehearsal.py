@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 import methods
 import models
 from bench import engines, plugins
+from bench.host.notice import say as tell
 from bench.quality import extractors
 from bench.run import probe
 from bench.suite import file as suite
@@ -22,8 +22,10 @@ ROOMS = {"method": methods, "engine": engines, "features": extractors}
 MAX_FAULTS = 1000
 
 
-def prepared(name: str, files: list[str], overrides: dict[str, dict[str, Any]] | None) -> tuple[suite.Suite, list[str]]:
-    """The suite of that name, and those of the plugin files that can be imported; what is wrong goes to stderr.
+def prepared(
+    name: str, files: list[str], overrides: dict[str, dict[str, Any]] | None
+) -> tuple[suite.Suite, list[str], dict[str, str]]:
+    """The suite of that name, those of the plugin files that can be imported, and what is broken; it goes to stderr.
 
     Cells of what is broken fail with that reason when they run. Raises InputError as suite.load.
     """
@@ -33,8 +35,15 @@ def prepared(name: str, files: list[str], overrides: dict[str, dict[str, Any]] |
     if sound:
         take_out(name, broken, overrides or {})
     for reason in broken.values():
-        print(f"ditbench: {reason}", file=sys.stderr)
-    return suite.load(name, broken, overrides), sound
+        tell(reason)
+    return suite.load(name, broken, overrides), sound, broken
+
+
+def forget(broken: Mapping[str, str]) -> None:
+    """In a worker that has imported the plugins: make unknown what the driver found broken."""
+    for who in broken:
+        for room in ROOMS.values():
+            room.forget(who)
 
 
 def take_out(

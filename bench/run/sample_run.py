@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def sample_suite(
     Cells are sampled one after the other, each in a process of its own; one that fails does not stop the others.
     """
     files = plugins.files(plugin_files)
-    chosen, sound = rehearsal.prepared(name, files, overrides)
+    chosen, sound, _ = rehearsal.prepared(name, files, overrides)
     cells = [cell for cell in select(chosen, only) if cell.protocol.samples]
     if not has_quality(settings) or not cells:
         raise InputError(f"suite '{chosen.name}' has nothing to sample: {'random weights' if cells else 'samples = 0'}")
@@ -67,9 +67,8 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
             said = f"sampled in {duration(seconds)}" if result["status"] == "ok" else result["status"]
             progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
 
-        Scheduler(Server(settings.threads)).run(
-            tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
-        )
+        server = stack.enter_context(closing(Server(settings.threads)))
+        Scheduler(server).run(tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done))
     return statuses
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.host.files import write_bytes
+from bench.host.files import set_aside, write_bytes
+from bench.host.notice import say
 from bench.schema.cell import read_json
+from bench.schema.checksum import sealed
 from bench.statistics.medians import Interval
 from bench.statistics.paired_times import Spread, between_processes, chained, paired_ratio
 from models.errors import InputError
@@ -152,7 +154,7 @@ class Session:
 
     def write(self) -> None:
         """Whole or not at all; raises OutputError."""
-        write_bytes(self.path, (json.dumps(self.content, allow_nan=False) + "\n").encode())
+        write_bytes(self.path, (json.dumps(sealed(self.content), allow_nan=False) + "\n").encode())
 
     def begin_process(self, facts: dict[str, Any]) -> int:
         """Add a process; `facts` may grow until the next write. Returns its number."""
@@ -233,6 +235,15 @@ def read_session(path: Path) -> Session:
 def read_sessions(directory: Path) -> list[Session]:
     """All sessions of a result directory, in the order of their names. Raises InputError as `read_session`."""
     return [read_session(path) for path in sorted((Path(directory) / FOLDER).glob("*.json"))]
+
+
+def sound_sessions(directory: Path) -> Iterator[Session]:
+    """Those of `read_sessions` that can be trusted; of others the file is set aside, in one line on stderr."""
+    for path in sorted((Path(directory) / FOLDER).glob("*.json")):
+        try:
+            yield read_session(path)
+        except InputError as error:
+            say(f"{error}; kept as {set_aside(path).name}")
 
 
 def holding(sessions: Iterable[Session], key: str, batch: int, machine: dict[str, Any]) -> Session | None:

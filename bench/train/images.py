@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -21,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from bench.host.listing import files_under, folders_in
+from bench.host.notice import say
 from bench.quality.images.folder import OTHER_SUFFIXES, SUFFIXES, beyond_8_bits
 from bench.quality.images.npy import read_npz, readable
 from models.errors import InputError, first_line
@@ -134,7 +134,7 @@ def number_classes(root: Path, folders: list[str], spec: ModelSpec) -> dict[str,
         order = (
             "class folders are numbered in natural order (2 before 10), torchvision's ImageFolder sorts them as text"
         )
-        print(f"ditbench: {root}: {order}", file=sys.stderr)
+        say(f"{root}: {order}")
     return {name: label for label, name in enumerate(folders)}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
+from bench.host.notice import say
 from bench.judge.change import LIMIT
 from models.errors import InputError
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     base, new = read_results(args.base), read_results(args.new)
     for results in (base, new):
         for line in results.unreadable:
-            print(f"ditbench: left out: {results.directory}: {one_line(line)}", file=sys.stderr)
+            say(f"left out: {results.directory}: {one_line(line)}")
     rows = compare(base, new, args.factor)
     if args.html:
         write_page(rows, base, new, args.html)

@@ -13,6 +13,7 @@ from bench import plugins
 from bench.cli.method_words import parse
 from bench.cost.plan_cost import plan_macs
 from bench.host.files import expect_writable, write_bytes
+from bench.host.notice import say
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_marks import LEGEND
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     for file in filter(None, (args.png, args.smoothcache)):
         expect_writable(Path(file))
     sampler, cache = parse(args.method)
@@ -84,4 +85,7 @@ def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
     print(f"evaluations        {len(plan)}")
     print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
     print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
-    print(f"cache an image     {Executor(model, plan).cache_bytes(1, guided)} bytes")
+    executor = Executor(model, plan)
+    print(f"cache an image     {executor.cache_bytes(1, guided)} bytes")
+    if plan.policy is not None:
+        print(f"decisions an image {executor.decision_bytes(1, guided)} bytes")

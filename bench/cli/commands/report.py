@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 HELP = "write results.csv and report.html from a directory of results; or print its table, or draw its figures"
@@ -76,7 +77,7 @@ def show_table(args: argparse.Namespace) -> None:
     analysis = judged(results)
     cells = select(results, args.only)
     for line in results.unreadable:
-        print(f"ditbench: left out: {one_line(line)}", file=sys.stderr)
+        say(f"left out: {one_line(line)}")
     text = exported(args.format, cells, groups_of(results, analysis), analysis)
     if args.out is None:
         sys.stdout.write(text)

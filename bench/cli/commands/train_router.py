@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import methods
 import models
-from bench.cli.method_words import typed
+from bench.cli.method_words import key_values, typed
 from bench.cli.options import add_scale_options, check_scale_options, expect_positive, expect_seed
 from bench.host.files import expect_writable
 from bench.train.denoiser import Data
@@ -177,11 +177,7 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
         known = ", ".join(methods.names("sampler"))
         raise InputError(f"train-router: '{args.sampler}' is a cache method, expected one of: {known}")
     given = {"steps": args.steps} | ({} if args.variant is None else {"variant": args.variant})
-    for word in args.set:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"train-router: expected --set KEY=VALUE, got '{word}'")
-        given[key] = value
+    given |= key_values("train-router: --set", args.set)
     sampler: Any = methods.build(args.sampler, **typed(args.sampler, given))
     return sampler
 

@@ -12,7 +12,7 @@ from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
 from bench.show.pages import TEMPLATES, templates
-from bench.show.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
+from bench.show.report import engines, heatmaps, provenance, published, samples, speed, tables, timing_notes
 from bench.show.report import plots as report_plots
 from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
@@ -118,6 +118,7 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "conditions": speed.conditions(group),
         "speed": speed.speed_table(group, tables.table_of(group, group.listed)),
         "batches": speed.batch_table(group),
+        "engines": engines.engine_table(group),
         "warned": timing_notes.warned([cell for cell in group.shown if cell.timing.latency_ms]),
         "bias": bias_sentence(group),
         "rounds": timing_notes.rounds_sentence(group.timed),
