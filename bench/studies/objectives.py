@@ -230,7 +230,9 @@ def plot(data: dict[str, Any]) -> Any:
                   label=title(model))  # fmt: skip
     places = np.arange(len(models))
     for rival, shift, mark in ((FORA, -0.1, "o"), (FEWER, 0.1, "s")):
-        errorbars(right, places + shift, [ratio(model, rival) for model in models], fmt=mark, label=f"over {rival}")
+        errorbars(
+            right, (places + shift).tolist(), [ratio(model, rival) for model in models], fmt=mark, label=f"over {rival}"
+        )
     left.set(xlabel="evaluation m", ylabel="‖f(hₘ) − f(hₘ₋₁)‖² / ‖f(hₘ)‖², median branch")
     right.set(ylabel="L2C's error / theirs, at equal MACs")
     right.set_xticks(places, [title(model) for model in models], rotation=30, ha="right")
