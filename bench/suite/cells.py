@@ -44,8 +44,8 @@ class Settings:
     weights: str | None = None  # what models.build takes: "official", "random", a path; None: the shipped ones
 
     def recorded(self) -> dict[str, Any]:
-        """As results store them."""
-        return asdict(self)
+        """As results store them: which of a machine's GPUs it was is no setting, the environment says of what kind."""
+        return asdict(self) | {"device": self.device.partition(":")[0]}
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,7 @@ class Cell:
         """SHA-256 of what each sample depends on; not how many there are, and not how they are timed or judged."""
         identity = self.identity(settings)
         rules = {key: identity["protocol"][key] for key in ("seed", "sampling_batch")}
-        device = settings.device.partition(":")[0]
-        version = protocol.SAMPLES_VERSION
-        return _sha256({**identity, "rules": version, "protocol": rules, "device": device, "judged_by": None})
+        return _sha256({**identity, "rules": protocol.SAMPLES_VERSION, "protocol": rules, "judged_by": None})
 
     def summary(self) -> dict[str, Any]:
         """The columns that every result has, whatever became of the cell."""

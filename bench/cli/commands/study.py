@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import studies
+from bench.host.files import expect_writable_folder
 from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("study: --json belongs to list; a study's JSON is in --out")
     if args.name != ALL:
         expect_one_of("study", args.name, [*studies.names(), ALL, LIST])
+    expect_writable_folder(args.out)
     for order in orders(args):
         try:
             carry_out(order, args.out)

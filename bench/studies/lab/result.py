@@ -15,6 +15,7 @@ from bench import studies
 from bench.host.environment import environment
 from bench.host.files import write_bytes
 from bench.store.code_hash import digest, protocol_code
+from bench.store.studies import VERSION, StoredTable
 from bench.studies.lab.steps import Steps, compact
 from bench.studies.lab.subject import Subject
 from models.errors import InputError
@@ -23,16 +24,7 @@ from models.official import ways_out
 
 MADE_WITH = ("torch", "numpy", "cpu_model", "os", "ditbench")  # of the environment: what numbers may depend on
 MEASURING = ("bench.studies", "bench.train", "methods")  # rooms of code that a study runs, beside the protocol's
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells are texts; the first column names the row."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+Table = StoredTable
 
 
 @dataclass(frozen=True)
@@ -74,9 +66,15 @@ def conduct(order: Order, out: Path) -> dict[str, Any]:
     path = out / order.study / f"{order.model}.json"
     result = measured(path, order) or measure(path, order)
     module = studies.load(order.study)
-    result |= {"question": module.QUESTION, "answer": module.answer(result["data"])}
+    result |= said(module, result["data"])
     write_bytes(path, compact(result))
     return result
+
+
+def said(module: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """What is said of what a study measured, ready for JSON: all that a reader needs who has not its code."""
+    shown = [asdict(table) for table in module.tables(data)]
+    return {"question": module.QUESTION, "answer": module.answer(data), "tables": json.loads(compact(shown))}
 
 
 def measured(path: Path, order: Order) -> dict[str, Any] | None:
@@ -99,6 +97,7 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
         "question": "",
         "model": order.model,
         "answer": "",
+        "tables": [],
         "command": order.command,
         "identity": order.identity,
         "settings": asdict(order.settings),
