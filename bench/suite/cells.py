@@ -44,8 +44,11 @@ class Settings:
     weights: str | None = None  # what models.build takes: "official", "random", a path; None: the shipped ones
 
     def recorded(self) -> dict[str, Any]:
-        """As results store them."""
-        return asdict(self)
+        """As results store them; torch's own kernels are not named, so that results from before they could be stay."""
+        stated = asdict(self)
+        if self.execution.kernels == type(self.execution).kernels:
+            del stated["execution"]["kernels"]
+        return stated
 
 
 @dataclass(frozen=True)
