@@ -16,7 +16,7 @@ from bench.sampling import make_plan
 from bench.suite.cells import Cell
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
-from models.errors import InputError
+from models.errors import THEIRS, InputError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def line_of(cell: Cell, device: DeviceRates) -> Line:
     try:
         model, plan = plan_of(cell)
         return replace(line, **numbers(cell, model, plan, device))
-    except Exception as error:  # a method of a plugin may raise anything
+    except THEIRS as error:  # a method of a plugin may raise anything
         return replace(line, reason=in_one_line(error))
 
 
@@ -72,7 +72,7 @@ def without_plan(cell: Cell) -> str | None:
     """Why a cell has no plan, in one line; None where it has one."""
     try:
         plan_of(cell)
-    except Exception as error:  # a method of a plugin may raise anything
+    except THEIRS as error:  # a method of a plugin may raise anything
         return in_one_line(error)
     return None
 

@@ -12,8 +12,9 @@ import models
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
 from bench.quality.features import reference_sets
-from bench.quality.features.feature_set import TENSORS
+from bench.quality.features.feature_set import extract_rows
 from bench.quality.features.reference_set import ReferenceSet
+from bench.quality.images.checks import require_images
 from bench.suite.cells import Cell, Settings
 from bench.suite.protocol import NO_FEATURES
 from models.autoencoders import Autoencoder
@@ -41,15 +42,24 @@ class Instruments:
         return [None if tool is None else tool.fingerprint for tool in (self.autoencoder, self.extractor)]
 
     def images(self, latents: Tensor) -> Tensor | None:
-        """Images uint8 [B,1|3,H,W] of latents [B,C,H,W], on the CPU; None without an autoencoder."""
-        return None if self.autoencoder is None else self.autoencoder.decode(latents.to(self.device)).cpu()
+        """Images uint8 [B,1|3,H,W] of latents [B,C,H,W], on the CPU; None without an autoencoder.
+
+        Raises InputError where the autoencoder returns something else.
+        """
+        if self.autoencoder is None:
+            return None
+        images = self.autoencoder.decode(latents.to(self.device)).cpu()
+        require_images(f"what '{self.autoencoder.name}' decodes", images)
+        if len(images) != len(latents):
+            raise InputError(f"'{self.autoencoder.name}' decodes {len(latents)} latents into {len(images)} images")
+        return images
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Float32 features [B,d] of uint8 images [B,C,H,W] by name, on the CPU; none without an extractor."""
-        if self.extractor is None:
-            return {}
-        features = self.extractor.extract(images)
-        return {name: features[name].detach().float().cpu() for name in TENSORS if name in features}
+        """Float32 features [B,d] of uint8 images [B,C,H,W] by name, on the CPU; none without an extractor.
+
+        Raises InputError as extract_rows.
+        """
+        return {} if self.extractor is None else extract_rows(self.extractor, images)
 
 
 def instruments(cell: Cell, settings: Settings, *, statistics_alone: bool = False) -> Instruments:

@@ -63,27 +63,27 @@ class DiTNetwork:
         self.table = self.final_table = self.which = self.distinct = torch.empty(0)
         self.chunks: tuple[Tensor, ...] = ()
         self.images, self.together, self.work = 0, 1, None
+        self.made = -1  # the first evaluation that `table` is of
         self.projected: Projected | None = None
 
     def modulate(self, k: int) -> None:
         """Make the modulations of the evaluations that begin at k, for every distinct label: [E,U,2L,3,D]."""
-        model = self.model
-        t = model.t_embedder(self.t[k : k + self.together]).unsqueeze(1)
-        c = silu(t + model.y_embedder(self.distinct))  # [E,U,D]
-        rows, shape = c.flatten(0, 1), c.shape[:2]
-        table = c.new_empty(len(rows), model.num_blocks, 6 * model.width)
+        self.made, model, t, labels = k, self.model, self.t[k : k + self.together], self.distinct
+        c = model.by_part(lambda t_of, y_of: silu(t_of(t).unsqueeze(1) + y_of(labels)).flatten(0, 1))  # each [E U,D]
+        shape = len(t), len(labels)
+        table = c[0].new_empty(len(c[0]), model.num_blocks, 6 * model.width)
         *blocks, final = self.modulations
         for block, layer in enumerate(blocks):
-            layer(rows, table[:, block])
+            layer(c[block], table[:, block])
         self.table = table.view(*shape, model.num_branches, 3, model.width)  # shift, scale, gate
         self.table[:, :, :, 1] += 1
-        self.final_table = final(rows).view(*shape, 2, model.width)
+        self.final_table = final(c[-1]).view(*shape, 2, model.width)
         self.final_table[:, :, 1] += 1
 
     def embed(self, k: int, x: Tensor) -> Tensor:
-        if k % self.together == 0:
-            self.modulate(k)
         row = k % self.together
+        if k - row != self.made:  # the first evaluation of a table may be one that does not embed
+            self.modulate(k - row)
         chosen = self.table[row].index_select(0, self.which)  # [N,2L,3,D]
         self.chunks = chosen.flatten(1, 2).unsqueeze(2).unbind(1)  # 6 L of [N,1,D]
         self.final_shift, self.final_scale = self.final_table[row].index_select(0, self.which).unsqueeze(2).unbind(1)
