@@ -18,10 +18,12 @@ import models
 from bench import engines
 from bench.quality import extractors
 from models import plugin_sources
-from models.errors import InputError
+from models.errors import InputError, in_words
 
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
+MAX_BYTES = 2**24  # of a plugin's file
 GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors", "ditbench.engines")
+PREFIX = "ditbench_plugin_"  # of the modules that plugin files become
 
 
 def files(named: list[str] | None) -> list[str]:
@@ -31,6 +33,8 @@ def files(named: list[str] | None) -> list[str]:
     for path in [*(named or []), *listed]:
         if not Path(path).is_file():
             raise InputError(f"{path}: no such plugin file")
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: holds more than {MAX_BYTES:,} bytes, expected a Python file")
         paths.append(str(Path(path).resolve()))
     return list(dict.fromkeys(paths))
 
@@ -52,10 +56,16 @@ def require(named: list[str] | None) -> None:
         raise InputError(reason)
 
 
+def loaded() -> list[str]:
+    """The plugin files that this process has loaded: what a process of its own has to load again."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(PREFIX)]
+    return [str(module.__file__) for module in modules]
+
+
 def load_file(path: str) -> ModuleType:
     """Import a Python file under a name of its own, once a process."""
     digest = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:12]
-    name = f"ditbench_plugin_{digest}"
+    name = f"{PREFIX}{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -137,6 +147,7 @@ def _module(entry: EntryPoint) -> ModuleType:
 def _attempt(broken: dict[str, str], what: str, action) -> None:
     try:
         action()
-    except (Exception, SystemExit) as error:  # somebody else's code: any failure is theirs, and is reported
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "  # our own say all in words
-        broken[what] = f"plugin {what} could not be loaded: {kind}{' '.join(str(error).split())}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # somebody else's code: any failure is theirs, and is reported
+        broken[what] = f"plugin {what} could not be loaded: {in_words(error)}"

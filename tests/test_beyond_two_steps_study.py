@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from invented_times import session
 
 import methods
-from bench.studies.beyond_two_steps import against, answer, at_speed, speedup, tables
+from bench.studies.beyond_two_steps import against, answer, plot, speedup, tables
+from bench.studies.lab.latency import Times
 from bench.studies.lab.masks import Cacheable, learned
 from bench.studies.lab.subject import Subject
-from bench.studies.lab.trial import Trial
 from bench.suite.cells import Part
 from bench.train.router.interpolation import record
 from bench.train.router.pairs import pairs, reach, timestep
-from methods.plan import from_mask
 from methods.routing.pattern import routed_between, routed_evaluations
 from methods.routing.shipped import ROUTERS
 from models.errors import InputError
@@ -97,44 +97,35 @@ def test_shipped_routers_decide_only_between_full_evaluations(interval):
         assert np.isfinite(router.scores).all()
 
 
-def test_time_is_that_of_the_evaluations_that_are_left(subject):
-    trial = Trial(subject, DDIM_20, 2)
-    whole, half = np.ones((20, subject.model.num_branches), bool), np.ones((10, subject.model.num_branches), bool)
-    assert speedup(trial, from_mask(whole)) == 1
-    assert speedup(trial, from_mask(half)) == pytest.approx(2)
-    whole[1::2] = False
-    assert 1 < speedup(trial, from_mask(whole)) < 2  # what is reused has to be read
-
-
-def test_errors_between_two_speeds_lie_on_straight_lines():
-    points = [{"speedup": 4.0, "errors": [1.0, 4.0]}, {"speedup": 1.0, "errors": [0.25, 4.0]}]
-    assert at_speed(points, 2.0) == pytest.approx([0.5, 4.0])
-    assert at_speed(points, 4.0) == pytest.approx([1.0, 4.0])
-    assert at_speed(points, 4.1) is None
-
-
-def way(*points: tuple[float, float]) -> list[dict]:
-    return [{"steps": i, "speedup": s, "errors": [e, e * 1.1]} for i, (s, e) in enumerate(points)]
+def way(name: str, *points: tuple[float, float]) -> list[dict]:
+    """Points of (speed-up, error)."""
+    return [
+        {"name": f"{name}-{s:g}", "steps": i, "speed": s, "errors": [e, e * 1.1]} for i, (s, e) in enumerate(points)
+    ]
 
 
 @pytest.fixture
 def data():
     l2c = [
-        {"interval": n, "l1": 0.1, "removed": 0.5, "speedup": s, "errors": [e, 1.1 * e]}
+        {"interval": n, "l1": 0.1, "removed": 0.5, "name": f"l2c-{n}", "speed": s, "errors": [e, 1.1 * e]}
         for n, s, e in ((2, 1.5, 9.0), (3, 2.0, 1.0), (4, 3.0, 3.0))
     ]
-    fewer, fora = way((1.0, 2.0), (4.0, 2.0)), way((1.5, 4.0), (5.0, 4.0))
+    fewer, fora = way("steps", (0.9, 2.0), (4.0, 2.0)), way("fora", (1.4, 4.0), (5.0, 4.0))
+    taylor = way("taylorseer", (2.5, 1.0), (3.5, 1.0))
+    every = [*fewer, *fora, *taylor, *l2c]
     return {
         "resolution": 0.1,
         "fewer steps": fewer,
         "FORA": fora,
-        "TaylorSeer": way((2.5, 1.0), (3.5, 1.0)),
+        "TaylorSeer": taylor,
         "L2C": l2c,
+        "times": session({point["name"]: 10.0 / point["speed"] for point in every}, noise=1e-7),
     }
 
 
 def test_ways_are_compared_in_equal_time(data):
     assert [r["value"] for r in against(data, "fewer steps")] == pytest.approx([4.5, 0.5, 1.5])
+    assert speedup(Times(data["times"]), data["L2C"][1])["value"] == pytest.approx(2.0)
     assert against(data, "TaylorSeer")[1] is None
 
 
@@ -142,6 +133,7 @@ def test_the_sentence_counts_what_is_sure(data):
     said = answer(data)
     assert "fewer steps with 1 (worse: 1) of 2 routers, FORA with 2 (worse: 0) of 2 routers" in said
     assert "TaylorSeer with 0 (worse: 1) of 1 routers" in said
-    assert said.endswith("at best its error is 0.50 [0.50, 0.50] times that of fewer steps (interval 3, "
-                         "2.0 times as fast).")  # fmt: skip
+    assert said.endswith("at best its error of 1.0500 is 0.50 [0.50, 0.50] times that of fewer steps (interval 3, "
+                         "2.00 [2.00, 2.00] times as fast as uncached).")  # fmt: skip
     assert tables(data)[0].rows[1][-1] == "–"
+    assert len(plot(data).axes) == 2

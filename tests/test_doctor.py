@@ -8,13 +8,13 @@ import pytest
 from fake_engine import by_engine, write_engine
 from tiny_suite import write_plugin, write_suite
 
-from bench.cli import health, main
+from bench.cli import health, machine_health, main
 
 
 def test_a_machine_is_described_line_by_line(capsys) -> None:
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line[8:].split(":")[0] for line in lines] == ["versions", "other work", "device"]
+    assert [line[8:].split(":")[0] for line in lines] == ["versions", "packages", "other work", "device", "clocks"]
     assert all(line.split()[0] in ("ok", "warning") for line in lines)
 
 
@@ -38,8 +38,8 @@ def test_missing_weights_are_something_to_do(tmp_path: Path, capsys) -> None:
 
 def test_too_little_disk_and_work_of_others_are_named(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(health.shutil, "disk_usage", lambda place: health.shutil._ntuple_diskusage(10, 10, 0))
-    monkeypatch.setattr(health, "load", lambda: 99.0)
-    monkeypatch.setattr(health.torch, "__version__", "2.5.1")
+    monkeypatch.setattr(machine_health, "load", lambda: 99.0)
+    monkeypatch.setattr(machine_health.torch, "__version__", "2.5.1")
     words = ["doctor", str(write_suite(tmp_path)), "--plugin", str(write_plugin(tmp_path)), "--out", str(tmp_path)]
     assert main(words) == 1
     said = capsys.readouterr().out

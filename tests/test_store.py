@@ -154,13 +154,19 @@ def test_two_runs_at_once_are_refused(tmp_path):
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     store = Store(tmp_path)
     store.open(suite_of(), Settings())
-    left = tmp_path / "cells" / "dit-mnist" / ".half.tmp"
-    left.parent.mkdir(parents=True)
-    left.touch()
+    left = [
+        tmp_path / "cells" / "dit-mnist" / ".half.tmp",
+        tmp_path / ".a1b2c3d4.tmp",
+        tmp_path / "workers" / "a" / "stop",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     with store.shared():
-        assert left.exists(), "another worker may be writing it"
+        assert all(path.exists() for path in left), "another worker may be writing there"
     with store.exclusive():
-        assert not left.exists()
+        assert not any(path.exists() for path in left)
+        assert not (tmp_path / "workers").exists()
 
 
 def test_workers_share_a_directory_and_a_run_has_it_alone(tmp_path):

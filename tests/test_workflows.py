@@ -16,7 +16,10 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "tests": ["tox -e lint", "tox -e test"],
     "regression": ['tox -e regression -- --base-ref "$BASE_REF" --markdown --out runs/gate.md'],
-    "leaderboard": ["tox -e site", "tox -e bench -- site results/small-full --figures --check runs/site"],
+    "leaderboard": [
+        "tox -e site",
+        "tox -e bench -- site results/small-full results/studies --figures --check runs/site",
+    ],
 }
 
 

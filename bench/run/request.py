@@ -52,6 +52,7 @@ class RunFacts:
     plugins: tuple[str, ...]
     settings: Settings
     directory: str
+    broken: dict[str, str] = field(default_factory=dict)  # plugins that are not to be imported, and why
 
 
 def parse(text: str) -> On:

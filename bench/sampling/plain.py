@@ -1,6 +1,6 @@
 """The plain path: a trajectory evaluation by evaluation, each formula as it is written in its paper.
 
-It is the readable reference. The compiled path (bench/compiled) must agree with it and is what runs by default.
+It is the readable reference. The compiled path (bench/sampling/compiled) agrees with it and runs by default.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from bench.host.files import write_bytes
 from bench.show.pages import TEMPLATES, templates
 from bench.show.report.figures import STYLE, saved
 
+STYLES = ("report.css", "study.css")
+
 
 def write_pages(result: dict[str, Any], tables: Sequence[Any], draw: Callable[[], Figure], stem: Path) -> Path:
     """Write STEM.svg and STEM.html, and return the page's path. Raises OutputError where they cannot be written."""
@@ -37,7 +39,7 @@ def render(result: dict[str, Any], tables: Sequence[Any], picture: bytes) -> str
         templates()
         .get_template("study.html")
         .render(
-            style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+            style=Markup("".join((TEMPLATES / name).read_text("utf-8") for name in STYLES)),
             result=result,
             tables=tables,
             picture=base64.b64encode(picture).decode(),

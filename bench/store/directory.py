@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, Any
 
 from bench.host.files import OutputError, is_temporary, make_folder, set_aside, write_json
 from bench.host.notice import say
+from bench.host.patience import patiently
 from bench.schema.cell import SCHEMA, read_json
 from bench.schema.checksum import sealed
 from bench.store.states import State, States
@@ -23,6 +25,7 @@ from bench.suite.protocol import VERSION
 from models.errors import InputError
 
 FOLDERS = ("cells", "sessions", "samples", "images", "exact", "logs")  # that a run writes in
+WORKERS = "workers"  # the folder of a run by which driver and workers elsewhere talk
 
 
 class Store:
@@ -91,7 +94,7 @@ class Store:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """One run a directory, without lock files at its end. Raises InputError where another one is at work."""
-        with self.alone():
+        with self._untouched_by_refusal(), self.alone():
             remove_leftovers(self.directory)
             yield
 
@@ -107,13 +110,28 @@ class Store:
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """For those that only add samples: side by side, but not beside a run. Raises InputError where one is."""
-        with self._locked(fcntl.LOCK_SH) as lock:
+        with self._untouched_by_refusal(), self._locked(fcntl.LOCK_SH) as lock:
             try:
                 yield
             finally:
                 with contextlib.suppress(BlockingIOError):  # the last one tidies up
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self._remove_locks()
+
+    @contextlib.contextmanager
+    def _untouched_by_refusal(self) -> Iterator[None]:
+        """Within it an InputError before anything was made leaves no directory that was not there before."""
+        whole = (self.directory, *self.directory.parents)
+        missing = [folder for folder in whole if not folder.exists()]
+        try:
+            yield
+        except InputError:
+            if missing and not [*self.directory.glob("*/*")]:
+                (self.directory / "suite.json").unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # something is in it
+                    for folder in missing:
+                        folder.rmdir()
+            raise
 
     @contextlib.contextmanager
     def _locked(self, mode: int) -> Iterator[IO[str]]:
@@ -140,7 +158,7 @@ class Store:
     def read(self, cell: Cell) -> StoredCell | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
         path = self.cell_path(cell)
-        if not path.exists():
+        if not patiently(path.exists):
             return None
         try:
             return read_stored(path)
@@ -151,7 +169,7 @@ class Store:
         """What a run asks of a cell's stored result. Raises InputError as `read`, of a file that must be read."""
         path = self.cell_path(cell)
         try:
-            known = self.states.get(path)
+            known = patiently(lambda: self.states.get(path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -200,11 +218,13 @@ def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
         )
     for what in ("protocol", "settings"):
         before, now = flat(old.get(what)), flat(new[what])
-        for key in now:
+        named = {**before, **now} if what == "settings" else now  # a setting may be named where it is not the default
+        for key in named:
             may_change = key == "timeout" or key.startswith("quality.")  # samples may be judged anew
-            if not may_change and before.get(key) != now[key]:
+            if not may_change and before.get(key) != now.get(key):
                 raise InputError(
-                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
+                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now.get(key)!r}; choose another "
+                    "--out"
                 )
     check_same_reference(directory, flat(old.get("reference")), new["reference"])
 
@@ -229,7 +249,8 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Temporary files of a run that was killed while writing."""
+    """Temporary files of a run that was killed while writing, and its talk with its workers."""
+    shutil.rmtree(directory / WORKERS, ignore_errors=True)
     for path in leftovers(directory):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -108,7 +108,7 @@ def _suite(path: Path, clip: bool, unreadable: list[str]) -> StoredSuite:
     try:
         return read_stored_suite(path, clip)
     except InputError as error:
-        if path.exists():
+        if path.exists() or path.is_symlink():
             unreadable.append(str(error).removeprefix(f"{path.parent}{os.sep}"))
         return StoredSuite()
 

@@ -223,8 +223,10 @@ def read_session(path: Path) -> Session:
     if content.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema is {content.get('schema')!r}; this version reads schema {SCHEMA}")
     for key, kind in MEMBERS.items():
-        if not isinstance(content.get(key), kind):
+        if not isinstance(content.get(key), kind) or isinstance(content[key], bool):
             raise InputError(f"{path}: {key} must be a {kind.__name__}")
+    if problem := _problem(content):
+        raise InputError(f"{path}: {problem}")
     if not all(isinstance(r, dict) and _is_round(r, len(content["processes"])) for r in content["rounds"]):
         raise InputError(f"{path}: rounds must hold objects with a process and positive times by setting")
     return Session(path, content)
@@ -251,6 +253,24 @@ def holding(sessions: Iterable[Session], key: str, batch: int, machine: dict[str
         if here and key in session.members.values():
             return session
     return None
+
+
+def _problem(content: dict[str, Any]) -> str | None:
+    """The first thing in a session's tables and lists that nothing could be worked out with, or None."""
+    if content["batch"] < 1:
+        return f"batch must be above 0, found {content['batch']}"
+    if not all(isinstance(key, str) for key in content["settings"].values()):
+        return "settings must hold a key by slug"
+    if not all(isinstance(why, dict) and {"status", "reason"} <= why.keys() for why in content["removed"].values()):
+        return "removed must hold a status and a reason by slug"
+    if not all(isinstance(slug, str) for slug in content["repeated"]):
+        return "repeated must be a list of slugs"
+    if not isinstance(content.get("reference"), str | None):
+        return "reference must be a slug"
+    if not all(isinstance(process, dict) for process in content["processes"]):
+        return "processes must be a list of objects"
+    tables = [content.get("machine"), *(process.get("ceilings") for process in content["processes"])]
+    return None if all(isinstance(table, dict | None) for table in tables) else "machine and ceilings must be objects"
 
 
 def _is_round(record: dict[str, Any], processes: int) -> bool:

@@ -106,16 +106,16 @@ def answer(data: dict[str, Any]) -> str:
     """One sentence: the blend's shape, and how the learned masks stand against random ones."""
     means = np.array([np.mean(point["errors"]) for point in data["blend"]])
     fall, steps = means[0] - means[-1], -np.diff(means)
-    monotone = "falling at every step" if (steps > 0).all() else "though not falling at every step"
+    monotone = "falls" if (steps > 0).all() else "does not fall"
     largest = 100 * abs(steps).max() / abs(fall)
     ratios = [mask["ratio"] for mask in data["masks"]]
     better, worse = sum(r["low"] > 1 for r in ratios), sum(r["high"] < 1 for r in ratios)
     most = max(ratios, key=lambda ratio: ratio["value"])
     return (
-        f"Blending from cached to computed takes the error to the exact solution from {means[0]:.3g} to "
-        f"{means[-1]:.3g}, {monotone}, and no step of β by {1 / len(steps):.3g} makes more than {largest:.0f} % of the "
-        f"difference; of {len(ratios)} learned masks {better} are surely better than random ones of equal cost and "
-        f"{worse} surely worse, the random ones' error being up to {interval_text(most)} times theirs."
+        f"From cached to computed the error {monotone} at each of {len(steps)} steps, none making more than "
+        f"{largest:.0f} % of the difference; learned masks surely beat random ones of equal cost in {better} of "
+        f"{len(ratios)} cases (surely lose in {worse}), the random ones' error being up to {interval_text(most)} times "
+        f"theirs."
     )
 
 

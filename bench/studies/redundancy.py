@@ -106,12 +106,9 @@ def answer(data: dict[str, Any]) -> str:
     """One sentence about the sampler of most evaluations, and about all routers."""
     most = max(data["samplers"], key=lambda one: one["evaluations"])
     shares = most["shares"]
-    kind = max(("attention", "MLP"), key=lambda name: shares[name]["value"])
-    when = max((name for name in THIRDS if name in shares), key=lambda name: shares[name]["value"])
     said = (
         f"With {most['sampler']}, {percent_text(shares['all'])} of the branch outputs change by at most "
-        f"{100 * SMALL:g} % of their squared length from one evaluation to the next, most often those of {kind} "
-        f"branches ({percent_text(shares[kind])}) and in the {when} of the trajectory ({percent_text(shares[when])})"
+        f"{100 * SMALL:g} % of their squared length from one evaluation to the next"
     )
     return f"{said}; {about_routers(data)}."
 
@@ -122,11 +119,10 @@ def about_routers(data: dict[str, Any]) -> str:
         known = [r[kind] for one in data["samplers"] for r in one["routers"] if r[kind]]
         if not known:
             return "no router is shipped whose scores could be compared"
-        least, most = (chosen(known, key=lambda rho: rho["value"]) for chosen in (min, max))
+        most = max(known, key=lambda rho: rho["value"])
         sure = sum(rho["low"] > 0 for rho in known)
-        span = f"ρ from {interval_text(least)} to {interval_text(most)}"
-        said.append(f"with the {kind} change in {sure} of {len(known)} routers ({span})")
-    return f"L2C's scores surely rise {' and '.join(said)}"
+        said.append(f"{kind} change in {sure} of {len(known)} routers (ρ at most {interval_text(most)})")
+    return f"L2C's scores surely rise with the {' and with the '.join(said)}"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:

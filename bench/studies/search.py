@@ -1,243 +1,208 @@
-"""Our own search for plans against L2C, SmoothCache and FORA: errors in no more time, and what bounds them."""
+"""Our own search for plans against L2C, SmoothCache and FORA at equal measured latency, on seeds of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-import methods
-from bench.cost.roofline import ideal_seconds
-from bench.sampling import make_plan
-from bench.statistics.ratio_of_means import ratio_of_means
-from bench.studies import Unanswerable
-from bench.studies.beyond_two_steps import RATES
+from bench.studies.lab.latency import UNCACHED, Times
+from bench.studies.lab.plots import logarithmic
 from bench.studies.lab.result import Table
-from bench.studies.lab.subject import BATCH, Subject, title
+from bench.studies.lab.searched import FINER, SAME, Contest
+from bench.studies.lab.subject import Subject, title
 from bench.studies.lab.trial import Trial, mean_error
+from bench.studies.lab.ways import error_ratio, no_slower, points, times
 from bench.studies.lab.words import interval_text
 from bench.suite.cells import Part
-from methods.calibration import read_calibration
-from methods.l2c import L2C
-from methods.method import CacheMethod
-from methods.plan import Plan
-from methods.routing.shipped import strengths
-from methods.search import OverBudget, Search
+from bench.suite.protocol import Timing
 from methods.searching.forecast import DYNAMIC, GREEDY
 
 NAME = "search"
-QUESTION = "Do plans found from measured sensitivities beat L2C, SmoothCache and FORA at equal cost, and how soon?"
+QUESTION = "Do plans found from measured sensitivities beat L2C, SmoothCache and FORA at equal latency, and how soon?"
 
 TARGET = 0.7  # of L2C's error
-L2C_NAME = "L2C"
+METHODS = ("L2C", "SmoothCache", "FORA")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Rivals are of `sampler`, plans of it and of `finer`; of each rival at most so many `settings` are taken."""
+    """Rivals are of `sampler`, plans of it and of `finer`, each computing at least `apart` evaluations more than the
+    one before; `solver`: steps of DPM-Solver++. Of each rival at most so many `settings` are taken. The plans were
+    tuned on seeds 0 to 23 and calibrated on 1,000,000 to 1,000,009: `first` begins others.
+    """
 
     sampler: Part
     finer: Part
     seeds: int
+    solver: tuple[int, ...]
+    apart: int
     settings: int = 100
     coarse: int = 1
+    first: int = 2_000_000
+    timing: Timing = field(default_factory=Timing)
 
 
 DDIM_50, DDIM_100 = Part("ddim", {"steps": 50}), Part("ddim", {"steps": 100})
-FULL = Settings(DDIM_50, DDIM_100, seeds=24)
-QUICK = Settings(DDIM_50, DDIM_100, seeds=4, settings=1, coarse=10)
+FULL = Settings(DDIM_50, DDIM_100, seeds=120, solver=tuple(range(10, 51, 4)), apart=2)
+QUICK = Settings(
+    DDIM_50, DDIM_100, seeds=2, solver=(10, 20), apart=12, settings=1, coarse=10,
+    timing=Timing(batch=1, rounds=2, seconds=0.0),
+)  # fmt: skip
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
-    """One step a rival's setting: its error, and those of what takes no more time."""
-    field = Field(
-        *(Trial(subject, part, settings.seeds, settings.coarse) for part in (settings.sampler, settings.finer))
+    """One step a plan, and one for the latencies of all. Raises Unanswerable where no router is shipped."""
+    same, finer = (
+        Trial(subject, part, settings.seeds, settings.coarse, settings.first)
+        for part in (settings.sampler, settings.finer)
     )
-    rivals = [rival for kind in field.rivals() for rival in kind[: settings.settings]]
+    contest = Contest(same, finer)
+    rivals, plans = contest.rivals(settings.settings), contest.plans(settings.apart)
+    solver = [contest.solver(steps) for steps in settings.solver]
+    timed = [way for way in plans if way.said["by"] == GREEDY]
     return {
-        "resolution": step("resolution", lambda: field.same.solution.resolution),
-        "samplers": {name: title(trial.part) for name, trial in field.trials.items()},
-        "uncached": step("uncached", lambda: {name: trial.errors(None) for name, trial in field.trials.items()}),
-        "seconds": field.seconds(),
-        "rivals": [
-            step(f"rival-{n}", partial(field.against, name, setting, cache))
-            for n, (name, setting, cache) in enumerate(rivals)
-        ],
+        "samplers": {SAME: title(same.part), FINER: title(finer.part)},
+        "resolution": step("resolution", lambda: same.solution.resolution),
+        "uncached": {
+            SAME: step("uncached", lambda: same.errors(None)),
+            FINER: step("finer", lambda: finer.errors(None)),
+        },
+        "seconds": contest.seconds(),
+        "rivals": points(rivals, step),
+        "plans": points(plans, step),
+        "solver": points(solver, step),
+        "times": times(same, [*rivals, *timed, *solver], settings.timing, step),
     }
 
 
-class Field:
-    """The rivals' sampler, and the `finer` one whose plans may spend as much."""
+def judged(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of every rival what stands against it in surely no more time: ours of least expected error, the solver's finest.
 
-    def __init__(self, same: Trial, finer: Trial) -> None:
-        self.same, self.trials = same, {"same": same, "finer": finer}
-        self.model = same.subject.model
-        self.known: dict[Any, list[float]] = {}
-
-    def rivals(self) -> list[list[tuple[str, str, CacheMethod]]]:
-        """By method: name, setting and the method. Raises Unanswerable where no router is shipped."""
-        name, sampler = self.same.subject.spec.name, self.same.part.method
-        routers = strengths(name, sampler)
-        if not routers:
-            raise Unanswerable(f"no router is shipped for {name} with {sampler.label}, which this study compares with")
-        calibration = f"{name}-{title(self.same.part)}"
-        smooth = {x: methods.build("smoothcache", calibration=calibration, threshold=x) for x in (0.1, 0.2, 0.3)}
-        fora = {n: methods.build("fora", interval=n) for n in (2, 3, 4)}
-        return [
-            [(L2C_NAME, f"λ {l1:g}", L2C(l1=l1)) for l1 in routers],
-            [("SmoothCache", f"α {x:g}", cache) for x, cache in smooth.items()],
-            [("FORA", f"interval {n}", cache) for n, cache in fora.items()],
-        ]
-
-    def seconds(self) -> dict[str, Any]:
-        """What was spent before sampling: on calibrations, and on each router."""
-        name, sampler = self.same.subject.spec.name, self.same.part.method
-        trained = [methods.build("l2c", router=str(path)).training for path in strengths(name, sampler).values()]
-        calibrated = {key: self.calibration(key)["seconds"] for key in self.trials}
-        return calibrated | {"routers": [training["seconds"] for training in trained if training]}
-
-    def calibration(self, key: str) -> dict[str, Any]:
-        return read_calibration(Search.name, f"{self.same.subject.spec.name}-{title(self.trials[key].part)}")
-
-    def time(self, plan: Plan) -> float:
-        """Least time (bench/cost/roofline.py) at the rates measured, over that of the rivals' sampler uncached."""
-        whole, guided = make_plan(self.model, self.same.part.method, None), self.same.subject.guidance != 1
-        ours, all_of_it = (ideal_seconds(self.model, one, BATCH, guided, 4, RATES) for one in (plan, whole))
-        return ours / all_of_it
-
-    def against(self, name: str, setting: str, cache: CacheMethod) -> dict[str, Any]:
-        """A rival's error, and what our plans and DPM-Solver++ do in no more time; nothing where none is so cheap."""
-        plan = make_plan(self.model, self.same.part.method, cache)
-        time, errors = self.time(plan), self.same.errors(plan)
-        ours = {f"{key} {by}": self.search(key, by, time) for key in self.trials for by in (GREEDY, DYNAMIC)}
-        others = ours | {"solver": self.solver(int(time * len(plan) + 1e-9))}
-        for other in others.values():
-            if other:
-                other["ratio"] = asdict(ratio_of_means(np.array([other["errors"]]), np.array([errors])))
-        return {"method": name, "setting": setting, "time": time, "errors": errors, **others}
-
-    def search(self, key: str, by: str, time: float) -> dict[str, Any] | None:
-        """The best plan of a calibration within `time`; None where none is as fast."""
-        trial = self.trials[key]
-        here, there = (one.subject.evaluations(one.part.method) for one in (self.same, trial))
-        budget = time * here / there
-        try:
-            plan = make_plan(
-                self.model, trial.part.method, Search(calibration=self.calibration(key), budget=min(budget, 1.0), by=by)
-            )
-        except OverBudget:
-            return None
-        return {"time": self.time(plan), "errors": self.errors((key, plan.rows), lambda: trial.errors(plan))}
-
-    def solver(self, steps: int) -> dict[str, Any]:
-        """DPM-Solver++ of order 2, uncached: what a better sampler does in that time."""
-        trial = Trial(self.same.subject, Part("dpm-solver++", {"steps": steps}), self.same.seeds, self.same.coarse)
-        return {"steps": steps, "errors": self.errors(steps, lambda: trial.errors(None))}
-
-    def errors(self, key: Any, measure: Callable[[], list[float]]) -> list[float]:
-        """Measured once."""
-        if key not in self.known:
-            self.known[key] = measure()
-        return self.known[key]
+    Each with its `ratio` of errors; None where nothing is as fast.
+    """
+    known = Times(data["times"])
+    ours = {key: [p for p in data["plans"] if p["sampler"] == key and p["by"] == GREEDY] for key in (SAME, FINER)}
+    found = []
+    for rival in data["rivals"]:
+        best = {
+            key: min(no_slower(plans, rival, known), key=lambda p: p["expected"], default=None)
+            for key, plans in ours.items()
+        }
+        best["solver"] = max(no_slower(data["solver"], rival, known), key=lambda p: p["steps"], default=None)
+        against = {
+            key: one and {**one, "ratio": error_ratio(one["errors"], rival["errors"])} for key, one in best.items()
+        }
+        found.append({"rival": rival, "time": known.ratio(rival["name"], UNCACHED), **against})
+    return found
 
 
-def against_l2c(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """Of each of L2C's routers what stands against it, where it is as cheap."""
-    return [rival[key] for rival in data["rivals"] if rival["method"] == L2C_NAME and rival[key]]
+def ratios(found: list[dict[str, Any]], method: str, key: str) -> list[dict[str, float]]:
+    """Of a method's settings that ours is as fast as."""
+    return [one[key]["ratio"] for one in found if one["rival"]["method"] == method and one[key]]
 
 
-def ratios_text(data: dict[str, Any], method: str, key: str) -> str:
-    """The range of the ratios to a method's errors."""
-    ratios = [r[key]["ratio"]["value"] for r in data["rivals"] if r["method"] == method and r[key]]
-    return f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else "–"
+def calibration_share(data: dict[str, Any], key: str) -> float:
+    """Of the mean training time of a router; both as they were measured when they were made."""
+    return data["seconds"][key] / float(np.mean(data["seconds"]["routers"]))
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: the ratios, the target, the seconds, and what bounds it."""
-    steps, more = (data["samplers"][key] for key in ("same", "finer"))
-    rivals = sorted({rival["method"] for rival in data["rivals"]} - {L2C_NAME})
-    others = "; ".join(
-        f"{name}'s {ratios_text(data, name, f'same {GREEDY}')} and {ratios_text(data, name, f'finer {GREEDY}')} times"
-        for name in rivals
-    )
-    met = {key: [against["ratio"] for against in against_l2c(data, f"{key} {GREEDY}")] for key in data["samplers"]}
-    reached = {key: sum(ratio["value"] <= TARGET for ratio in ratios) for key, ratios in met.items()}
-    surely = {key: sum(ratio["high"] <= TARGET for ratio in ratios) for key, ratios in met.items()}
-    mean = {key: float(np.mean(errors)) for key, errors in data["uncached"].items()}
-    seconds, routers = data["seconds"], data["seconds"]["routers"]
+    """One sentence: which are beaten, the target, and the seconds."""
+    found, finer = judged(data), data["samplers"][FINER]
+    won = [(method, ratios(found, method, FINER)) for method in METHODS]
+    beaten = ", ".join(f"{method} in {sum(r['high'] < 1 for r in known)} of {len(known)}" for method, known in won)
     return (
-        f"In no more time than L2C, search's plans of {steps} end "
-        f"{ratios_text(data, L2C_NAME, f'same {GREEDY}')} times as far from the exact solution and those of {more} "
-        f"{ratios_text(data, L2C_NAME, f'finer {GREEDY}')} times (of the others: {others}); at most {TARGET} times "
-        f"L2C's error is had against {reached['same']} and {reached['finer']} of {len(met['same'])} routers, surely "
-        f"against {surely['same']} and {surely['finer']}, after {seconds['same']:.1f} s and {seconds['finer']:.1f} s "
-        f"of calibration where a router takes {np.mean(routers):.1f} s; it is bounded by the sampler, whose own error "
-        f"is {mean['same']:.4f} in {steps} and {mean['finer']:.4f} in {more}, known to within "
-        f"{data['resolution']:.4f}, and DPM-Solver++ uncached ends {ratios_text(data, L2C_NAME, 'solver')} times as "
-        f"far as L2C."
+        f"On {len(data['rivals'][0]['errors'])} fresh seeds and in no more measured time, plans of {finer} surely beat "
+        f"{beaten} settings, with {about_target(data, found, FINER)}; plans of {data['samplers'][SAME]} have "
+        f"{about_target(data, found, SAME)}."
+    )
+
+
+def about_target(data: dict[str, Any], found: list[dict[str, Any]], key: str) -> str:
+    """How much of L2C's error, how often surely no more than the target, and after which share of a router's time."""
+    known, share = ratios(found, METHODS[0], key), f"{100 * calibration_share(data, key):.0f} %"
+    if not known:
+        return f"no plan as fast as L2C, after {share} of a router's training time"
+    least, most = (interval_text(end(known, key=lambda r: r["value"])) for end in (min, max))
+    sure = sum(r["high"] <= TARGET for r in known)
+    return (
+        f"{least} to {most} of L2C's error (surely at most {TARGET} in {sure} of {len(known)}) after {share} of a "
+        f"router's training time"
     )
 
 
 def tables(data: dict[str, Any]) -> list[Table]:
-    known, (steps, more) = data["resolution"], data["samplers"].values()
-    keys = (f"same {GREEDY}", f"finer {GREEDY}", "solver")
+    known, samplers, limit = Times(data["times"]), data["samplers"], data["resolution"]
+    keys = (SAME, FINER, "solver")
     rows = tuple(
-        (f"{r['method']}, {r['setting']}", f"{100 * r['time']:.0f} %", interval_text(mean_error(r["errors"], known), 4),
-         *(interval_text(r[key]["ratio"]) if r[key] else "–" for key in keys))
-        for r in data["rivals"]
+        (f"{one['rival']['method']}, {one['rival']['setting']}", percent(one["time"]),
+         interval_text(mean_error(one["rival"]["errors"], limit), 4),
+         *(interval_text(one[key]["ratio"]) if one[key] else "–" for key in keys))
+        for one in judged(data)
     )  # fmt: skip
-    ways = [f"{key} {by}" for key in data["samplers"] for by in (GREEDY, DYNAMIC)]
-    chosen = tuple(
-        (f"{100 * r['time']:.0f} %", *(f"{np.mean(r[way]['errors']):.4f}" if r[way] else "–" for way in ways))
-        for r in sorted(data["rivals"], key=lambda rival: rival["time"])
-    )
-    heads = tuple(f"{sampler}, {by}" for sampler in (steps, more) for by in (GREEDY, DYNAMIC))
     spent = data["seconds"]
     cost = (
-        (f"search, {steps}", f"{spent['same']:.1f} s"),
-        (f"search, {more}", f"{spent['finer']:.1f} s"),
-        ("L2C, a router", f"{min(spent['routers']):.1f} to {max(spent['routers']):.1f} s"),
+        *((f"search, {samplers[key]}", f"{spent[key]:.1f} s", f"{100 * calibration_share(data, key):.0f} %")
+          for key in (SAME, FINER)),
+        ("L2C, a router", f"{min(spent['routers']):.1f} to {max(spent['routers']):.1f} s", "100 %"),
+    )  # fmt: skip
+    bounds = tuple(
+        (f"{samplers[key]} uncached", interval_text(mean_error(data["uncached"][key], limit), 4))
+        for key in (SAME, FINER)
     )
     return [
         Table(
-            "Error to the exact solution, and ours over it in no more time",
-            ("rival", "time", "error", f"search, {steps}", f"search, {more}", "DPM-Solver++"),
+            "Error to the exact solution, and ours over it in surely no more time",
+            ("rival", "latency / uncached", "error", *(f"search, {samplers[key]}" for key in keys[:2]), "DPM-Solver++"),
             rows,
         ),
-        Table("Errors of plans by the way in which they were chosen", ("time at most", *heads), chosen),
-        Table("Seconds before sampling", ("method", "seconds"), cost),
-    ]
+        *(by_choice(data, key) for key in (SAME, FINER)),
+        Table("Seconds before sampling", ("method", "seconds", "of a router's"), cost),
+        Table("What bounds it", ("what", "error"), (*bounds, ("the exact solution, as it is known", f"{limit:.4f}"))),
+        Table("Latency", ("what", "measured"), known.facts),
+    ]  # fmt: skip
+
+
+def percent(ratio: dict[str, float]) -> str:
+    """`61 % [60, 62]`."""
+    return f"{100 * ratio['value']:.0f} % [{100 * ratio['low']:.0f}, {100 * ratio['high']:.0f}]"
+
+
+def by_choice(data: dict[str, Any], key: str) -> Table:
+    """Mean errors by how many evaluations are computed, and by the way in which they were chosen."""
+    errors = {(p["computed"], p["by"]): np.mean(p["errors"]) for p in data["plans"] if p["sampler"] == key}
+    rows = tuple(
+        (f"{count}", *(f"{errors[count, by]:.4f}" if (count, by) in errors else "–" for by in (GREEDY, DYNAMIC)))
+        for count in sorted({count for count, _ in errors})
+    )
+    return Table(
+        f"Errors of plans of {data['samplers'][key]} by the way of choosing", ("computed", GREEDY, DYNAMIC), rows
+    )
 
 
 def plot(data: dict[str, Any]) -> Any:
-    """Errors over time: the rivals, both kinds of plans and the better sampler."""
+    """Errors over measured latency: the rivals, both kinds of plans and the better sampler."""
     from matplotlib.figure import Figure
 
+    known = Times(data["times"])
     figure = Figure(figsize=(6.9, 3.4), layout="constrained")
     axes = figure.subplots()
-    for method, mark in ((L2C_NAME, "o-"), ("SmoothCache", "s-"), ("FORA", "^-")):
-        points = [(r["time"], np.mean(r["errors"])) for r in data["rivals"] if r["method"] == method]
-        draw(axes, points, method, mark)
-    for key, sampler in data["samplers"].items():
-        found = [r[f"{key} {GREEDY}"] for r in data["rivals"] if r[f"{key} {GREEDY}"]]
-        draw(axes, [(one["time"], np.mean(one["errors"])) for one in found], f"search, {sampler}", "D--")
-    steps = int(data["samplers"]["same"].split("-")[-1])
-    solver = [(r["solver"]["steps"] / steps, np.mean(r["solver"]["errors"])) for r in data["rivals"]]
-    draw(axes, solver, "DPM-Solver++", "x:")
-    axes.axhline(float(np.mean(data["uncached"]["same"])), color="grey", linewidth=0.8)
-    axes.set(
-        xlabel="time by the roofline, over uncached",
-        ylabel="error to the exact solution",
-        yscale="log",
-    )
+    lines = [(method, mark, [r for r in data["rivals"] if r["method"] == method])
+             for method, mark in zip(METHODS, ("o-", "s-", "^-"), strict=True)]  # fmt: skip
+    for key, colour in ((SAME, "C3"), (FINER, "C4")):
+        plans = [p for p in data["plans"] if p["sampler"] == key and p["by"] == GREEDY]
+        lines.append((f"search, {data['samplers'][key]}", f"{colour}D--", plans))
+    lines.append(("DPM-Solver++", "kx:", data["solver"]))
+    for name, mark, found in lines:
+        line = sorted((known.ratio(p["name"], UNCACHED)["value"], np.mean(p["errors"])) for p in found)
+        if line:
+            axes.plot(*zip(*line, strict=True), mark, markersize=4, linewidth=1, label=name)
+    axes.axhline(float(np.mean(data["uncached"][SAME])), color="grey", linewidth=0.8)
+    logarithmic(axes.yaxis)
+    axes.set(xlabel="measured latency, over uncached", ylabel="error to the exact solution")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     return figure
-
-
-def draw(axes: Any, points: list[tuple[float, Any]], name: str, mark: str) -> None:
-    """A line through points, from fast to slow."""
-    axes.plot(*np.array(sorted(set(points))).T, mark, markersize=4, linewidth=1, label=name)

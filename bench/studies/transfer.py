@@ -121,14 +121,12 @@ def natively(trial: Trial, removed: float) -> list[float] | None:
 def answer(data: dict[str, Any]) -> str:
     """One sentence: how often the moved routers beat chance, what they lose, and what retraining would win back."""
     every = [one for target in data["targets"] for one in target["sources"]]
-    away, home = [one for one in every if not one["home"]], [one for one in every if one["home"]]
+    away = [one for one in every if not one["home"]]
     better, worse = sum(o["random"]["low"] > 1 for o in away), sum(o["random"]["high"] < 1 for o in away)
     least, most = (chosen((o["lost"] for o in away), key=lambda r: r["value"]) for chosen in (min, max))
-    at_home = "; ".join(interval_text(one["lost"]) for one in home)
     return (
-        f"Moved to another setting, a router's mask is surely better than random ones of equal cost in {better} of "
-        f"{len(away)} cases and surely worse in {worse}; the error to the exact solution is {interval_text(least)} to "
-        f"{interval_text(most)} times the uncached one's{f', at home {at_home}' if at_home else ''}"
+        f"A router moved to another setting surely beats random masks of equal cost in {better} of {len(away)} cases "
+        f"(surely loses in {worse}), at {interval_text(least)} to {interval_text(most)} times the uncached error"
         f"{about_retraining(away)}."
     )
 
@@ -137,11 +135,10 @@ def about_retraining(away: list[dict[str, Any]]) -> str:
     known = [one["retrained"] for one in away if one["retrained"] is not None]
     if not known:
         return ""
-    sure = sum(r["low"] > 1 for r in known)
     most = max(known, key=lambda ratio: ratio["value"])
     return (
-        f"; a router of the target's own is surely better at equal cost in {sure} of {len(known)} cases, by "
-        f"{interval_text(most)} times at most"
+        f"; a router trained there surely errs less in {sum(r['low'] > 1 for r in known)} of {len(known)} (the moved "
+        f"one's error being at most {interval_text(most)} times its)"
     )
 
 

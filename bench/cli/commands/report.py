@@ -64,13 +64,15 @@ def draw_figures(args: argparse.Namespace) -> None:
 
 def show_table(args: argparse.Namespace) -> None:
     """The table on standard output, or in the file --out, whose path is then printed; unreadable cells on stderr."""
-    from bench.host.files import write_bytes
+    from bench.host.files import expect_writable, write_bytes
     from bench.judge.decided import judged
     from bench.show.report.exports import exported
     from bench.show.report.group import groups_of
     from bench.store.results import one_line, read_results
     from bench.suite.selection import select
 
+    if args.out is not None:
+        expect_writable(Path(args.out))
     results = read_results(args.directory)
     analysis = judged(results)
     cells = select(results, args.only)

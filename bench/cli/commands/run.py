@@ -29,6 +29,7 @@ from bench.suite.selection import select
 from models.errors import InputError, expect_one_of
 
 HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
+MAX_DIGITS = 10  # of a batch; what is too many all the same, the suite's reader says
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +145,7 @@ def batches(text: str) -> list[int | str]:
     """`--batch 8,64,auto` as a suite file would have it. Raises InputError for anything else."""
     sizes: list[int | str] = []
     for word in text.split(","):
-        if word != AUTO and not (word.isascii() and word.isdigit()):
+        if word != AUTO and not (word.isascii() and word.isdigit() and len(word) < MAX_DIGITS):
             raise InputError(f"--batch must be numbers and '{AUTO}' separated by commas, got '{text}'")
         sizes.append(word if word == AUTO else int(word))
     return sizes

@@ -8,7 +8,7 @@ HELP = "write a leaderboard, as static pages, from any number of directories of 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", nargs="+", metavar="DIR", help="a run's directory")
+    parser.add_argument("directories", nargs="+", metavar="DIR", help="a run's directory, or one of studies")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", metavar="DIR", help="the site's folder; an older site there is replaced")
     where.add_argument("--check", metavar="SITE", help="write nothing; exit code 1 if SITE is stale")

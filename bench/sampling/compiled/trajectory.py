@@ -136,7 +136,8 @@ class Trajectory:
             h = operation(frame, h)
         check_output(k, h, x, frame.halves * len(x))
         out = h.to(x.dtype)
-        frame.output = out.clone() if self.program.looks else None
+        if self.program.looks:
+            frame.output = frame.tokens = out.clone()  # the last tokens that were shown are let go
         return self.guide(out)
 
     def guide(self, out: Tensor) -> Tensor:

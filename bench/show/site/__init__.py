@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable_folder, write_bytes
 from bench.show.pages import TEMPLATES, templates
 from bench.show.report.exports import FORMATS, exported
 from bench.show.report.figures import FULL, pareto
@@ -17,11 +17,14 @@ from bench.show.report.plots import measures_of
 from bench.show.site.comparisons import pairs
 from bench.show.site.digest import digest
 from bench.show.site.feed import entries
+from bench.show.site.inputs import Inputs, read_inputs
 from bench.show.site.pages import Site
-from bench.show.site.runs import Run, machines_of, read_runs
+from bench.show.site.runs import Run, machines_of
+from bench.show.site.studies import data_files
 from models.errors import InputError
 
 SCRIPTS = ("address.js", "table.js", "plot.js", "versus.js")  # in the order in which a page runs them
+STYLES = ("report.css", "study.css", "site/site.css")
 MARK = ".ditbench-site"  # says that a folder is a site, which may be replaced, and lists its files
 
 
@@ -38,9 +41,10 @@ def write_site(directories: Sequence[Path | str], out: Path | str, chosen: Chose
     cannot be written; nothing is written before everything has been read.
     """
     out = Path(out)
-    runs = read_runs(directories)
-    _check_target(out, runs)
-    files = build(runs, chosen, figures)
+    expect_writable_folder(out)
+    inputs = read_inputs(directories)
+    _check_target(out, inputs)
+    files = build(inputs, chosen, figures)
     _remove_others(out, set(files))
     for name, content in files.items():
         write_bytes(out / name, content)
@@ -55,7 +59,7 @@ def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = (
     out = Path(out)
     if not (out / MARK).is_file():
         raise InputError(f"{out}: expected a site to check, as `ditbench site` writes it")
-    files = build(read_runs(directories), chosen, figures)
+    files = build(read_inputs(directories), chosen, figures)
     was, now = ((text.split(b"\n", 1)[0]) for text in ((out / MARK).read_bytes(), files[MARK]))
     if was != now:
         return f"{out}: stale: built from other results"
@@ -65,13 +69,13 @@ def stale(directories: Sequence[Path | str], out: Path | str, chosen: Chosen = (
     return None
 
 
-def build(runs: Sequence[Run], chosen: Chosen = (), figures: bool = False) -> Files:
+def build(inputs: Inputs, chosen: Chosen = (), figures: bool = False) -> Files:
     """Every file of the site. The first line of the mark says what it was built from."""
-    inputs = digest(runs)
-    site = Site(runs, pairs(runs, chosen), figures)
+    runs, studies, built_from = inputs.runs, inputs.studies, digest(inputs)
+    site = Site(runs, pairs(runs, chosen), studies, figures)
     drawn = _figures(site) if figures else ()
-    files = dict([*_assets(), *_tables(runs), *drawn, *_texts(site, inputs)])
-    return {MARK: "\n".join([f"inputs {inputs}", *sorted(files)]).encode()} | files
+    files = dict([*_assets(), *_tables(runs), *data_files(studies), *drawn, *_texts(site, built_from)])
+    return {MARK: "\n".join([f"inputs {built_from}", *sorted(files)]).encode()} | files
 
 
 def _remove_others(out: Path, wanted: set[str]) -> None:
@@ -83,11 +87,11 @@ def _remove_others(out: Path, wanted: set[str]) -> None:
             path.unlink()
 
 
-def _check_target(out: Path, runs: Sequence[Run]) -> None:
+def _check_target(out: Path, inputs: Inputs) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a directory for the site")
-    for run in runs:
-        if out.resolve() == run.results.directory.resolve():
+    for directory in inputs.directories:
+        if out.resolve() == directory.resolve():
             raise InputError(f"{out}: holds the results; choose another --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
         raise InputError(f"{out}: holds something that is not a site; choose an empty or new directory")
@@ -108,8 +112,7 @@ def _assets() -> Any:
     from plotly.offline import get_plotlyjs
 
     yield "assets/plotly.js", get_plotlyjs().encode()
-    style = (TEMPLATES / "report.css").read_bytes() + (TEMPLATES / "site" / "site.css").read_bytes()
-    yield "assets/site.css", style
+    yield "assets/site.css", b"".join((TEMPLATES / name).read_bytes() for name in STYLES)
     yield "assets/site.js", b"".join((TEMPLATES / "site" / name).read_bytes() for name in SCRIPTS)
 
 

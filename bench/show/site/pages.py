@@ -14,6 +14,8 @@ from bench.show.site.names import Names
 from bench.show.site.page import Page
 from bench.show.site.parts import Part, some_of
 from bench.show.site.runs import Run, machine_of
+from bench.show.site.studies import Study
+from bench.show.site.studies import pages as study_pages
 from bench.store.stored_cell import StoredCell
 
 KINDS: dict[str, Callable[[StoredCell], str]] = {
@@ -24,11 +26,13 @@ KINDS: dict[str, Callable[[StoredCell], str]] = {
 
 
 class Site:
-    """The runs, the pairs of them that are compared, and the names of all pages."""
+    """The runs, the pairs of them that are compared, the studies, and the names of all pages."""
 
-    def __init__(self, runs: Sequence[Run], pairs: Sequence[Pair] = (), figures: bool = False) -> None:
+    def __init__(
+        self, runs: Sequence[Run], pairs: Sequence[Pair] = (), studies: Sequence[Study] = (), figures: bool = False
+    ) -> None:
         self.figures = figures  # whether plots for a paper are linked
-        self.runs = runs
+        self.runs, self.studies = runs, studies
         self.parts = [Part(run, group, [*group.cells, *group.without_numbers]) for run in runs for group in run.groups]
         self.comparisons = [compare_page(*pair) for pair in pairs]
         cells = [cell for run in runs for cell in run.results.cells]
@@ -46,6 +50,7 @@ class Site:
             for name in names:
                 yield self._list_page(kind, name)
         yield from self.comparisons
+        yield from study_pages(self.studies)
         for part in self.parts:
             if path := self.versus.get(part.anchor):
                 yield versus_page(part, path)

@@ -23,7 +23,7 @@ from models.errors import InputError
 
 @dataclass(frozen=True)
 class Solution:
-    """Final latents [seeds,C,H,W] of seeds 0, 1, …, and how well they are known."""
+    """Final latents [seeds,C,H,W] of consecutive seeds, and how well they are known."""
 
     latents: Tensor
     resolution: float
@@ -38,15 +38,16 @@ class Solution:
 
 
 @dataclass(frozen=True)
-class FirstSeeds(ExactSolution):
-    """Of some other number of seeds than a suite's; solver and checks take `coarse` times fewer steps."""
+class OtherSeeds(ExactSolution):
+    """Of other seeds than a suite's, from `first` on; solver and checks take `coarse` times fewer steps."""
 
     seeds: int
     coarse: int = 1
+    first: int = 0
 
     @property
     def indices(self) -> range:
-        return range(self.seeds)
+        return range(self.first, self.first + self.seeds)
 
     def _of(self, name: str, params: dict[str, Any], indices: range) -> Tensor:
         return super()._of(name, params | {"steps": params["steps"] // self.coarse}, indices)
@@ -66,13 +67,13 @@ class SubjectLatents:
 _known: WeakKeyDictionary[Denoiser, dict[Any, Solution]] = WeakKeyDictionary()
 
 
-def exact(subject: Subject, part: Part, seeds: int, coarse: int = 1) -> Solution:
+def exact(subject: Subject, part: Part, seeds: int, coarse: int = 1, first: int = 0) -> Solution:
     """What a sampler's samples come near to. Raises InputError where they have no exact solution."""
     if reason := has_none(part.method, subject.model):
         raise InputError(f"{part.name}: {reason}")
-    known, key = _known.setdefault(subject.model, {}), (subject.guidance, predicted(part.method), seeds, coarse)
+    known, key = _known.setdefault(subject.model, {}), (subject.guidance, predicted(part.method), seeds, coarse, first)
     if key not in known:
         cell = Cell(subject.spec.name, part, None, Protocol(sampling_batch=BATCH))
-        solution = FirstSeeds(cell, partial(SubjectLatents, subject), seeds, coarse)  # type: ignore[arg-type]
+        solution = OtherSeeds(cell, partial(SubjectLatents, subject), seeds, coarse, first)  # type: ignore[arg-type]
         known[key] = Solution(solution.latents(), solution.resolution())
     return known[key]

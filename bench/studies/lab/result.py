@@ -10,27 +10,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import models
 from bench import studies
 from bench.host.environment import environment
 from bench.host.files import write_bytes
 from bench.store.code_hash import digest, protocol_code
+from bench.store.studies import VERSION, StoredTable
 from bench.studies.lab.steps import Steps, compact
 from bench.studies.lab.subject import Subject
 from models.errors import InputError
 from models.json_object import read_object
+from models.official import ways_out
 
 MADE_WITH = ("torch", "numpy", "cpu_model", "os", "ditbench")  # of the environment: what numbers may depend on
 MEASURING = ("bench.studies", "bench.train", "methods")  # rooms of code that a study runs, beside the protocol's
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells are texts; the first column names the row."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+Table = StoredTable
 
 
 @dataclass(frozen=True)
@@ -72,9 +66,15 @@ def conduct(order: Order, out: Path) -> dict[str, Any]:
     path = out / order.study / f"{order.model}.json"
     result = measured(path, order) or measure(path, order)
     module = studies.load(order.study)
-    result |= {"question": module.QUESTION, "answer": module.answer(result["data"])}
+    result |= said(module, result["data"])
     write_bytes(path, compact(result))
     return result
+
+
+def said(module: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """What is said of what a study measured, ready for JSON: all that a reader needs who has not its code."""
+    shown = [asdict(table) for table in module.tables(data)]
+    return {"question": module.QUESTION, "answer": module.answer(data), "tables": json.loads(compact(shown))}
 
 
 def measured(path: Path, order: Order) -> dict[str, Any] | None:
@@ -88,7 +88,7 @@ def measured(path: Path, order: Order) -> dict[str, Any] | None:
 
 def measure(path: Path, order: Order) -> dict[str, Any]:
     """Run a study; its result, with nothing said of it yet."""
-    module, subject = studies.load(order.study), Subject.named(order.model, order.weights)
+    module, subject = studies.load(order.study), subject_of(order)
     steps = Steps(path.with_name(f".{order.model}"), order.identity)
     data = module.run(subject, order.settings, steps)
     result: dict[str, Any] = {
@@ -97,6 +97,7 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
         "question": "",
         "model": order.model,
         "answer": "",
+        "tables": [],
         "command": order.command,
         "identity": order.identity,
         "settings": asdict(order.settings),
@@ -106,6 +107,14 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
     result = json.loads(compact(result))  # as it will be read again
     steps.forget()
     return result
+
+
+def subject_of(order: Order) -> Subject:
+    """Raises Unanswerable for a model without weights of its own where none are given."""
+    spec = models.spec(order.model)
+    if order.weights is None and spec.weights is None:
+        raise studies.Unanswerable(f"{spec.name} ships no weights: {ways_out(spec)}")
+    return Subject.named(order.model, order.weights)
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -27,12 +27,13 @@ class Subject:
     model: Denoiser
     spec: ModelSpec
     guidance: float
+    weights: str | None = None  # what `named` was given
 
     @classmethod
     def named(cls, name: str, weights: str | None = None) -> Subject:
         """A model at its own guidance. Raises InputError as `models.build` does."""
         spec = models.spec(name)
-        return cls(built(name, weights), spec, spec.guidance_scale)
+        return cls(built(name, weights), spec, spec.guidance_scale, weights)
 
     def guided(self, scale: float) -> Subject:
         """The same model at another scale of guidance."""

@@ -21,12 +21,13 @@ from methods.plan import Plan, from_mask
 
 @dataclass(frozen=True)
 class Trial:
-    """Errors are of seeds 0 … `seeds` - 1; `coarse` as in lab.exact."""
+    """Errors are of `seeds` seeds from `first` on; `coarse` as in lab.exact."""
 
     subject: Subject
     part: Part
     seeds: int
     coarse: int = 1
+    first: int = 0
 
     @cached_property
     def cacheable(self) -> Cacheable:
@@ -34,12 +35,12 @@ class Trial:
 
     @property
     def solution(self) -> Solution:
-        return exact(self.subject, self.part, self.seeds, self.coarse)
+        return exact(self.subject, self.part, self.seeds, self.coarse, self.first)
 
     def latents(self, plan: Plan | Mask | None, seeds: int | None = None) -> Tensor:
         """Of the first seeds, by a plan, a mask or uncached."""
         made = from_mask(plan) if isinstance(plan, np.ndarray) else plan
-        return self.subject.latents(self.part.method, made, range(seeds or self.seeds))
+        return self.subject.latents(self.part.method, made, range(self.first, self.first + (seeds or self.seeds)))
 
     def errors(self, plan: Plan | Mask | None) -> list[float]:
         """Relative L2 error to the exact solution of every seed."""
