@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import resource
 import time
@@ -14,6 +15,7 @@ from malformed import arrays, documents, plugin_files, published_tables, results
 from malformed.case import Case
 from tiny_suite import ROOT, write_plugin
 
+import models
 from bench import cli
 from bench.show.published import rows
 from models.errors import InputError
@@ -30,6 +32,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shared")
     write_plugin(folder)
     return folder
+
+
+_shapes = functools.cache(models._shapes)  # of every model, whenever weights do not fit one: a second each time
 
 
 @contextlib.contextmanager
@@ -67,6 +72,7 @@ def test_it_ends_in_one_line_and_nothing_else(
     case: Case, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "_shapes", _shapes)
     for name, value in case.environment.items():
         monkeypatch.setenv(name, value)
     line = [word.replace("{shared}", str(shared)) for word in case.make(tmp_path)]
@@ -89,6 +95,8 @@ def test_it_ends_in_one_line_and_nothing_else(
 
 
 def test_there_are_as_many_as_the_documents_say() -> None:
-    said = re.search(r"([\d,]+) malformed inputs", (ROOT / "docs" / "reliability.md").read_text("utf-8"))
+    """To the next hundred below: some are made from the schema, a field more is an input more."""
+    text = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    said = re.search(r"more than ([\d,]+) malformed inputs", text)
     assert said
-    assert int(said[1].replace(",", "")) == len(CASES) >= 500
+    assert 500 <= int(said[1].replace(",", "")) == len(CASES) // 100 * 100

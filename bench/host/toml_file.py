@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
-from models.text_file import TOO_DEEP, is_too_deep, read_bytes
+from models.text_file import MAX_DEPTH, TOO_DEEP, is_too_deep, read_bytes
 
 MAX_BYTES = 2**22  # the largest suites have some ten thousand; reading more takes minutes
 BITS = 64  # of an integer, as TOML has it
+LONG_KEY = re.compile(rb"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){%d}""" % MAX_DEPTH)  # takes tomllib a square of time
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -20,6 +22,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
     """The table that the content of `path` is. Raises InputError as `read_toml`."""
+    if LONG_KEY.search(content):
+        raise InputError(f"{path}: a key is {TOO_DEEP}")
     try:
         table = tomllib.loads(content.decode())
     except RecursionError as error:

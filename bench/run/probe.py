@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bench import plugins
 
@@ -29,11 +30,15 @@ def broken(paths: Sequence[str], seconds: float = SECONDS) -> dict[str, str]:
     """Of the plugin files, those that end or hang the process that imports them, each with a one-line reason."""
     reasons = {}
     for path in paths:
-        ended = tried(lambda say, path=path: plugins.load_file(path), seconds)
+        ended = tried(partial(_import, path), seconds)
         if ended is not None:
             why = ended.why.replace("the process", "the process that imported it", 1)
             reasons[path] = f"plugin {path} could not be loaded: {why}"
     return reasons
+
+
+def _import(path: str, _: Say) -> None:
+    plugins.load_file(path)
 
 
 def tried(action: Callable[[Say], object], seconds: float = SECONDS) -> Ended | None:

@@ -20,6 +20,7 @@ from bench.measure.task import Task
 from bench.run import executors, rehearsal
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
+from bench.run.kernels import settled
 from bench.run.records import FAILURES, Records, label, largest_first, weight
 from bench.run.request import On, RunFacts
 from bench.run.scheduler import Scheduler
@@ -63,6 +64,7 @@ def run_suite(
     chosen, sound, broken = rehearsal.prepared(name, files, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
+    settings = settled(settings, store.directory)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
     facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, broken)
@@ -130,11 +132,13 @@ class SuiteRun:
         """Both phases, as far as they are not done."""
         waiting = [*self.new, *self.untimed]
         counts = f"{len(self.cells)} cells, {len(self.cells) - len(waiting)} done, {len(waiting)} to run"
+        without = lacking(self.new, self.settings) if self.new else {}
         print(f"{self.chosen.title}: {counts}", file=sys.stderr)
         if not waiting:
             return
+        for model, reason in without.items():
+            print(f"{model}: no distribution metrics: {reason}", file=sys.stderr)
         if self.new:
-            check_quality(self.new, self.settings)
             print(self.cost(), file=sys.stderr)
         self.progress = Progress({label(cell): weight(cell) for cell in self.new}, seconds=seconds(waiting))
         try:
@@ -173,8 +177,8 @@ class SuiteRun:
         return Task(cell, self.chosen.references.get(cell.model), self.settings, folder, tuple(self.files))
 
 
-def check_quality(cells: list[Cell], settings: Settings) -> None:
-    """Say before hours are spent which metrics will be missing. Raises InputError where stated ones cannot be had."""
-    if has_quality(settings):
-        for model, reason in check_instruments([cell for cell in cells if cell.protocol.samples], settings).items():
-            print(f"{model}: no distribution metrics: {reason}", file=sys.stderr)
+def lacking(cells: list[Cell], settings: Settings) -> dict[str, str]:
+    """Why distribution metrics will be missing, by model. Raises InputError where stated ones cannot be had."""
+    return (
+        check_instruments([cell for cell in cells if cell.protocol.samples], settings) if has_quality(settings) else {}
+    )

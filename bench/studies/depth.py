@@ -206,7 +206,7 @@ def plot(data: dict[str, Any]) -> Any:
         (limit, 0.1, "s", f"error {limit:.3g}"),
     ):
         shares = [{key: 100 * value for key, value in reusable(size, at).items()} for size in data["sizes"]]
-        errorbars(right, places + shift, shares, fmt=mark, label=text)
+        errorbars(right, (places + shift).tolist(), shares, fmt=mark, label=text)
     left.set(xlabel="cacheable branches removed, %", ylabel="error / error uncached")
     right.set(xlabel="blocks × width", ylabel="cacheable branches reused, %")
     right.set_xticks(places, [name(size) for size in data["sizes"]])

@@ -7,6 +7,7 @@ import argparse
 from bench.cli.health import of_suite
 from bench.cli.machine_health import TODO, Finding, of_machine
 from bench.cli.options import expect_device_name
+from bench.suite import file as suite
 
 HELP = "check devices, versions, memory, disk, weights and references before a long run"
 
@@ -22,6 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints one line a check; exit code 1 where one says what is to be done first."""
     expect_device_name(args.device)
+    if args.suite is not None:
+        suite.find(args.suite)  # before seconds of other checks
     findings = of_machine(args.device)
     absent = any(finding.what == "device" and finding.state == TODO for finding in findings)
     if args.suite is not None:

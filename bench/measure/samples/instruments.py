@@ -18,7 +18,7 @@ from bench.quality.images.checks import require_images
 from bench.suite.cells import Cell, Settings
 from bench.suite.protocol import NO_FEATURES
 from models.autoencoders import Autoencoder
-from models.errors import InputError
+from models.errors import THEIRS, InputError, in_words
 
 Tool = TypeVar("Tool")
 
@@ -117,8 +117,9 @@ def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, st
     for model, cell in {cell.model: cell for cell in cells if cell.broken is None}.items():
         try:
             tools = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
-        except InputError as error:
-            raise InputError(f"{model}: {error}; --features none runs without distribution metrics") from error
+        except THEIRS as error:  # an extractor of a plugin may raise anything
+            said = in_words(error)
+            raise InputError(f"{model}: {said}; --features none runs without distribution metrics") from error
         if "fd" in tools.omitted:
             reasons[model] = tools.omitted["fd"]
     return reasons

@@ -166,7 +166,8 @@ def _one(results: Results) -> str:
 
 def _options(results: Results) -> str:
     """The options without which the run would be another one."""
-    chosen = results.suite.settings
-    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None}
+    settings = results.suite.settings
+    chosen = {**(settings.get("execution") or {}), **settings}
+    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None, "kernels": "blas"}
     given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
     return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())
