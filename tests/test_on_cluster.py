@@ -158,6 +158,20 @@ def test_the_end_of_the_driver_is_the_end_of_its_workers(alone: Path, where: str
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_ctrl_c_in_the_terminal_is_answered_by_the_driver_alone(tmp_path: Path, where: str) -> None:
+    words = command(*suite_in(tmp_path), "--out", tmp_path / "out", "--on", where)
+    settings = environment() | {"PYTHONPATH": EXTRA}
+    run = subprocess.Popen(words, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert wait_for(lambda: any("submitit.local" in name_of(pid) for pid in descendants(run.pid)), 200), run.poll()
+    started = descendants(run.pid)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: all that is in its foreground hears of it
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "Traceback" not in said
+    assert wait_for(lambda: not alive(started), 20), alive(started)
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
 def test_a_worker_with_other_code_or_weights_refuses_in_one_line(
     tmp_path: Path, where: str, monkeypatch, capsys
 ) -> None:
