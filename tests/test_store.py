@@ -156,7 +156,7 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     store.open(suite_of(), Settings())
     left = [
         tmp_path / "cells" / "dit-mnist" / ".half.tmp",
-        tmp_path / ".suite.tmp",
+        tmp_path / ".a1b2c3d4.tmp",
         tmp_path / "workers" / "a" / "stop",
     ]
     for path in left:

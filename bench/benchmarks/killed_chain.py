@@ -95,7 +95,8 @@ class Chain:
         code = self.end_of(run, SOON if whole else LIMIT)
         waited = seconds_until(lambda: not self.left(AGENTS), SOON)
         self.expect(waited is not None, f"{kill}: left running: {self.left(AGENTS)}")
-        self.expect("Traceback" not in self.log.read_text(errors="replace"), f"{kill}: a traceback")
+        _, traceback, said = self.log.read_text(errors="replace").partition("Traceback")
+        self.expect(not traceback, f"{kill}: a traceback: {said[-600:]}")
         self.remember()
         shards = sum(".safetensors" in name for name in self.kept)
         made = f"{len(cells(self.out))} cells and {shards} shards there, nothing left after {waited or -1:.1f} s"

@@ -32,8 +32,8 @@ SHARE = 0.8  # of the time that a run takes when left alone: the latest moment o
 def main(*words: str) -> int:
     seed = int(words[words.index("--seed") + 1]) if "--seed" in words else 0
     wanted = {place: int(kills) for word in words if "=" in word for place, _, kills in [word.rpartition("=")]} or KILLS
-    for number in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)  # nohup and shells in the background have it ignored, which is inherited
+    for sent in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(sent, signal.SIG_DFL)  # nohup and shells in the background have it ignored, which is inherited
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         command = write_tiny_run(Path(folder))

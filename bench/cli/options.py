@@ -73,6 +73,7 @@ def execution_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
     parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
+    parser.add_argument("--kernels", default="blas", help="products on a CPU: blas (default), onednn, measured")
     parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
     parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
@@ -88,7 +89,9 @@ def execution_of(args: argparse.Namespace) -> Execution:
         raise InputError(f"--threads must lie in [1, 4096], got {args.threads}")
     if args.cuda_graphs and args.device == "cpu":
         raise InputError("--cuda-graphs needs --device cuda")
-    return Execution(args.execution, args.cuda_graphs, args.compile)
+    if args.kernels == "onednn" and (args.device != "cpu" or args.dtype not in ("float32", "bfloat16")):
+        raise InputError("--kernels onednn needs --device cpu and --dtype float32 or bfloat16")
+    return Execution(args.execution, args.cuda_graphs, args.compile, args.kernels)
 
 
 def quality_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.sampling.compiled import PlainTrajectory
+from bench.sampling.compiled import PlainTrajectory, Run
 from bench.sampling.compiled.trajectory import Trajectory
 
 
@@ -48,11 +48,12 @@ def tensors(values: Any) -> Iterator[Tensor]:
     return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
 
 
-def bytes_between_evaluations(run: Trajectory | PlainTrajectory, noise: Tensor, labels: Tensor) -> list[int]:
+def bytes_between_evaluations(run: Run, noise: Tensor, labels: Tensor) -> list[int]:
     """Bytes held after each evaluation of one trajectory, of all that it has made; `run` is afterwards as it was.
 
     The sampler's state is among them, and what every evaluation needs: compare with an uncached trajectory's.
     """
+    assert isinstance(run, (Trajectory, PlainTrajectory)), "a captured graph cannot be looked into"
     owner: Any = run if isinstance(run, Trajectory) else run.executor
     evaluate, held = owner.evaluate, []
 

@@ -14,8 +14,10 @@ from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Share, Task
 from bench.run import rehearsal
 from bench.run.child import Server
+from bench.run.kernels import settled
 from bench.run.records import FAILURES, drop_empty_log, label, weight
 from bench.run.scheduler import Scheduler
+from bench.sampling.compiled.onednn import MEASURED
 from bench.store.directory import Store
 from bench.suite.cells import Cell, Settings
 from bench.suite.selection import select
@@ -42,6 +44,9 @@ def sample_suite(
     if not has_quality(settings) or not cells:
         raise InputError(f"suite '{chosen.name}' has nothing to sample: {'random weights' if cells else 'samples = 0'}")
     store = Store(out if out is not None else Path("runs") / chosen.name)
+    if share.of > 1 and settings.execution.kernels == MEASURED:
+        raise InputError(f"sample: --kernels measured: each of {share.of} workers would measure; name blas or onednn")
+    settings = settled(settings, store.directory)
     find_weights(cells, settings)
     check_instruments(cells, settings)
     with store.shared():

@@ -20,6 +20,7 @@ from bench.measure.task import Task
 from bench.run import executors, rehearsal
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
+from bench.run.kernels import settled
 from bench.run.records import FAILURES, Records, label, largest_first, weight
 from bench.run.request import On, RunFacts
 from bench.run.scheduler import Scheduler
@@ -63,6 +64,7 @@ def run_suite(
     chosen, sound, broken = rehearsal.prepared(name, files, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
+    settings = settled(settings, store.directory)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
     facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, broken)

@@ -218,11 +218,13 @@ def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
         )
     for what in ("protocol", "settings"):
         before, now = flat(old.get(what)), flat(new[what])
-        for key in now:
+        named = {**before, **now} if what == "settings" else now  # a setting may be named where it is not the default
+        for key in named:
             may_change = key == "timeout" or key.startswith("quality.")  # samples may be judged anew
-            if not may_change and before.get(key) != now[key]:
+            if not may_change and before.get(key) != now.get(key):
                 raise InputError(
-                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
+                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now.get(key)!r}; choose another "
+                    "--out"
                 )
     check_same_reference(directory, flat(old.get("reference")), new["reference"])
 

@@ -13,7 +13,7 @@ from bench.cost.plan_cost import plan_macs
 from bench.statistics.interval import Interval
 from bench.statistics.simultaneous import from_repetitions
 from bench.studies import Unanswerable
-from bench.studies.beyond_two_steps import at_speed, with_steps
+from bench.studies.beyond_two_steps import with_steps
 from bench.studies.lab.learning import train
 from bench.studies.lab.masks import Array, Learned, Mask
 from bench.studies.lab.plots import errorbars, logarithmic
@@ -21,6 +21,7 @@ from bench.studies.lab.recorder import redundancy
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
 from bench.studies.lab.trial import Trial, mean_error, mean_of
+from bench.studies.lab.ways import interpolated
 from bench.studies.lab.words import interval_text, percent_text, rounded
 from bench.studies.redundancy import SMALL, shares
 from bench.suite.cells import Part
@@ -57,7 +58,7 @@ class Settings:
 DDIM_20 = Part("ddim", {"steps": 20})
 VARIANTS = tuple(f"dit-mnist-{name}" for name in ("velocity", "data", "linear-attention", "cosine", "sqrt-linear"))
 FULL = Settings(DDIM_20, VARIANTS, 48, 0.5, (1e-5, 1e-4, 1e-3), 5000, 400, (20, 18, 16, 15, 14, 12, 10))
-QUICK = Settings(DDIM_20, VARIANTS[:2], 4, 0.5, (1e-4,), 10, 4, (20, 15, 10), coarse=10)
+QUICK = Settings(DDIM_20, VARIANTS[:1], 4, 0.5, (1e-4,), 10, 4, (20, 15, 10), coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
@@ -92,7 +93,8 @@ def errors(trial: Trial, settings: Settings) -> dict[str, Any]:
     cost = plan_macs(model, from_mask(fora))
     router = nearest(trial, settings)
     mask = within(trial, router.importance(), whole - cost)
-    fewer = [with_steps(trial, steps) | {"speedup": cacheable.evaluations / steps} for steps in settings.fewer]
+    gaps = np.log(np.array(settings.fewer) / cacheable.evaluations * whole / cost)  # of MACs, to those allowed
+    fewer = interpolated(np.array([with_steps(trial, steps).errors() for steps in settings.fewer]), gaps)
     drawn = [trial.errors(cacheable.shuffled(mask, seed)) for seed in range(DRAWS)]
     return {
         "l1": router.l1,
@@ -105,7 +107,7 @@ def errors(trial: Trial, settings: Settings) -> dict[str, Any]:
             L2C: trial.errors(mask),
             FORA: trial.errors(fora),
             RANDOM: np.mean(drawn, axis=0).tolist(),
-            FEWER: at_speed(fewer, whole / cost).tolist(),  # type: ignore[union-attr]
+            FEWER: fewer.tolist(),
         },
     }
 
@@ -230,7 +232,9 @@ def plot(data: dict[str, Any]) -> Any:
                   label=title(model))  # fmt: skip
     places = np.arange(len(models))
     for rival, shift, mark in ((FORA, -0.1, "o"), (FEWER, 0.1, "s")):
-        errorbars(right, places + shift, [ratio(model, rival) for model in models], fmt=mark, label=f"over {rival}")
+        errorbars(
+            right, (places + shift).tolist(), [ratio(model, rival) for model in models], fmt=mark, label=f"over {rival}"
+        )
     left.set(xlabel="evaluation m", ylabel="‖f(hₘ) − f(hₘ₋₁)‖² / ‖f(hₘ)‖², median branch")
     right.set(ylabel="L2C's error / theirs, at equal MACs")
     right.set_xticks(places, [title(model) for model in models], rotation=30, ha="right")

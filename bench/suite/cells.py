@@ -44,8 +44,14 @@ class Settings:
     weights: str | None = None  # what models.build takes: "official", "random", a path; None: the shipped ones
 
     def recorded(self) -> dict[str, Any]:
-        """As results store them: which of a machine's GPUs it was is no setting, the environment says of what kind."""
-        return asdict(self) | {"device": self.device.partition(":")[0]}
+        """As results store them: which of a machine's GPUs it was is no setting, the environment says of what kind.
+
+        torch's own kernels are not named, so that results from before they could be chosen stay these settings'.
+        """
+        stated = asdict(self) | {"device": self.device.partition(":")[0]}
+        if self.execution.kernels == type(self.execution).kernels:
+            del stated["execution"]["kernels"]
+        return stated
 
 
 @dataclass(frozen=True)

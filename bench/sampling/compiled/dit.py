@@ -10,6 +10,7 @@ from torch.nn.functional import silu
 
 from bench.sampling.compiled.kernels import (
     AttentionLayer,
+    Maker,
     MlpLayer,
     Product,
     Projected,
@@ -28,21 +29,24 @@ TABLE_BYTES = 2**27  # of the modulations that are made together
 
 
 class DiTNetwork:
-    """The Network for DiT. `variances`: the sampler reads them; `fuse`: by torch.compile."""
+    """The Network for DiT. `variances`: the sampler reads them; `fuse`: by torch.compile; `product`: the kernels."""
 
-    def __init__(self, model: DiT, timesteps: Sequence[float], variances: bool, fuse: bool) -> None:
+    def __init__(
+        self, model: DiT, timesteps: Sequence[float], variances: bool, fuse: bool, product: Maker = Product
+    ) -> None:
         self.model, self.fuse = model, fuse
         p, C = model.patch_size, model.out_channels
         self.channels = C if variances or not model.learn_sigma else C // 2
         final = model.final_layer.linear
         rows = torch.arange(p * p * C, device=final.weight.device).view(p * p, C)[:, : self.channels].flatten()
-        self.final = Product(final.weight[rows], final.bias[rows])
-        self.modulations = [Product(*weights(layer)) for layer in model.modulated()]
+        self.final = product(final.weight[rows], final.bias[rows])
+        self.modulations = [product(*weights(layer)) for layer in model.modulated()]
         patches = model.x_embedder.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = (model.pos_embed + patches.bias).to(patches.weight.dtype)[0]  # [T,D]
         self.unit = (torch.ones_like(self.positions[0]), torch.zeros_like(self.positions[0]))
-        self.layers = [layer for b in model.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]  # by branch
+        pairs = [(AttentionLayer(b.attn, product), MlpLayer(b.mlp, product)) for b in model.blocks]
+        self.layers = [layer for pair in pairs for layer in pair]  # by branch
         self.eps = [norm.eps for b in model.blocks for norm in (b.norm1, b.norm2)]  # by branch
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
         self.end()

@@ -23,9 +23,10 @@ COLUMNS = [
     Column("Branches run", "attention and MLP calls of a trajectory that were made, of all; a library's are counted by "
            "hooks inside its modules", lambda r: f"{r['run']:.0f} of {r['all']:.0f}", "run"),
     Column("Network differs by", "largest difference of the library's uncached outputs to ours, of the largest value; "
-           "about 1e-6 is rounding", lambda r: f"{r['engine_difference']:.1e}", "engine_difference"),
+           "about 1e-6 is rounding", lambda r: f"{r['engine_difference']:.1e}" if r["engine_difference"] else "0",
+           "engine_difference"),
     Column("Why there are no numbers", "of a cell that failed, or cannot run here",
-           lambda r: f"{r['status']}: {r['reason']}", "reason"),
+           lambda r: r["why"], "why"),
 ]  # fmt: skip
 
 
@@ -55,4 +56,6 @@ def _more(cell: StoredCell) -> Row:
     plan = cell.plan
     branches = None if plan.nfe is None or plan.branches is None else plan.nfe * plan.branches
     run = None if branches is None or plan.branches_computed is None else round(plan.branches_computed * branches)
-    return {"run_by": "our code" if cell.engine == OURS else cell.engine, "run": run, "all": branches}
+    who = "our code" if cell.engine == OURS else cell.engine
+    why = None if cell.is_ok else f"{cell.status}: {cell.reason or 'no reason recorded'}"
+    return {"run_by": who, "run": run, "all": branches, "why": why}
