@@ -18,9 +18,10 @@ import models
 from bench import engines
 from bench.quality import extractors
 from models import plugin_sources
-from models.errors import InputError
+from models.errors import InputError, in_words
 
 VARIABLE = "DITBENCH_PLUGINS"  # paths separated as in PATH
+MAX_BYTES = 2**24  # of a plugin's file
 GROUPS = ("ditbench.methods", "ditbench.models", "ditbench.extractors", "ditbench.engines")
 PREFIX = "ditbench_plugin_"  # of the modules that plugin files become
 
@@ -32,6 +33,8 @@ def files(named: list[str] | None) -> list[str]:
     for path in [*(named or []), *listed]:
         if not Path(path).is_file():
             raise InputError(f"{path}: no such plugin file")
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: holds more than {MAX_BYTES:,} bytes, expected a Python file")
         paths.append(str(Path(path).resolve()))
     return list(dict.fromkeys(paths))
 
@@ -144,6 +147,7 @@ def _module(entry: EntryPoint) -> ModuleType:
 def _attempt(broken: dict[str, str], what: str, action) -> None:
     try:
         action()
-    except (Exception, SystemExit) as error:  # somebody else's code: any failure is theirs, and is reported
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "  # our own say all in words
-        broken[what] = f"plugin {what} could not be loaded: {kind}{' '.join(str(error).split())}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # somebody else's code: any failure is theirs, and is reported
+        broken[what] = f"plugin {what} could not be loaded: {in_words(error)}"

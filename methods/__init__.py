@@ -1,5 +1,5 @@
 """Samplers and cache methods by name, and the plan that every cache method yields."""
 
-from methods.registry import build, find, names, register
+from methods.registry import build, find, forget, names, register
 
-__all__ = ["build", "find", "names", "register"]
+__all__ = ["build", "find", "forget", "names", "register"]

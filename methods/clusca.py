@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.denoiser import Denoiser
+    from models.structure import Structure
 
 ITERATIONS = 100  # of k-means, at most
 
@@ -73,6 +74,11 @@ class ClusterChoice(Policy):
     def points(self) -> tuple[int, ...]:
         """After the last block, whose tokens are clustered."""
         return (self.branches,)
+
+    def remembered_bytes(self, model: Structure, value_bytes: int) -> int:
+        """Each token's cluster, the centres, and what was drawn last; clusters and tokens are numbers of 8 bytes."""
+        tokens, width = model.token_shape()
+        return 8 * tokens + self.clusters * (width * value_bytes + 8 * model.num_blocks)
 
     def begin(self, evaluations: int) -> Decisions:
         """The draws of one trajectory, from a generator of its own."""
@@ -135,13 +141,21 @@ def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Labels [N,T] and centres [N,K,D] of tokens [N,T,D], each with the nearest centre in L1."""
     import torch
 
-    labels = torch.cdist(tokens.float(), centres.float(), p=1).argmin(dim=-1)
+    clusters = torch.arange(centres.shape[1], device=tokens.device)
+    labels = nearest(tokens, centres)
     for _ in range(ITERATIONS):
-        member = torch.nn.functional.one_hot(labels, centres.shape[1]).to(tokens.dtype)  # [N,T,K]
+        member = (labels.unsqueeze(-1) == clusters).to(tokens.dtype)  # [N,T,K]
         count = member.sum(dim=1).unsqueeze(-1)  # [N,K,1]
         means = member.transpose(1, 2) @ tokens / count.clamp(min=1)
         centres = torch.where(count > 0, means, centres)
-        before, labels = labels, torch.cdist(tokens.float(), centres.float(), p=1).argmin(dim=-1)
+        before, labels = labels, nearest(tokens, centres)
         if torch.equal(before, labels):
             break
     return labels, centres
+
+
+def nearest(tokens: Tensor, centres: Tensor) -> Tensor:
+    """The centre [N,K,D] that is nearest to each of the tokens [N,T,D] in L1: int64 [N,T]."""
+    import torch
+
+    return torch.cdist(tokens.float(), centres.float(), p=1).argmin(dim=-1)

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from methods.first_block_cache import relative_change
+from methods.first_block_cache import Residual, residual_bytes
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import OFFSET, Plan, Span
 from methods.policy import Decisions, Look, Policy
 from models.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from models.denoiser import Denoiser
+    from models.structure import Structure
 
 
 class DBCache(CacheMethod):
@@ -95,6 +94,10 @@ class DualBlock(Policy):
         """The offset of the blocks in the middle."""
         return (self.middle,)
 
+    def remembered_bytes(self, model: Structure, value_bytes: int) -> int:
+        """The residual of the first blocks, and its size."""
+        return residual_bytes(model, value_bytes)
+
     def begin(self, evaluations: int) -> Decisions:
         """The counters of one trajectory."""
         return DualBlockDecisions(self)
@@ -103,30 +106,32 @@ class DualBlock(Policy):
 class DualBlockDecisions(Decisions):
     def __init__(self, policy: DualBlock) -> None:
         self.policy = policy
-        self.before: Tensor | None = None  # residual of the first blocks when all was computed
+        self.residual = Residual()  # of the first blocks
         self.cached, self.run, self.accumulated = 0, 0, 0.0
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
         """Compare the first blocks' residual [N,T,D] with the one of the last computed evaluation."""
         policy = self.policy
         if point == 0:
-            self.start = look.tokens.clone()
+            self.residual.enter(look.tokens)
             return ()
         if point == policy.middle.stop:
             return ()
-        residual = look.tokens - self.start
-        if self.reuses(k, residual):
+        self.residual.leave(look.tokens)
+        reuses = self.reuses(k)
+        self.residual.end(keep=not reuses)
+        if reuses:
             self.cached, self.run = self.cached + 1, self.run + 1
             return policy.slots
-        self.before, self.run = residual, 0
+        self.run = 0
         if k <= 2 and policy.middle.order:  # the calibrator takes no difference before evaluation 3
             look.forget(policy.middle)
         return ()
 
-    def reuses(self, k: int, residual: Tensor) -> bool:
+    def reuses(self, k: int) -> bool:
         """Whether evaluation k reuses: mask, warm-up and limits first, then the relative change."""
         policy = self.policy
-        if self.before is None or (policy.mask is not None and policy.mask[k]):
+        if self.residual.before is None or (policy.mask is not None and policy.mask[k]):
             return False
         if policy.mask is not None and policy.mask_policy == "static":
             return True
@@ -136,7 +141,7 @@ class DualBlockDecisions(Decisions):
             return False
         if reached(self.accumulated, policy.max_accumulated):  # counts what was measured before
             return False
-        change = relative_change(residual, self.before)
+        change = self.residual.change()
         self.accumulated += change
         return policy.threshold >= 1 or change < policy.threshold
 

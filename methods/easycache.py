@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from methods.method import CacheMethod, Parameter, Sampler
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.denoiser import Denoiser
+    from models.structure import Structure
 
 
 class EasyCache(CacheMethod):
@@ -58,6 +60,10 @@ class Rate(Policy):
     def slots(self) -> tuple[Span, ...]:
         """What the network last added to its input."""
         return (Span(0, self.branches, CHANGE),)
+
+    def remembered_bytes(self, model: Structure, value_bytes: int) -> int:
+        """The last input, and input and output of the last computed evaluation."""
+        return 3 * prod(model.latent_shape) * max(4, value_bytes)  # of float32 at least, as the sampler's state is
 
     def begin(self, evaluations: int) -> Decisions:
         """The rate and the sum of one trajectory."""

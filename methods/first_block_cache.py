@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.denoiser import Denoiser
+    from models.structure import Structure
 
 
 class FirstBlockCache(CacheMethod):
@@ -52,6 +53,10 @@ class FirstBlock(Policy):
         """The offset of all blocks but the first."""
         return (Span(2, self.branches, OFFSET),)
 
+    def remembered_bytes(self, model: Structure, value_bytes: int) -> int:
+        """The residual, and its size."""
+        return residual_bytes(model, value_bytes)
+
     def begin(self, evaluations: int) -> Decisions:
         """The kept residual of one trajectory."""
         return FirstBlockDecisions(self)
@@ -60,20 +65,51 @@ class FirstBlock(Policy):
 class FirstBlockDecisions(Decisions):
     def __init__(self, policy: FirstBlock) -> None:
         self.policy = policy
-        self.computed_residual: Tensor | None = None
+        self.residual = Residual()
 
     def decide(self, k: int, point: int, look: Look) -> Sequence[Span]:
         """Reuse where the first block's residual [N,T,D] changed less than the threshold."""
         if point == 0:
-            self.start = look.tokens.clone()
+            self.residual.enter(look.tokens)
             return ()
-        residual, before = look.tokens - self.start, self.computed_residual
-        if before is not None and relative_change(residual, before) <= self.policy.threshold:
-            return self.policy.slots
-        self.computed_residual = residual
-        return ()
+        self.residual.leave(look.tokens)
+        reuses = self.residual.before is not None and self.residual.change() <= self.policy.threshold
+        self.residual.end(keep=not reuses)
+        return self.policy.slots if reuses else ()
 
 
-def relative_change(now: Tensor, before: Tensor) -> float:
-    """mean|now - before| / mean|before| over everything."""
-    return float((now - before).abs().mean() / before.abs().mean())
+class Residual:
+    """What the first blocks add to the tokens [N,T,D], beside what they added when all was computed last."""
+
+    now: Tensor  # inside an evaluation alone: the tokens at its start, then the residual
+    before: Tensor | None = None
+    size: Tensor | None = None  # mean|before|, once it has been asked for
+
+    def enter(self, tokens: Tensor) -> None:
+        """Before the first blocks."""
+        self.now = tokens.clone()
+
+    def leave(self, tokens: Tensor) -> None:
+        """After them."""
+        import torch
+
+        torch.sub(tokens, self.now, out=self.now)
+
+    def change(self) -> float:
+        """mean|now - before| / mean|before| over everything."""
+        assert self.before is not None
+        if self.size is None:
+            self.size = self.before.abs().mean()
+        return float((self.now - self.before).abs_().mean() / self.size)
+
+    def end(self, keep: bool) -> None:
+        """Once it is decided: keep the residual for later evaluations, or let go of it."""
+        if keep:
+            self.before, self.size = self.now, None
+        del self.now
+
+
+def residual_bytes(model: Structure, value_bytes: int) -> int:
+    """Of a kept residual [T,D] of one image, and one number beside it."""
+    tokens, width = model.token_shape()
+    return (tokens * width + 1) * value_bytes

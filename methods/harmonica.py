@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import Plan, from_mask
 from methods.routing.file import Router, expect_scores, read_router, training_of
-from methods.routing.shipped import find, refusal, shelf, strengths
+from methods.routing.shipped import by_weight, refusal
 from models.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class HarmoniCa(CacheMethod):
         """The router's file, on which a result depends; empty for scores, or where none is shipped."""
         if self.given is None:
             with contextlib.suppress(InputError):  # the cell that cannot have it fails with that reason
-                return [self.file(model, sampler)]
+                return [by_weight(self.name, model, sampler, self.l1)]
             return []
         return [Path(self.router)] if isinstance(self.router, (str, Path)) else []
 
@@ -79,20 +79,12 @@ class HarmoniCa(CacheMethod):
             return str(error)
         return None
 
-    def file(self, model: str, sampler: Sampler) -> Path:
-        """The shipped router's. Raises InputError where there is none, with what there is."""
-        place = shelf(model, self.name)
-        known = strengths(place, sampler)
-        if self.l1 is None and not known:
-            raise InputError(f"harmonica: no router is shipped for {model or 'an unnamed model'} with {sampler.label}")
-        return find(place, sampler, min(known) if self.l1 is None else self.l1)
-
     def find(self, model: Denoiser, sampler: Sampler) -> Router:
         """The router that is given, else the shipped one. Raises InputError where there is none, or it is not for here.
 
         One that does not say what it was made for is taken as it is.
         """
-        router = self.given or read_router(self.file(model.name, sampler))
+        router = self.given or read_router(by_weight(self.name, model.name, sampler, self.l1))
         reason = refusal(router, model.name, sampler, self.transfer)
         if reason:
             raise InputError(reason)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from methods.span import Span
+    from models.structure import Structure
 
 
 class Look(Protocol):
@@ -65,6 +66,13 @@ class Policy(ABC):
     def slots(self) -> tuple[Span, ...]:
         """What may be reused; empty where the plan's rows are known."""
         return ()
+
+    def remembered_bytes(self, model: Structure, value_bytes: int) -> int:
+        """Most bytes that the `Decisions` keep from one evaluation to the next, for each of the N images.
+
+        `value_bytes` are those of one value of the tokens. What the slots keep is not counted here.
+        """
+        return 0
 
     @abstractmethod
     def begin(self, evaluations: int) -> Decisions:

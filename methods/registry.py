@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from methods.declared import check
 from methods.method import Method
 from models.registered import Registered
 
 KINDS = ("sampler", "cache")
-REGISTERED = Registered("methods", "method", lambda: Method, accepts=lambda cls: cls.kind in KINDS)
+REGISTERED = Registered("methods", "method", lambda: Method, accepts=lambda cls: cls.kind in KINDS, check=check)
 
 
 def methods_in(module: ModuleType) -> dict[str, type[Method]]:
@@ -38,3 +39,8 @@ def find(name: str) -> type[Method]:
 def build(name: str, **params: Any) -> Any:
     """A sampler or cache method. Raises InputError for unknown names, keys and values."""
     return find(name)(**params)
+
+
+def forget(name: str) -> bool:
+    """Take a plugin's out; whether there was one of that name."""
+    return REGISTERED.forget(name)

@@ -110,6 +110,7 @@ class SpeculationDecisions(Decisions):
             return self.spans(policy.last, policy.branches)
         if self.verified is not None:
             self.error = float(METRICS[policy.metric](look.tokens, self.verified))
+            self.verified = None
         return ()
 
     def computes(self, k: int) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.denoiser import Denoiser
+    from models.structure import Structure
 
 DEGREE = 4  # of the fitted polynomial
 
@@ -91,6 +92,11 @@ class InputChange(Policy):
     def slots(self) -> tuple[Span, ...]:
         """The offset of all blocks."""
         return (Span(0, self.branches, OFFSET),)
+
+    def remembered_bytes(self, model: Structure, value_bytes: int) -> int:
+        """The modulated input."""
+        tokens, width = model.token_shape()
+        return tokens * width * value_bytes
 
     def begin(self, evaluations: int) -> Decisions:
         """The sum of one trajectory."""

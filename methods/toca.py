@@ -9,7 +9,7 @@ import numpy as np
 
 from methods.method import CacheMethod, Parameter, Sampler
 from methods.plan import STATE, Plan, Span
-from methods.token_choice import ALL, SCORES, TokenChoice
+from methods.token_choice import ALL, SCORES, UNRUN, TokenChoice
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
@@ -91,7 +91,7 @@ class ToCa(CacheMethod):
     def picked(self, type: str, i: int, count: int, block: int, tokens: int) -> int:
         """Tokens of each image that the block's MLP recomputes; ALL where the block is computed in full."""
         if type != PARTIAL:
-            return ALL if type == FULL else 0
+            return ALL if type == FULL else UNRUN
         share = self.ratio * schedule(self.ratio_schedule, i / count, block / LAST_LAYER)
         return int(float(np.float32(min(max(share, 0.0), 1.0))) * tokens)
 

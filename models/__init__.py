@@ -148,9 +148,9 @@ def check_weights(name: str, path: Path) -> None:
 
     chosen = spec(name)
     empty = build_empty(chosen)
-    wanted = empty.state_dict()
     with _whose_shapes(chosen):
         tensors = _tensors(empty, path)
+        wanted = empty.state_dict()
         check(tensors, wanted, path)
         for key, tensor in tensors.items():
             check_values(key, tensor, wanted[key], path)
@@ -164,11 +164,14 @@ def _tensors(model: Denoiser, path: Path) -> dict[str, Tensor]:
     from models.layouts import known_names, official_names
 
     weights = read_weights(path, model, known_names(model))
-    settings = diffusers_folder.adopt(model, path)
-    model.weights_taken = "; ".join(filter(None, [weights.taken or said_by(path), *settings]))
+    tensors = official_names(weights.tensors, model, path)
+    settings = diffusers_folder.adopt(model, path, tensors)
+    model.weights_taken = "; ".join(filter(None, [weights.taken or said_by(path), *settings.done]))
     if model.weights_taken:
         _say(f"{path}: weights taken: {model.weights_taken}")
-    return official_names(weights.tensors, model, path)
+    if settings.assumed:
+        _say(settings.assumed)
+    return tensors
 
 
 @cache

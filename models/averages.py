@@ -26,6 +26,7 @@ NOT_AVERAGED = {"online", "collected"}  # what averaging libraries keep beside t
 OPTIMIZER = {"optim", "optims", "optimizer", "optimizers", "opt"}
 COUNTERS = {"n_averaged", "num_updates", "decay", "step", "initted"}  # of averages, beside them
 RAW = ("", "model.", "state_dict.", "model_state_dict.", "net.")  # taken in this order where nothing is averaged
+MAX_DEPTH = 64  # of mappings within mappings; a damaged or hostile one may hold itself
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def said_by(path: Path) -> str:
 def flatten(content: Any, source: object) -> Flat:
     """Raises InputError for FSDP's joined parameters and for a name that is there twice once its wrappers are gone."""
     flat = Flat({}, {}, {})
-    for path, value in _leaves(content, ()):
+    for path, value in _leaves(content, (), source):
         if words(path) & OPTIMIZER:
             continue
         key = _bare(".".join(str(part) for part in path))
@@ -185,18 +186,23 @@ def says_averaged(path: Collection[Any]) -> bool:
     return any(AVERAGED.fullmatch(word) for word in words(path))
 
 
-def _leaves(content: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every tensor, and every list of tensors that is named as an average, with the keys that lead to it."""
+def _leaves(content: Any, path: tuple[Any, ...], source: object) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every tensor, and every list of tensors that is named as an average, with the keys that lead to it.
+
+    Raises InputError beyond MAX_DEPTH.
+    """
+    if len(path) > MAX_DEPTH:
+        raise InputError(f"{source}: its mappings are nested deeper than {MAX_DEPTH} levels")
     if isinstance(content, Tensor):
         yield path, content
     elif isinstance(content, Mapping):
         for key, value in content.items():
-            yield from _leaves(value, (*path, key))
+            yield from _leaves(value, (*path, key), source)
     elif _is_list(content) and path and says_averaged(path[-1:]):
         yield path, list(content)
     elif isinstance(content, list | tuple):  # of state dicts: one average for each decay
         for number, value in enumerate(content):
-            yield from _leaves(value, (*path, str(number))) if isinstance(value, Mapping) else ()
+            yield from _leaves(value, (*path, str(number)), source) if isinstance(value, Mapping) else ()
 
 
 def _is_list(content: Any) -> bool:

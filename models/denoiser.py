@@ -72,6 +72,10 @@ class Denoiser(Structure, nn.Module):
                 kept[block] = h
         return self.unembed(h, c)
 
+    def error_scale(self, t: Tensor) -> Tensor | float:
+        """By what errors of the noise count in training, at network timesteps t [B]: 1 where noise is predicted."""
+        return 1.0
+
     def num_parameters(self) -> int:
         """How many numbers the weights hold."""
         return sum(parameter.numel() for parameter in self.parameters())

@@ -3,22 +3,28 @@
 diffusers' DiTTransformer2DModel differs from the official network in two constants that its weights do not show: its
 timestep embedding divides the exponents of its frequencies by 127 where the official one has 128
 (`downscale_freq_shift` 1 and 0), and the norm before its MLP has epsilon 1e-5 (`norm_eps`) where the official one has
-1e-6. Weights that were converted from the official ones, as facebook's folders were, belong to the official network.
+1e-6. And it has an embedder of timestep and label in every block, where the official one has one for all: weights that
+were converted from the official ones, as facebook's folders were, hold copies of it, weights that diffusers trained do
+not. Converted weights belong to the official network.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from models.denoiser import Denoiser
 from models.dit import NORM_EPS, DiT
 from models.errors import InputError
 from models.folders import settings_of
 from models.json_object import read_object
+from models.layouts import differing_embedder
 from models.noise_schedule import NoiseSchedule
 
 CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")  # the older name is what the official weights came in
@@ -35,21 +41,76 @@ MAX_STEPS = 100_000  # of a noise schedule
 UNSEEN = ("timestep_spacing", "clip_sample", "thresholding")  # of a scheduler: the suite's sampler decides
 
 
-def adopt(model: Denoiser, file: Path) -> list[str]:
-    """Make a DiT the network, with the noise, that the settings beside its weights describe; what was done, in words.
+@dataclass
+class Adopted:
+    """In words, what was taken over, and what was assumed because nothing says it."""
+
+    done: list[str] = field(default_factory=list)
+    assumed: str = ""
+
+
+def adopt(model: Denoiser, file: Path, tensors: Mapping[str, Tensor]) -> Adopted:
+    """Make a DiT the network, with the noise, that weights and the settings beside them describe.
 
     Raises InputError naming file and setting where the network or its sampling here cannot be like that.
     """
-    done = []
-    for path in settings_of(file) if isinstance(model, DiT) else []:
-        assert isinstance(model, DiT)
-        take = adopt_scheduler if path.name == "scheduler_config.json" else adopt_network
-        done.append(take(model, read_object(path), path))
-    return [words for words in done if words]
+    adopted = Adopted()
+    if not isinstance(model, DiT):
+        return adopted
+    settings = {path.name: path for path in settings_of(file)}
+    config, own = settings.pop("config.json", None), differing_embedder(tensors)
+    if own:
+        expect_own_embedders(model, file, own, config)
+        model.give_own_embedders()
+    if config:
+        content = read_object(config)
+        adopted.done.append(adopt_network(model, content, config))
+        adopted.assumed = assumption(model, content, config)
+    for path in settings.values():
+        adopted.done.append(adopt_scheduler(model, read_object(path), path))
+    adopted.done = [words for words in adopted.done if words]
+    return adopted
+
+
+def expect_own_embedders(model: DiT, file: Path, own: str, config: Path | None) -> None:
+    """Raise InputError where a network whose blocks have embedders of their own cannot be had."""
+    if config is None:
+        raise InputError(
+            f"{file}: '{own}' differs from the other blocks': diffusers trained it, and the constants of its network "
+            "are in config.json; give the folder that save_pretrained wrote"
+        )
+    if type(model) is not DiT:
+        raise InputError(
+            f"{file}: '{own}' differs from the other blocks'; a {type(model).__name__} has one embedder for all blocks"
+        )
 
 
 def adopt_network(model: DiT, config: dict[str, Any], path: Path) -> str:
     """The network's two constants. Raises InputError where the weights' shapes may fit and the network does not."""
+    expect_network(model, config, path)
+    own = bool(model.own_embedders)
+    shift, eps = constants(config, path, own)
+    embedders: list[Any] = [model.t_embedder, *(pair.get_submodule("t_embedder") for pair in model.own_embedders)]
+    for embedder in embedders:
+        embedder.frequency_shift = shift
+    for block in model.blocks:
+        block.norm2.eps = eps
+    words = [f"diffusers' network (frequencies over {128 - shift}, norm_eps {eps:g})"]
+    return "" if (shift, eps) == (0, NORM_EPS) and not own else ", ".join(words + ["an embedder a block"] * own)
+
+
+def assumption(model: DiT, config: dict[str, Any], path: Path) -> str:
+    """What was taken for granted of the network: copied embedders, and the settings of one that diffusers trained."""
+    if model.t_embedder.frequency_shift == 0 or model.own_embedders or config.get("downscale_freq_shift") is not None:
+        return ""
+    return (
+        f"{path}: assumed trained by diffusers, from its 'norm_eps'; for weights converted from the official code "
+        f"add '\"downscale_freq_shift\": 0' and set 'norm_eps' to {NORM_EPS:g}"
+    )
+
+
+def expect_network(model: DiT, config: dict[str, Any], path: Path) -> None:
+    """Raise InputError unless a network of these settings is this DiT, apart from its two constants."""
     kind = config.get("_class_name")
     if kind not in CLASSES:
         raise InputError(f"{path}: '_class_name' is {kind!r}, expected {' or '.join(CLASSES)}")
@@ -68,26 +129,22 @@ def adopt_network(model: DiT, config: dict[str, Any], path: Path) -> str:
     for key, value in expected.items():
         if key in config and config[key] != value and not (key == "out_channels" and config[key] is None):
             raise InputError(f"{path}: '{key}' is {config[key]!r}, this DiT has {value!r}")
-    shift, eps = constants(config, path)
-    model.t_embedder.frequency_shift = shift
-    for block in model.blocks:
-        block.norm2.eps = eps
-    official = (shift, eps) == (0, NORM_EPS)
-    return "" if official else f"diffusers' network (frequencies over {128 - shift}, norm_eps {eps:g})"
 
 
-def constants(config: dict[str, Any], path: Path) -> tuple[int, float]:
+def constants(config: dict[str, Any], path: Path, own: bool) -> tuple[int, float]:
     """(downscale_freq_shift, norm_eps) of the network that the weights were trained in.
 
-    diffusers does not store the first, so it is 1 for a network with diffusers' own epsilon, and 0 for one with the
-    official epsilon, with none (facebook's files) or of the class or the folder of the official weights. A number
-    under `downscale_freq_shift` in config.json decides otherwise. Raises InputError where neither can be said.
+    diffusers does not store the first. A number under `downscale_freq_shift` in config.json decides; else it is 1 for
+    weights whose blocks have `own` embedders, which diffusers alone trains, and for a network with diffusers' own
+    epsilon, and 0 for one with the official epsilon, with none (facebook's files) or of the class or the folder of the
+    official weights. Raises InputError where it cannot be said.
     """
-    eps, shift = config.get("norm_eps", NORM_EPS), config.get("downscale_freq_shift")
+    shift = config.get("downscale_freq_shift")
+    eps = config.get("norm_eps", TRAINED_EPS if own or shift else NORM_EPS)
     if shift not in (None, 0, 1) or isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 < eps < 1:
         raise InputError(f"{path}: 'norm_eps' must lie in (0, 1) and 'downscale_freq_shift' be 0 or 1")
-    if shift is not None:
-        return int(shift), float(eps)
+    if shift is not None or own:
+        return (1 if shift is None else int(shift)), float(eps)
     converted = config["_class_name"] != CLASSES[0] or CONVERTED.search(str(config.get("_name_or_path", "")))
     if eps not in (NORM_EPS, TRAINED_EPS):
         raise InputError(

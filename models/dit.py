@@ -5,7 +5,8 @@ Parameter names and numerics are those of the official checkpoints, so their sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ NORM_EPS = 1e-6  # of every layer norm
 
 class DiT(DiTStructure, Denoiser):
     """DiT with adaLN-Zero blocks; output [B,2C,H,W] (noise, variance) with `learn_sigma`, else [B,C,H,W]."""
+
+    attention: type[Attention] = Attention  # of every block
 
     def __init__(
         self,
@@ -53,8 +56,11 @@ class DiT(DiTStructure, Denoiser):
         self.x_embedder = PatchEmbed(patch_size, in_channels, hidden_size)
         self.t_embedder = TimestepEmbedder(hidden_size)
         self.y_embedder = LabelEmbedder(self.label_rows, hidden_size)
+        self.own_embedders = nn.ModuleList()  # of the blocks after the first, where each has its own
         self.pos_embed = nn.Parameter(sincos_positions(hidden_size, self.grid), requires_grad=False)  # [1,T,D]
-        self.blocks = nn.ModuleList(DiTBlock(hidden_size, num_heads, self.mlp_width) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            DiTBlock(hidden_size, num_heads, self.mlp_width, self.attention) for _ in range(depth)
+        )
         self.final_layer = FinalLayer(hidden_size, patch_size**2 * self.out_channels)
         self.initialise()
 
@@ -76,6 +82,21 @@ class DiT(DiTStructure, Denoiser):
         """The adaLN projections: one a block, chunks (shift, scale, gate) of attention then MLP; the final layer's."""
         return [part.adaLN_modulation[1] for part in (*self.blocks, self.final_layer)]
 
+    def give_own_embedders(self) -> None:
+        """Make this the network that diffusers trains: every block has embedders of timestep and label of its own.
+
+        Those of the first block, `t_embedder` and `y_embedder`, are the final layer's too.
+        """
+        pair = nn.ModuleDict({"t_embedder": self.t_embedder, "y_embedder": self.y_embedder})
+        self.own_embedders.extend(copy.deepcopy(pair) for _ in range(self.num_blocks - 1))
+        self.embedders = self.num_blocks
+
+    def by_part(self, embedding: Callable[[Any, Any], Tensor]) -> list[Tensor]:
+        """What every projection of modulated() reads: `embedding` of its embedders, made once where they are one."""
+        first = embedding(self.t_embedder, self.y_embedder)
+        own = [embedding(pair["t_embedder"], pair["y_embedder"]) for pair in self.own_embedders]
+        return [first, *own, first] if own else [first] * (self.num_blocks + 1)
+
     def conditions(self, timesteps: Sequence[float], y: Tensor) -> list[Any]:
         """Each evaluation's modulation, worked out ahead; None where the table of all would be too large."""
         labels, which = y.unique(return_inverse=True)
@@ -83,13 +104,13 @@ class DiT(DiTStructure, Denoiser):
         if entries * self.pos_embed.element_size() > TABLE_BYTES:
             return [None] * len(timesteps)
         t = torch.tensor(timesteps, dtype=torch.float32, device=y.device)
-        c = silu(self.t_embedder(t).unsqueeze(1) + self.y_embedder(labels))  # [E,U,D]
+        c = self.by_part(lambda t_of, y_of: silu(t_of(t).unsqueeze(1) + y_of(labels)))  # each [E,U,D]
         return list(hoist(self.modulated(), c, which))
 
     def embed(self, x: Tensor, t: Tensor, y: Tensor, c: Any = None) -> tuple[Tensor, Any]:
         """Tokens [B,T,D] of x [B,C,H,W] at timesteps t [B], labels y [B], and their modulation, `c` if given."""
         if c is None:
-            c = Modulation(self.modulated(), silu(self.t_embedder(t) + self.y_embedder(y)))
+            c = Modulation(self.modulated(), self.by_part(lambda t_of, y_of: silu(t_of(t) + y_of(y))))
         return self.x_embedder(x) + self.pos_embed, c
 
     def layer(self, index: int) -> Any:
@@ -158,10 +179,10 @@ class LabelEmbedder(nn.Module):
 class DiTBlock(nn.Module):
     """Holds one block's parameters; DiT.branch and DiT.residual are its two halves."""
 
-    def __init__(self, dim: int, num_heads: int, mlp_width: int) -> None:
+    def __init__(self, dim: int, num_heads: int, mlp_width: int, attention: type[Attention] = Attention) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
-        self.attn = Attention(dim, num_heads, qkv_bias=True)
+        self.attn = attention(dim, num_heads, qkv_bias=True)
         self.norm2 = nn.LayerNorm(dim, eps=NORM_EPS, elementwise_affine=False)
         self.mlp = Mlp(dim, mlp_width, approximate="tanh")
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))

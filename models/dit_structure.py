@@ -12,6 +12,8 @@ FREQUENCIES = 256  # width of the sinusoidal timestep embedding
 class DiTStructure(Structure):
     """The arguments are those of models.dit.DiT."""
 
+    embedders = 1  # of timestep and label: for all blocks, or one a block
+
     def __init__(
         self,
         input_size: int = 32,
@@ -48,10 +50,10 @@ class DiTStructure(Structure):
         return self.grid**2, self.width
 
     def embed_macs(self) -> int:
-        """Patch embedding and output projection of T tokens; timestep MLP and the final layer's adaLN once."""
+        """Patch embedding and output projection of T tokens; timestep MLPs and the final layer's adaLN once."""
         T, D = self.token_shape()
         patch = self.patch_size**2
-        conditioning = FREQUENCIES * D + D**2 + 2 * D**2  # timestep MLP, final layer's adaLN
+        conditioning = self.embedders * (FREQUENCIES * D + D**2) + 2 * D**2  # timestep MLPs, final layer's adaLN
         return T * D * patch * (self.latent_shape[0] + self.out_channels) + conditioning
 
     def branch_macs(self, index: int) -> int:
@@ -68,11 +70,12 @@ class DiTStructure(Structure):
         """Weights and biases of all layers, label table and fixed positions included."""
         T, D = self.token_shape()
         patch = self.patch_size**2
-        embedders = linear_parameters(patch * self.latent_shape[0], D) + self.label_rows * D + T * D  # image, y, places
+        image = linear_parameters(patch * self.latent_shape[0], D) + T * D  # and places
         timestep = linear_parameters(FREQUENCIES, D) + linear_parameters(D, D)
+        embedders = self.embedders * (timestep + self.label_rows * D)
         block = block_parameters(D, self.mlp_width, qkv_bias=True) + linear_parameters(D, 6 * D)  # and its adaLN
         final = linear_parameters(D, patch * self.out_channels) + linear_parameters(D, 2 * D)
-        return embedders + timestep + self.num_blocks * block + final
+        return image + embedders + self.num_blocks * block + final
 
 
 DIT = Architecture("models.dit", "DiT", DiTStructure)

@@ -9,9 +9,29 @@ class InputError(ValueError):
     """The user's input is wrong. The message is one line; the command line exits with code 2."""
 
 
+THEIRS = (Exception, SystemExit)  # what somebody else's code may raise; KeyboardInterrupt is the user's
+
+
 def first_line(error: BaseException) -> str:
     """What another library's error says, short enough for one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of somebody else's code says, in one line that can be stored; saying it may fail."""
+    try:
+        return " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+    except Exception:
+        return "it cannot say what it is"
+
+
+def in_words(error: BaseException) -> str:
+    """Kind and text of an error of somebody else's code, in one line; our own say all in words."""
+    return (
+        text_of(error)
+        if isinstance(error, InputError)
+        else f"{type(error).__name__}: {text_of(error)}".removesuffix(": ")
+    )
 
 
 def expect_name(what: str, value: object) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from models.cache_use import hold
 from models.errors import InputError
 from models.transfer import Interrupted, Rejected, transfer
 
+PARTIAL = ".partial"  # ends the name of a download that is not whole
 ATTEMPTS = 3  # connections in a row that bring nothing before a download gives up
 PAUSE = 0.5  # seconds before the second of them, doubled for each further one
 
@@ -45,9 +47,12 @@ def fetch(url: str, *, sha256: str | None = None, name: str | None = None, direc
     target = Path(directory or cache_directory()) / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_relative_to(cache_directory()):
+            hold(cache_directory())
         with _alone(target):
             if not _is_whole(target, sha256):
                 _download(url, target, sha256)
+        _note_use(target)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
@@ -60,7 +65,7 @@ def hub_url(repository: str, file: str) -> str:
 
 def recorded_sha256(path: Path) -> str:
     """SHA-256 of a file, from the record beside it where that is still true of the file."""
-    record = _read(_record_file(path))
+    record = read_record(_record_file(path))
     state = path.stat()
     if (record.get("size"), record.get("mtime_ns")) == (state.st_size, state.st_mtime_ns) and "sha256" in record:
         return str(record["sha256"])
@@ -79,15 +84,15 @@ def _is_whole(target: Path, sha256: str | None) -> bool:
 
 
 def _download(url: str, target: Path, sha256: str | None) -> None:
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + PARTIAL)
     started = _record_file(partial)  # what the server said of the file when it was begun
-    if _read(started).get("url") != url:
+    if read_record(started).get("url") != url:
         partial.unlink(missing_ok=True)
     fruitless = 0
     while True:
         before = _size(partial)
         try:
-            transfer(url, partial, _read(started), lambda state: _write(started, {"url": url, **state}))
+            transfer(url, partial, read_record(started), lambda state: _write(started, {"url": url, **state}))
             break
         except Rejected as error:
             raise InputError(f"{url}: {error}") from error
@@ -123,16 +128,28 @@ def _kept(partial: Path) -> str:
 
 @contextlib.contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    with target.with_name(f".{target.name}.lock").open("w") as lock:
+    with lock_file(target).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def lock_file(target: Path) -> Path:
+    """Whoever fetches a file locks this one."""
+    return target.with_name(f".{target.name}.lock")
+
+
+def _note_use(target: Path) -> None:
+    """The time of a download's record says when it was last asked for."""
+    with contextlib.suppress(OSError):
+        os.utime(_record_file(target))
 
 
 def _record_file(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
+    """What is noted beside a file; empty where that is nothing, or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -44,8 +44,11 @@ def is_safetensors(path: Path) -> bool:
 
 def _archive(path: Path) -> str | None:
     """What a zip archive is that torch.save did not write."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return "a damaged zip archive"
     if "constants.pkl" in names:
         return "a TorchScript archive: save the module's state_dict"
     if "data.pkl" in names:

@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
+from models.text_file import TOO_DEEP, is_too_deep, read_bytes
 
 
 def read_object(path: Path, what: str = "a JSON object") -> dict[str, Any]:
     """The object in a file. Raises InputError for no JSON, something else than an object and a name given twice."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a JSON file ({str(error)[:120]})") from error
-    return parse_object(text, path, what)
+    return parse_object(read_bytes(path), path, what)
 
 
-def parse_object(text: str, source: object, what: str = "a JSON object") -> dict[str, Any]:
+def parse_object(text: str | bytes, source: object, what: str = "a JSON object") -> dict[str, Any]:
     """The object that a text is. Raises InputError as `read_object`, naming the source."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -30,11 +27,15 @@ def parse_object(text: str, source: object, what: str = "a JSON object") -> dict
         return dict(pairs)
 
     try:
-        content = json.loads(text, object_pairs_hook=once)
+        content = json.loads(text.decode() if isinstance(text, bytes) else text, object_pairs_hook=once)
     except InputError:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InputError(f"{source}: not a JSON file ({TOO_DEEP})") from error
+    except ValueError as error:
         raise InputError(f"{source}: not a JSON file ({str(error)[:120]})") from error
+    if is_too_deep(content):
+        raise InputError(f"{source}: {TOO_DEEP}")
     if not isinstance(content, dict):
         raise InputError(f"{source}: expected {what}, got {type(content).__name__}")
     return content

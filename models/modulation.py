@@ -13,15 +13,16 @@ from torch.nn.functional import linear
 
 
 class Modulation:
-    """Computed when asked for, one row an image: `c` [B,D] is the activated embedding of timestep and label."""
+    """Computed when asked for, one row an image: `c` [B,D] is the activated embedding of timestep and label a layer."""
 
-    def __init__(self, layers: Sequence[nn.Linear], c: Tensor) -> None:
+    def __init__(self, layers: Sequence[nn.Linear], c: Sequence[Tensor]) -> None:
         self.layers, self.c = layers, c
 
     def __call__(self, part: int, first: int, last: int) -> list[Tensor]:
-        layer, D = self.layers[part], self.c.shape[-1]
+        layer, c = self.layers[part], self.c[part]
+        D = c.shape[-1]
         rows = slice(first * D, last * D)
-        return list(linear(self.c, layer.weight[rows], layer.bias[rows]).unsqueeze(1).split(D, dim=-1))
+        return list(linear(c, layer.weight[rows], layer.bias[rows]).unsqueeze(1).split(D, dim=-1))
 
 
 class HoistedModulation:
@@ -40,7 +41,7 @@ class HoistedModulation:
         return list(rows.unsqueeze(1).split(D, dim=-1))
 
 
-def hoist(layers: Sequence[nn.Linear], c: Tensor, which: Tensor) -> list[HoistedModulation]:
-    """The modulations of every evaluation, from the activated embeddings `c` [E,U,D] of E timesteps and U labels."""
-    tables = [layer(c) for layer in layers]
-    return [HoistedModulation(tables, k, which, c.shape[-1]) for k in range(len(c))]
+def hoist(layers: Sequence[nn.Linear], c: Sequence[Tensor], which: Tensor) -> list[HoistedModulation]:
+    """The modulations of every evaluation, from the embeddings `c` [E,U,D] a layer of E timesteps and U labels."""
+    tables = [layer(rows) for layer, rows in zip(layers, c, strict=True)]
+    return [HoistedModulation(tables, k, which, c[0].shape[-1]) for k in range(len(c[0]))]

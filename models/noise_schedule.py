@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,3 +43,36 @@ def sqrt_linear(steps: int = 1000, first: float = 0.00085, last: float = 0.012) 
     """U-ViT's schedule: betas linear in their square root (Stable Diffusion), timesteps 1..1000."""
     betas = np.linspace(first**0.5, last**0.5, steps, dtype=np.float64) ** 2
     return NoiseSchedule(betas, first_timestep=1, title=f"sqrt-linear betas {first:g} to {last:g}")
+
+
+def cosine(steps: int = 1000, offset: float = 0.008) -> NoiseSchedule:
+    """√ᾱ = cos(π/2 (t + s) / (1 + s)) over its value at t = 0 (Nichol & Dhariwal 2021, equation 17); timesteps 0..999.
+
+    At t = 1 nothing would be left of the image; times are even and end where `linear` ends, at the same ᾱ.
+    """
+    scale, start = math.pi / 2 / (1 + offset), math.pi / 2 * offset / (1 + offset)
+    last = (math.acos(math.cos(start) * math.sqrt(last_signal())) - start) / scale
+    signal = (np.cos(start + scale * even_times(steps, last)) / math.cos(start)) ** 2
+    return from_signal(signal, "cosine")
+
+
+def rectified_flow(steps: int = 1000) -> NoiseSchedule:
+    """(1 - t) x_0 + t ε (arXiv 2209.03003), scaled to variance 1; times even as `cosine`'s; timesteps 0..999."""
+    odds = math.sqrt(last_signal() / (1 - last_signal()))  # (1 - t) / t at the end
+    t = even_times(steps, 1 / (1 + odds))
+    return from_signal((1 - t) ** 2 / ((1 - t) ** 2 + t**2), "rectified flow")
+
+
+def last_signal() -> float:
+    """ᾱ at the last step of `linear`."""
+    return float(linear().alphas_cumprod[-1])
+
+
+def even_times(steps: int, last: float) -> np.ndarray:
+    """Times last / N, 2 last / N, … last, float64 [N]."""
+    return last * np.arange(1, steps + 1) / steps
+
+
+def from_signal(alphas_cumprod: np.ndarray, title: str) -> NoiseSchedule:
+    """The schedule of falling ᾱ [N]: β_i = 1 - ᾱ_i / ᾱ_{i-1}."""
+    return NoiseSchedule(1 - alphas_cumprod / np.append(1.0, alphas_cumprod[:-1]), first_timestep=0, title=title)

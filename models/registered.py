@@ -75,11 +75,19 @@ class Registered(Generic[T]):
         self.plugins.update(added)
         return sorted(added)
 
+    def forget(self, name: str) -> bool:
+        """Take a plugin's class out; whether there was one."""
+        return self.plugins.pop(name, None) is not None
+
     def defined_in(self, module: ModuleType) -> dict[str, type[T]]:
-        """The named classes that a module itself defines."""
+        """The named classes that a module itself defines. Raises InputError for a name that is no string."""
         base = self.base()
         classes: list[Any] = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, base)]
-        return {c.name: c for c in classes if c.name and c.__module__ == module.__name__ and self.accepts(c)}
+        own = [c for c in classes if c.name and c.__module__ == module.__name__ and self.accepts(c)]
+        for c in own:
+            if not isinstance(c.name, str):
+                raise InputError(f"a {self.what}'s name must be a string, got {c.name!r}")
+        return {c.name: c for c in own}
 
     @staticmethod
     def file(module: str) -> str:

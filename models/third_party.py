@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import InputError, expect_name, first_line
+from models.errors import THEIRS, InputError, expect_name, expect_one_of, first_line
 from models.spec import ModelSpec, build_empty
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ def accept(spec: ModelSpec, file: str | None) -> ModelSpec:
         raise InputError(f"model '{spec.name}': weights must be a path, got {spec.weights!r}")
     try:
         model = build_empty(spec)
-    except Exception as error:  # somebody else's architecture or configuration
+    except THEIRS as error:  # somebody else's architecture or configuration
         raise InputError(f"model '{spec.name}' cannot be built: {first_line(error)}") from error
     if not isinstance(model, Denoiser):
         raise InputError(f"model '{spec.name}': {type(model).__name__} is no models.Denoiser")
+    check_numbers(spec)
     check_classes(spec, model)
     if spec.guidance_scale != 1 and not model.can_be_guided:
         raise InputError(f"model '{spec.name}': guidance_scale is {spec.guidance_scale}, without a null class it is 1")
@@ -48,3 +50,18 @@ def check_classes(spec: ModelSpec, model: Denoiser) -> None:
     if 0 <= model.null_label != spec.num_classes:  # negative: no label is read
         labels = f"labels for {model.null_label}" + (" beside the null class" if model.can_be_guided else "")
         raise InputError(f"model '{spec.name}': num_classes is {spec.num_classes}, its network has {labels}")
+
+
+def check_numbers(spec: ModelSpec) -> None:
+    """Raise InputError unless guidance, resolution and autoencoder are what sampling and pages take them for."""
+    from models import autoencoders
+
+    scale = spec.guidance_scale
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 <= scale < math.inf:
+        raise InputError(f"model '{spec.name}': guidance_scale must be a number from 0 on, got {scale!r}")
+    for key in ("resolution", "guidance_channels"):
+        value = getattr(spec, key)
+        if value is not None and (type(value) is not int or value < 1):
+            raise InputError(f"model '{spec.name}': {key} must be a number from 1 on, got {value!r}")
+    if spec.autoencoder is not None:
+        expect_one_of(f"autoencoder of model '{spec.name}'", spec.autoencoder, autoencoders.names())

@@ -8,6 +8,7 @@ from cell_factory import GROUPS, cell, not_ok, write
 
 from bench.cli import main
 from bench.measure.timing.cell_rounds import summary
+from bench.schema.checksum import sealed
 from bench.statistics.jackknife import jackknife, jackknife_groups
 
 
@@ -49,6 +50,9 @@ def test_honest_results_have_nothing_wrong(tmp_path, capsys):
     failed["reason"] = "ValueError: - 3 is no step"
     failed["environment"]["numpy"] = "2.0"
     write(tmp_path, [honest(), honest(cache="fora", interval=2), failed])
+    assert check(capsys, tmp_path) == (0, "nothing wrong; 4 files without checksum\n")
+    for path in tmp_path.rglob("*.json"):
+        path.write_text(json.dumps(sealed(json.loads(path.read_text()))))
     assert check(capsys, tmp_path) == (0, "nothing wrong\n")
 
 

@@ -30,6 +30,10 @@ MISTAKES = {
     "plan fora": "'interval' is required",
     "plan fora interval=zwei": "'interval' must be int",
     "plan fora interval": "expected key=value",
+    "plan fora interval=2 interval=3": "interval is given twice, as '2' and '3'",
+    "plan fora interval=2 steps=5 steps=5": "steps is given twice",
+    "run small --only steps=50,steps=25": "steps is given twice; alternatives are steps=A|B",
+    "run small --on local:device=0,device=1": "device is given twice",
     "plan fora interval=2 stps=3": "unknown parameter of fora 'stps'",
     "plan fora interval=2 sampler=deepcache": "is a cache method",
     "plan fora interval=2 --model dit-mnits": "did you mean 'dit-mnist'?",
@@ -46,6 +50,15 @@ def test_bad_usage_is_one_line_and_code_2(line, capsys, tmp_path, monkeypatch):
     assert shown.err.strip().splitlines()[-1].startswith("ditbench: ")
     assert "Traceback" not in shown.err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_message_is_of_bounded_length_and_keeps_both_ends(capsys):
+    assert cli.main(["report", "begins" + "x" * 100_000 + "ends"]) == 2
+    said = capsys.readouterr().err
+    assert len(said) <= 2011 + len("ditbench: ")
+    assert "begins" in said
+    assert "ends" in said
+    assert "98,0" in said, "how much was cut"
 
 
 def test_help_and_version(capsys):

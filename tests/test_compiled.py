@@ -13,7 +13,7 @@ import methods
 from bench.sampling import balanced_labels, make_plan, sample, seeded_noise
 from bench.sampling.compiled import Execution, prepare
 from bench.sampling.compiled.folding import fold
-from methods.plan import BRANCH, OFFSET, STATE, Plan, Span, uncached
+from methods.plan import BRANCH, OFFSET, OUTPUT, STATE, Plan, Span, uncached
 from models.dit import DiT
 from models.errors import InputError
 from models.uvit import UViT
@@ -168,6 +168,17 @@ def test_nothing_survives_a_trajectory(model):
     held = [v for v in vars(run.network).values() if isinstance(v, torch.Tensor)]
     parameters = sum(p.numel() for p in model.parameters())
     assert sum(v.numel() for v in held) < parameters / 4  # folded weights alone
+
+
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_modulations_are_an_evaluation_s_own_where_the_one_before_embeds_nothing(together, monkeypatch):
+    """They are made for some evaluations at once, and the first of those may restore an output."""
+    model, sampler = MODELS["dit"], methods.build("ddim", steps=STEPS)
+    row_bytes = 3 * 6 * model.num_blocks * model.width * 4  # of two labels and none
+    monkeypatch.setattr("bench.sampling.compiled.dit.TABLE_BYTES", together * row_bytes)
+    whole = (Span(0, model.num_branches, OUTPUT),)
+    plan = Plan(model.num_branches, ((), (), whole, (), whole, ()))
+    assert compare(model, sampler, plan) <= TOLERANCE
 
 
 def test_settings_that_do_not_fit_are_refused(model):

@@ -11,11 +11,14 @@ import torch
 
 import methods
 import models
+from bench import engines
 from bench.sampling import sample
-from bench.sampling.compiled import PLAIN, Execution
+from bench.sampling.compiled import COMPILED, PLAIN, Execution
+from bench.sampling.library import LibraryTrajectory
 from bench.suite.cells import Cell, Settings
 from bench.suite.part import Part
 from bench.suite.protocol import Protocol
+from models.dit import DiT
 from models.errors import InputError
 from models.noise_schedule import linear
 
@@ -34,14 +37,15 @@ def tiny(monkeypatch):
     small_models.register(monkeypatch, SPEC)
 
 
-def network(downscale_freq_shift=1, **options):
-    """diffusers' own DiT; the embedders of all blocks are one, since the product's DiT has one."""
+def network(downscale_freq_shift=1, copied=True, **options):
+    """diffusers' own DiT; the embedders of all blocks are one where they are `copied`, as converted weights have it."""
     torch.manual_seed(0)
     theirs = diffusers.DiTTransformer2DModel(4, 16, 4, 8, 3, sample_size=8, num_embeds_ada_norm=5, **options).eval()
     for parameter in theirs.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     for block in theirs.transformer_blocks:
-        block.norm1.emb.load_state_dict(theirs.transformer_blocks[0].norm1.emb.state_dict())
+        if copied:
+            block.norm1.emb.load_state_dict(theirs.transformer_blocks[0].norm1.emb.state_dict())
         block.norm1.emb.time_proj.downscale_freq_shift = downscale_freq_shift
     return theirs.requires_grad_(False)
 
@@ -110,6 +114,60 @@ def test_the_compiled_form_has_its_constants_too(tmp_path):
     forms = (Execution(), Execution(path=PLAIN))
     fast, slow = (sample(model, sampler, guidance_scale=1.5, options=form, **inputs) for form in forms)
     assert (fast - slow).norm() / slow.norm() < 1e-5
+
+
+TRAINED = [  # what config.json may say of weights that diffusers trained, and what it is
+    ({}, {}, "frequencies over 127, norm_eps 1e-05"),
+    ({"norm_eps": 1e-2}, {}, "frequencies over 127, norm_eps 0.01"),
+    ({"norm_eps": 1e-6}, {}, "frequencies over 127, norm_eps 1e-06"),
+    ({}, {"_class_name": "Transformer2DModel", "norm_eps": None}, "frequencies over 127, norm_eps 1e-05"),
+    ({}, {"_name_or_path": "facebook/DiT-XL-2-256"}, "frequencies over 127, norm_eps 1e-05"),  # tuned further
+]
+
+
+@pytest.mark.parametrize(("options", "changes", "said"), TRAINED)
+def test_blocks_that_were_trained_apart_tell_whose_network_it_is(options, changes, said, tmp_path, capsys):
+    theirs = network(copied=False, **options)
+    theirs.save_pretrained(tmp_path)
+    rewrite(tmp_path / "config.json", **changes)
+    assert error(tmp_path, theirs) < 1e-5
+    model = models.build("tiny-dit", weights=tmp_path)
+    assert model.weights_taken == f"diffusers' network ({said}), an embedder a block"
+    assert model.num_parameters() == sum(parameter.numel() for parameter in model.parameters())
+    assert "assumed trained" not in capsys.readouterr().err
+    models.check_weights("tiny-dit", tmp_path / "diffusion_pytorch_model.safetensors")
+
+
+def test_a_network_with_an_embedder_a_block_is_sampled_as_the_library_samples_it(tmp_path):
+    network(copied=False).save_pretrained(tmp_path)
+    model, generator = models.build("tiny-dit", weights=tmp_path), torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 4, 8, 8, generator=generator), torch.tensor([0, 3])
+    sampler, engine = methods.build("ddim", steps=3), engines.find("diffusers")()
+    theirs = LibraryTrajectory(model, sampler, engine, None, guidance_scale=1.5, guidance_channels=None)(*inputs)
+    for path in (COMPILED, PLAIN):
+        ours = sample(model, sampler, noise=inputs[0], labels=inputs[1], guidance_scale=1.5, options=Execution(path))
+        assert (ours - theirs).norm() / theirs.norm() < 1e-5
+    half = models.build("tiny-dit", weights=tmp_path, dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
+
+
+def test_a_class_of_ones_own_has_one_embedder_and_says_so(tmp_path, monkeypatch):
+    small_models.register(monkeypatch, replace(SPEC, architecture=type("Mine", (DiT,), {})))
+    network(copied=False).save_pretrained(tmp_path)
+    message = "emb.class_embedder.embedding_table.weight' differs from the other blocks'; a Mine"
+    assert message in refusal(tmp_path)
+
+
+def test_what_is_assumed_of_copied_embedders_is_one_line(tmp_path, capsys):
+    network().save_pretrained(tmp_path)
+    for _ in range(2):
+        models.build("tiny-dit", weights=tmp_path)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "assumed trained" in line]
+    assert line.startswith(f"{tmp_path}/config.json: assumed trained by diffusers")
+    said = json.loads("{" + line.split("'")[3] + "}")
+    rewrite(tmp_path / "config.json", norm_eps=1e-6, **said)
+    assert models.build("tiny-dit", weights=tmp_path).weights_taken == ""
+    assert "assumed trained" not in capsys.readouterr().err
 
 
 def as_published(path):

@@ -112,6 +112,8 @@ def test_tables_and_report_name_the_engine(run):
     page = (run / "report.html").read_text()
     assert "DDIM-4 + Hold [echo]" in page
     assert "Over its library uncached" in page
+    assert "failed: hold of echo: reused nothing, all 32 branches ran" in page
+    assert "<td>16 of 32</td>" in page, "what was really computed"
 
 
 def test_results_follow_from_their_raw_data(run):

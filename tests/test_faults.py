@@ -55,6 +55,12 @@ class Narrow(DDIM):
     def sample(self, *args, **kwargs):
         return super().sample(*args, **kwargs)[:, :1]
 
+class Double(DDIM):
+    """Computes in float64 and returns float32."""
+    name = "double"
+    def sample(self, denoise, x, *rest):
+        return super().sample(denoise, x.double(), *rest).float()
+
 class Hollow(DDIM):
     """Returns what is no number."""
     name = "hollow"
@@ -71,9 +77,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faults")
     plugin = write_plugin(folder)
     plugin.write_text(plugin.read_text() + FAULTS)
-    samplers = (
-        '[[cells]]\nmodels = "tiny"\nsampler = [{ name = "narrow", steps = 4 }, { name = "hollow", steps = 4 }]\n'
-    )
+    named = ", ".join(f'{{ name = "{name}", steps = 4 }}' for name in ("narrow", "hollow", "double"))
+    samplers = f'[[cells]]\nmodels = "tiny"\nsampler = [{named}]\n'
     text = cached(f'{{ name = "fault", how = {json.dumps(HOWS)} }}') + cached('{ name = "half" }') + samplers
     started = time.monotonic()
     done = ditbench("run", write_suite(folder, text, timeout=LIMIT), "--plugin", plugin, "--out", folder / "out")
@@ -98,6 +103,7 @@ OUTCOMES = {
     "ddim-4+fault-how-flood": ("failed", "after the flood"),
     "ddim-4+fault-how-gone": ("failed", "ended with code 0 before it had a result"),
     "ddim-4+fault-how-nan": ("failed", "FloatingPointError: not a number"),
+    "double-4": ("failed", "of torch.float64, expected"),
     "hollow-4": ("failed", "the samples hold NaN or infinity"),
     "narrow-4": ("failed", "expected [16, 2, 4, 4]"),
 }

@@ -81,6 +81,17 @@ def test_a_suite_of_speed_alone_says_that_no_images_were_made(tmp_path):
     (group,) = groups(tmp_path, cells)
     assert sentence(group).endswith("No images were made: this is of speed, work and memory alone.")
     assert answer(group).headline.endswith("No images were made: this is of speed, work and memory alone.")
+    assert {group.ruling(cell).word for cell in group.cells} == {""}
+
+
+def test_times_alone_say_what_is_fastest(tmp_path):
+    slow, fast = factory.cell(ms=450.0), factory.cell(cache="fora", interval=3, ms=180.0)
+    near, far = factory.cell(cache="deepcache", interval=3, ms=181.0), factory.cell(cache="fora", interval=2, ms=250.0)
+    (group,) = groups(tmp_path, [cell | {"quality": None} for cell in (slow, fast, near, far)])
+    told, names = sentence(group), [group.by_slug[cell["slug"]].method for cell in (fast, near)]
+    assert told.startswith(f"Fastest is {names[0]}: 2.5× as fast as uncached [2.48, 2.52].")
+    assert f"As fast, for all that was measured: {names[1]}. No images" in told
+    assert answer(group).headline == told
 
 
 def test_the_short_table_has_at_most_six_lines_from_slow_to_fast(tmp_path):

@@ -10,13 +10,17 @@ import torch
 from test_router_training import digits, dit, latents, uvit
 
 import methods
+import models
 from bench.cli import main
 from bench.sampling import make_plan
 from bench.train.loop import Trainer
 from bench.train.router.lazydit import LazyGates, LazyLoss, LazyRecipe, train_lazydit
 from bench.train.router.pairs import reach, timestep
 from methods.lazydit import read_weights
+from methods.routing import shipped
+from methods.routing.file import read_card
 from models import InputError
+from models.checkpoint import sha256
 
 DDIM = methods.build("ddim", steps=4)
 
@@ -146,3 +150,31 @@ def test_the_command_trains_and_refuses_what_is_for_others(tmp_path: Path, capsy
 def test_one_evaluation_leaves_nothing_to_decide(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to decide"):
         train_lazydit(dit(), methods.build("ddim", steps=1), digits(), LazyRecipe(steps=1), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("name", ["dit-mnist", "uvit-mnist"])
+def test_shipped_gates_are_found_by_their_weight_and_the_least_is_the_default(name: str) -> None:
+    model, sampler = models.build(name, weights="random"), methods.build("ddim", steps=20)
+    strengths = shipped.strengths(shipped.shelf(name, "lazydit"), sampler)
+    assert len(strengths) >= 2
+    for l1, path in strengths.items():
+        cache, card = methods.build("lazydit", l1=l1), read_card(path)
+        policy = make_plan(model, sampler, cache).policy
+        assert torch.equal(policy.weights.flip(0).flatten(), read_weights(path).flatten())
+        assert cache.training == {"seconds": card["device_seconds"], "images": card["images"], "l1": l1}
+        assert cache.files(name, sampler) == [path]
+        assert path.name == shipped.file_name(sampler, l1)
+        assert json.loads(path.with_suffix(".json").read_text()) == card
+        assert card["recipe"]["weights"] == sha256(models.spec(name).weights)
+    assert methods.build("lazydit").files(name, sampler) == [next(iter(strengths.values()))]
+
+
+def test_where_no_gates_are_shipped_the_cell_is_unsupported_and_says_what_there_is() -> None:
+    model, sampler = models.build("dit-mnist", weights="random"), methods.build("ddim", steps=20)
+    absent = methods.build("lazydit", l1=3.0)
+    assert absent.files("dit-mnist", sampler) == []
+    assert "l1 = 3 for ddim" in absent.supports(model, sampler)
+    other = methods.build("ddim", steps=21)
+    assert "lazydit: no router is shipped for dit-mnist with DDIM-21" in methods.build("lazydit").supports(model, other)
+    with pytest.raises(InputError, match="not both"):
+        methods.build("lazydit", l1=1e-5, weights=torch.ones(20, 12, 2, 96))

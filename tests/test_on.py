@@ -131,7 +131,7 @@ def state_of(pid: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_run_and_all_its_processes(tmp_path: Path, sent: signal.Signals) -> None:
     words = suite_in(tmp_path, cached('{ name = "misbehave", how = "sleep" }', "[4, 3]"))
     words = command(*words, "--out", tmp_path / "out", "--only", "*sleep", "--on", "local:2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -18,9 +19,10 @@ from bench.cli import main
 from bench.measure.task import Task
 from bench.run import executors
 from bench.run.remote.equality import cell_difference, difference, signature
+from bench.run.remote.fleet import Fleet
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
-from bench.run.remote.orders import job_to_json
+from bench.run.remote.orders import facts_of, facts_to_json, job_to_json
 from bench.run.request import On, RunFacts
 from bench.suite import file as suite_file
 from bench.suite.cells import Settings
@@ -192,6 +194,25 @@ def test_a_worker_that_finds_other_weights_refuses_in_one_line(tmp_path: Path, w
     assert not workers_of(out)
 
 
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_a_plugin_that_ends_its_process_costs_its_own_cells_alone(tmp_path: Path, where: str) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os\nos._exit(0)\n")
+    words = suite_in(tmp_path, cached('[{ name = "half" }, { name = "theirs" }]'))
+    run = start(*words, "--plugin", bad, "--out", tmp_path / "out", "--on", where)
+    _, said = run.communicate(timeout=200)
+    assert run.returncode == 1, said
+    cells = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("out/cells/*/*.json")}
+    statuses = {slug: cell["status"] for slug, cell in cells.items()}
+    assert statuses == {"ddim-4": "ok", "ddim-4+half": "ok", "ddim-4+theirs": "failed"}
+    assert "the process that imported it ended with code 0" in cells["ddim-4+theirs"]["reason"]
+
+
+def test_what_a_run_is_comes_through_json_unchanged() -> None:
+    facts = RunFacts("a.toml", "0", {"timing": {"batch": 2}}, ("p.py",), Settings(), "out", {"bad.py": "it ended"})
+    assert facts_of(json.loads(json.dumps(facts_to_json(facts)))) == facts
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("files", "weights, a plugin or a router differs"), ("dtype", "dtype differs")]
 )
@@ -290,3 +311,20 @@ def test_signs_of_life_are_by_change_and_not_by_the_clock(tmp_path: Path, monkey
     assert not pulse.is_there()
     os.utime(tmp_path / "alive", (4, 4))  # and that jumps
     assert pulse.is_there()
+
+
+class Idle:
+    """A launcher that has nothing to launch."""
+
+    def launch(self, words: list[str]) -> object:
+        raise AssertionError(words)
+
+    def close(self) -> None:
+        """Nothing is at work."""
+
+
+def test_a_run_that_finds_nothing_to_do_leaves_no_folder_of_workers(tmp_path: Path) -> None:
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(), str(tmp_path))
+    (tmp_path / "workers" / "submitit").mkdir(parents=True)  # as submitit makes it when it is opened
+    Fleet(facts, Idle(), 2).close()  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []

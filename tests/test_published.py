@@ -11,6 +11,7 @@ import models
 from bench.cost.mac_conventions import CONVENTIONS
 from bench.schema.cell import INCEPTION_SHA256
 from bench.show.published import rows as published
+from bench.show.published.checks import UNITS
 from bench.show.published.rows import Published, Source, is_setting_of
 from bench.show.report import published as report_published
 from bench.show.report.page import write_report
@@ -102,7 +103,7 @@ def test_the_l2c_papers_tables_are_whole():
 
 
 def test_units_are_those_of_the_conventions():
-    assert {name: c.unit for name, c in CONVENTIONS.items() if name != "ditbench"} == published.UNITS
+    assert {name: c.unit for name, c in CONVENTIONS.items() if name != "ditbench"} == UNITS
 
 
 def own_cell(sampler="ddim", steps=50, cache=None, *, fid=2.31, samples=50_000, **params):

@@ -175,17 +175,25 @@ def test_retry_runs_cells_of_one_status_again(finished, tmp_path):
     assert [k for k in after if after[k]["finished"] != before[k]["finished"]] == ["ddim-4+misbehave-how-raise"]
 
 
-def test_corrupt_cell_file_stops_with_one_line(finished, tmp_path):
+def test_a_damaged_cell_is_set_aside_and_run_again_from_its_samples(finished, tmp_path):
     shutil.copytree(finished / "out", tmp_path / "out")
     broken = tmp_path / "out" / "cells" / "tiny" / "ddim-4.json"
-    broken.write_text("{")
+    before = cells_in(tmp_path / "out")
+    broken.write_text(broken.read_text().replace('"nfe": 4', '"nfe": 5', 1))
+    damaged = broken.read_bytes()
     options = ["--plugin", finished / "tiny_plugin.py", "--out", tmp_path / "out"]
     done = ditbench("run", finished / "tiny.toml", *options)
-    assert done.returncode == 2
-    assert str(broken) in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    broken.unlink()
-    assert "1 to run" in ditbench("run", finished / "tiny.toml", *options).stderr
+    assert done.returncode == 1, "as the first run: other cells of it failed"
+    said = [line for line in done.stderr.splitlines() if str(broken) in line]
+    assert len(said) == 1
+    assert "kept as ddim-4.json.damaged, the cell is run again" in said[0]
+    assert "1 to run" in done.stderr
+    assert broken.with_name("ddim-4.json.damaged").read_bytes() == damaged
+    after = cells_in(tmp_path / "out")
+    assert after["ddim-4"].pop("finished") != before["ddim-4"].pop("finished")
+    for made in (before["ddim-4"], after["ddim-4"]):
+        del made["seconds"], made["checksum"], made["memory"], made["environment"], made["timing"]["prepare_s"]
+    assert after == before, "its samples and its session's rounds were kept: no number moved"
 
 
 def test_broken_plugin_fails_its_own_cells_only(tmp_path):

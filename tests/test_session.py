@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_resume import alive, descendants
@@ -15,7 +16,8 @@ from tiny_suite import PLUGIN, cached, command, ditbench, environment, write_plu
 
 from bench.measure.session import time_session
 from bench.measure.task import SessionOrder, Task
-from bench.store.sessions import new_session, read_session, read_sessions, session_ratio
+from bench.schema.checksum import without
+from bench.store.sessions import new_session, read_session, read_sessions, session_ratio, sound_sessions
 from bench.suite.cells import Cell, Settings
 from bench.suite.part import Part
 from bench.suite.protocol import Protocol, Timing
@@ -237,8 +239,21 @@ def test_a_session_that_is_finished_only_tells(tmp_path: Path) -> None:
 def test_a_damaged_session_is_one_line(tmp_path: Path, change: dict, words: str) -> None:
     order = made(tmp_path)
     path = Path(order.path)
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(json.dumps(without(json.loads(path.read_text())) | change))
     with pytest.raises(InputError, match=words) as caught:
         read_session(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_session_is_set_aside_with_one_line_and_the_others_are_read(tmp_path: Path, capsys: Any) -> None:
+    path = Path(made(tmp_path).path)
+    sound, damaged = path.read_text(), path.with_name("tiny-000000000000.json")
+    damaged.write_text(sound[:-20])
+    assert [session.path for session in sound_sessions(tmp_path)] == [path]
+    assert damaged.with_name(f"{damaged.name}.damaged").read_text() == sound[:-20]
+    assert not damaged.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ditbench: {damaged}: not a readable JSON file")
+    assert line.endswith("kept as tiny-000000000000.json.damaged")
+    assert [session.path for session in sound_sessions(tmp_path)] == [path]

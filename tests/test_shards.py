@@ -7,8 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.measure.samples import latents
+from bench.measure.samples.latents import Latents
 from bench.measure.samples.shards import TARGET, Shards, pieces, ranges
 from bench.quality.images.digest import image_digests, set_sha256
+from bench.suite.cells import Cell, Settings
+from bench.suite.part import Part
+from bench.suite.protocol import Protocol
 
 INDICES = range(8, 12)
 
@@ -75,3 +80,47 @@ def test_a_set_of_images_has_one_digest_however_it_is_split():
     assert set_sha256(parts) == set_sha256(image_digests(images))
     assert set_sha256(parts) != set_sha256(image_digests(images.flip(0)))
     assert set_sha256(image_digests(images.view(5, 3, 2, 8))) != set_sha256(parts), "the shape counts"
+
+
+class Batches(Latents):
+    """Latents that are the number of their batch; the batch that begins at `broken` raises."""
+
+    def __init__(self, folder, broken=None):
+        cell = Cell("dit-mnist", Part("ddim", {"steps": 5}), None, Protocol(samples=10, sampling_batch=4))
+        super().__init__(None, cell, Settings(), folder, lambda *_: None)
+        self.broken, self.sampled = broken, []
+
+    def sample(self, indices):
+        if indices.start == self.broken:
+            raise KeyboardInterrupt
+        self.sampled.append(indices.start)
+        return torch.full((len(indices), 2), float(indices.start))
+
+
+@pytest.mark.parametrize(("long", "again"), [(0.0, [8]), (60.0, [0, 4, 8])])
+def test_a_shard_that_was_not_whole_goes_on_at_its_next_batch(tmp_path, monkeypatch, long, again):
+    monkeypatch.setattr(latents, "LONG", long)
+    killed = Batches(tmp_path, broken=8)
+    with pytest.raises(KeyboardInterrupt):
+        killed.read(range(10))
+    resumed, whole = Batches(tmp_path), Batches(tmp_path / "alone")
+    assert torch.equal(resumed.read(range(10)), whole.read(range(10)))
+    assert (killed.sampled, resumed.sampled, whole.sampled) == ([0, 4], again, [0, 4, 8])
+    shard = "latents/00000000.safetensors"
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file() and "alone" not in p.parts] == [
+        shard
+    ]
+    assert (tmp_path / shard).read_bytes() == (tmp_path / "alone" / shard).read_bytes()
+    assert not (tmp_path / "batches").exists()
+
+
+def test_a_batch_by_other_code_is_sampled_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(latents, "LONG", 0.0)
+    monkeypatch.setattr(latents, "commit", lambda: "before")
+    with pytest.raises(KeyboardInterrupt):
+        Batches(tmp_path, broken=8).read(range(10))
+    monkeypatch.setattr(latents, "commit", lambda: "after")
+    resumed = Batches(tmp_path)
+    resumed.read(range(10))
+    assert resumed.sampled == [0, 4, 8]
+    assert resumed.shards.commit(range(10)) == "after"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
+from dataclasses import replace
 
 import pytest
 
 from bench.host.files import OutputError, write_bytes, write_json
+from bench.schema.checksum import sealed
 from bench.store.directory import Store
 from bench.store.stored_cell import stored
 from bench.suite.cells import Cell, Settings
@@ -37,7 +39,7 @@ def test_results_come_back(tmp_path):
     assert store.read(CELL) is None
     store.write(CELL, result())
     assert store.read(CELL) == stored(result())
-    assert store.read(CELL).document == result()
+    assert store.read(CELL).document == sealed(result())
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": 99}', "\0", "[" * 100_000, NO_KEY])
@@ -109,6 +111,39 @@ def test_damaged_or_missing_suite_record_is_refused(tmp_path):
         store.open(suite_of(), Settings())
 
 
+def test_a_lost_or_damaged_suite_record_is_made_again_where_a_cell_is_of_this_run(tmp_path, capsys):
+    store = Store(tmp_path)
+    rules = Protocol(samples=9)
+    longer = Suite("t", "t", "", rules, (replace(CELL, protocol=rules),), {}, "0" * 64)
+    store.open(suite_of(), Settings())
+    record = (tmp_path / "suite.json").read_bytes()
+    for damage in (lambda path: path.unlink(), lambda path: path.write_text("{"), lambda path: path.write_bytes(b"")):
+        store.write(CELL, result())
+        damage(tmp_path / "suite.json")
+        for other, settings in ((longer, Settings()), (suite_of(), Settings(threads=2))):
+            with pytest.raises(InputError, match="no cell in it is one of this run"):
+                store.open(other, settings)
+        store.open(suite_of(), Settings())
+        assert (tmp_path / "suite.json").read_bytes() == record
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_read_is_not_set_aside(tmp_path):
+    store = Store(tmp_path)
+    store.cell_path(CELL).mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"cannot set .* aside"):
+        store.set_aside(CELL)
+    assert store.cell_path(CELL).is_dir()
+
+
+def test_which_gpu_it_was_is_no_setting(tmp_path):
+    one, other = (Settings(device=f"cuda:{n}") for n in (0, 1))
+    assert CELL.key(one) == CELL.key(other) == CELL.key(Settings(device="cuda")) != CELL.key(Settings())
+    assert CELL.samples_key(one) == CELL.samples_key(other) == CELL.samples_key(Settings(device="cuda"))
+    Store(tmp_path).open(suite_of(), one)
+    Store(tmp_path).open(suite_of(), other)
+
+
 def test_two_runs_at_once_are_refused(tmp_path):
     with Store(tmp_path).exclusive(), pytest.raises(InputError, match="another run"), Store(tmp_path).exclusive():
         pass
@@ -119,13 +154,19 @@ def test_two_runs_at_once_are_refused(tmp_path):
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     store = Store(tmp_path)
     store.open(suite_of(), Settings())
-    left = tmp_path / "cells" / "dit-mnist" / ".half.tmp"
-    left.parent.mkdir(parents=True)
-    left.touch()
+    left = [
+        tmp_path / "cells" / "dit-mnist" / ".half.tmp",
+        tmp_path / ".a1b2c3d4.tmp",
+        tmp_path / "workers" / "a" / "stop",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     with store.shared():
-        assert left.exists(), "another worker may be writing it"
+        assert all(path.exists() for path in left), "another worker may be writing there"
     with store.exclusive():
-        assert not left.exists()
+        assert not any(path.exists() for path in left)
+        assert not (tmp_path / "workers").exists()
 
 
 def test_workers_share_a_directory_and_a_run_has_it_alone(tmp_path):

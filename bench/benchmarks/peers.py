@@ -1,14 +1,17 @@
 """Cache methods against their published implementations: the same setting on the same weights, taking turns.
 
-`python -m bench.benchmarks.peers [--rounds N] [--threads N] [--only TEXT] [OUT]` writes results/benchmarks/peers.json.
-It needs the optional extra `peers`; a library that is not installed is left out, and `left_out` says so. One process,
-the same threads, noise and labels, a tuned allocator on both sides. Before anything is timed the evaluations that
-compute a branch must be the same ones, and the samples equal; else the benchmark ends with an error.
+`python -m bench.benchmarks.peers [--only TEXT] [--cases NAME,…] [--threads N] [--rounds N] [--memory] [OUT]` adds to
+results/benchmarks/peers.json; what OUT says of the same setting, threads and case is replaced, so that the table can be
+made a part at a time. It needs the optional extra `peers`; a library that is not installed is left out, and `left_out`
+says so. Every pair has a process of its own: the same threads, noise and labels, a tuned allocator on both sides.
+Before anything is timed the evaluations that compute a branch must be the same ones, and the samples equal; else the
+benchmark ends with an error. With --memory nothing is timed: every side of every pair runs once, alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +27,12 @@ import models
 from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.executor import text
 from bench.benchmarks.interleaved import Times, interleave
-from bench.benchmarks.peers_diffusers import PEERS, Loop
+from bench.benchmarks.peers_apart import apart, joined
+from bench.benchmarks.peers_diffusers import OFFICIAL, PEERS, Loop
 from bench.host.environment import environment, version
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
+from bench.measure.memory import peak_mb
 from bench.measure.timing.stopwatch import quiet_interpreter
 from bench.sampling import balanced_labels, make_plan, seeded_noise
 from bench.sampling.compiled import Run, prepare
@@ -51,16 +56,21 @@ class Setting:
     batch: int = 1
     trained: str = ""  # a shipped model's name, instead of a size
     rounds: int = 15
+    heads: int = 0  # 0: of width 64
+    steps: int = STEPS
 
     def model(self) -> Any:
         """A DiT with trained weights, or with random ones under which the first block's residual changes slowly."""
         if self.trained:
             return models.build(self.trained)
-        model = DiT(self.size, 2, 4, self.width, self.depth, max(1, self.width // 64))
+        model = DiT(self.size, 2, 4, self.width, self.depth, self.heads or max(1, self.width // 64))
         generator = torch.Generator().manual_seed(0)
         for parameter in model.parameters():  # DiT starts with zero gates: every branch must count
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.03
         return model.eval().requires_grad_(False)
+
+    def inputs(self, model: DiT) -> Inputs:
+        return seeded_noise(range(self.batch), model.latent_shape), balanced_labels(range(self.batch), 10)
 
     @property
     def threshold(self) -> float:
@@ -73,6 +83,7 @@ SETTINGS = (
     Setting("width 192, batch 4", batch=4),
     Setting("DiT-S/2, batch 1", width=384, size=32, rounds=7),
     Setting("DiT-S/2, batch 4", width=384, size=32, batch=4, rounds=5),
+    Setting("DiT-XL/2, batch 1", width=1152, depth=28, heads=16, size=32, steps=10, rounds=3),
     Setting("dit-mnist, batch 8", batch=8, trained="dit-mnist"),
 )
 
@@ -86,8 +97,9 @@ def every_third(steps: int) -> dict[str, list[int]]:
 def cases(setting: Setting) -> dict[str, dict[str, Any]]:
     """Parameters of every case, the same for both sides."""
     return {
+        "official": {},
         "uncached": {},
-        "smoothcache": {"schedule": every_third(STEPS)},
+        "smoothcache": {"schedule": every_third(setting.steps)},
         "taylorseer": {"interval": 4, "order": 2, "warmup": 3},
         "first-block-cache": {"threshold": setting.threshold},
         "dbcache": {"front": 1, "threshold": setting.threshold, "warmup": 4},
@@ -95,6 +107,7 @@ def cases(setting: Setting) -> dict[str, dict[str, Any]]:
     }
 
 
+UNCACHED = ("official", "uncached")  # by the official code's operations, by diffusers
 ONLY_OURS = {"taylorseer": {"cadence": "diffusers"}, "hicache": {"keep": "output"}}  # what the libraries always do
 
 
@@ -102,22 +115,8 @@ def measure(
     setting: Setting, rounds: int | None = None, only: tuple[str, ...] = tuple(PEERS), threads: int = 1
 ) -> dict[str, Any]:
     """Every case at one setting: equality first, then times and ratios of interleaved rounds."""
-    model = setting.model()
-    inputs = seeded_noise(range(setting.batch), model.latent_shape), balanced_labels(range(setting.batch), 10)
-    plain = our_run(model, "uncached", {}, setting.batch)(*inputs).clone()
-    calls: dict[str, Callable[[], Any]] = {}
-    checked: dict[str, Any] = {}
-    left_out: dict[str, str] = {}
-    for case, given in ((c, g) for c, g in cases(setting).items() if c in only):
-        ours, library = our_run(model, case, given, setting.batch), PEERS[case][0]
-        try:
-            checked[case] = equality(case, ours, their_loop(model, case, given, counted=True), inputs, plain)
-            theirs = their_loop(model, case, given)
-        except ImportError as error:
-            left_out[case] = f"{library}: {error}"
-            continue
-        calls |= {f"ours {case}": partial(ours, *inputs), f"{library} {case}": partial(theirs, *inputs)}
     with quiet_interpreter(threads):
+        calls, checked, left_out = pairs(setting, only)
         times = interleave(calls, rounds or setting.rounds)
     return {
         "setting": vars(setting),
@@ -128,21 +127,57 @@ def measure(
     }
 
 
+def pairs(
+    setting: Setting, only: tuple[str, ...]
+) -> tuple[dict[str, Callable[[], Any]], dict[str, dict[str, Any]], dict[str, str]]:
+    """Both sides of every case, ready to be timed; what `equality` says of each; libraries that are missing."""
+    model = setting.model()
+    inputs = setting.inputs(model)
+    plain = our_run(model, "uncached", {}, setting)(*inputs).clone()
+    calls: dict[str, Callable[[], Any]] = {}
+    checked: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, str] = {}
+    for case, given in ((c, g) for c, g in cases(setting).items() if c in only):
+        ours, library = our_run(model, case, given, setting), PEERS[case][0]
+        try:
+            checked[case] = equality(case, ours, their_loop(model, case, given, setting, counted=True), inputs, plain)
+            theirs = their_loop(model, case, given, setting)
+        except ImportError as error:
+            left_out[case] = f"{library}: {error}"
+            continue
+        calls |= {f"ours {case}": partial(ours, *inputs), f"{library} {case}": partial(theirs, *inputs)}
+    return calls, checked, left_out
+
+
+def memory(setting: Setting, case: str, ours: bool, threads: int = 1) -> float | None:
+    """Most resident memory of this process in MB while one side of a pair runs once.
+
+    None where the system does not say, or the library is not installed.
+    """
+    model, given = setting.model(), cases(setting)[case]
+    try:
+        run = our_run(model, case, given, setting) if ours else their_loop(model, case, given, setting)
+    except ImportError:
+        return None
+    with quiet_interpreter(threads):
+        return peak_mb(partial(run, *setting.inputs(model)), "cpu")
+
+
 def ratio(times: Times, ours: str, theirs: str) -> dict[str, Any]:
     """Theirs / ours in processor time, which waiting for a busy machine does not lengthen, and of the wall clock."""
     return {clock: ratio_interval(by_name[theirs], by_name[ours]) for clock, by_name in times.items()}
 
 
-def our_run(model: DiT, case: str, given: dict[str, Any], batch: int) -> Run:
+def our_run(model: DiT, case: str, given: dict[str, Any], setting: Setting) -> Run:
     """Prepared once, as every run of a suite is; guidance on all channels, as diffusers has it."""
-    sampler = methods.build("ddim", steps=STEPS, spacing="leading")
-    cache = None if case == "uncached" else methods.build(case, **given, **ONLY_OURS.get(case, {}))
-    return prepare(model, sampler, make_plan(model, sampler, cache), batch=batch, guidance_scale=SCALE)
+    sampler = methods.build("ddim", steps=setting.steps, spacing="leading")
+    cache = None if case in UNCACHED else methods.build(case, **given, **ONLY_OURS.get(case, {}))
+    return prepare(model, sampler, make_plan(model, sampler, cache), batch=setting.batch, guidance_scale=SCALE)
 
 
-def their_loop(model: DiT, case: str, given: dict[str, Any], counted: bool = False) -> Loop:
+def their_loop(model: DiT, case: str, given: dict[str, Any], setting: Setting, counted: bool = False) -> Loop:
     """Raises ImportError where the library is not installed."""
-    loop = Loop(model, STEPS, SCALE)
+    loop = Loop(model, setting.steps, SCALE)
     PEERS[case][1](loop, **given)
     if counted:
         loop.count()
@@ -174,36 +209,60 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max() / b.abs().max())
 
 
-def table(results: list[dict[str, Any]], threads: int) -> list[str]:
+def table(results: list[dict[str, Any]]) -> list[str]:
     """Markdown rows: how many times as fast as each library, in processor time, with 95 % intervals over rounds."""
     rows = []
     for found in results:
         ratios = [text(found["ratio"][case]["process"]) if case in found["ratio"] else "–" for case in PEERS]
-        rows.append(f"| {' | '.join([found['setting']['name'], str(threads), *ratios])} |")
+        rows.append(f"| {' | '.join([found['setting']['name'], str(found['threads']), *ratios])} |")
     return rows
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+NAMES = "; ".join(setting.name for setting in SETTINGS)
+
+
+def chosen(arguments: list[str] | None) -> argparse.Namespace:
+    """What is to be done. Exits with 2 for a setting or case that there is not."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", type=Path, default=OUT)
     parser.add_argument("--rounds", type=int, help="of every setting, instead of its own")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="settings whose name contains this")
+    parser.add_argument("--only", default="", metavar="TEXT", help=f"settings whose name contains this, of: {NAMES}")
+    parser.add_argument("--cases", default=",".join(PEERS), metavar="NAME,…", help="default: %(default)s")
+    parser.add_argument("--memory", action="store_true", help="peak memory instead of times")
     args = parser.parse_args(arguments)
+    args.settings = [setting for setting in SETTINGS if args.only in setting.name]
+    args.cases = args.cases.split(",")
+    if not args.settings:
+        parser.error(f"--only: no setting's name contains {args.only!r}; there are: {NAMES}")
+    if unknown := set(args.cases) - PEERS.keys():
+        parser.error(f"--cases: unknown {', '.join(sorted(unknown))}; there are: {', '.join(PEERS)}")
+    return args
+
+
+def pair(args: argparse.Namespace, setting: Setting, case: str) -> dict[str, Any]:
+    """One pair in a process of its own, or each of its sides in one."""
+    if not args.memory:
+        return apart(measure, setting, args.rounds, (case,), args.threads)
+    sides = {side: apart(memory, setting, case, side == "ours", args.threads) for side in ("ours", "theirs")}
+    untimed: dict[str, Any] = {"cases": {}, "left_out": {}, "ratio": {}}
+    return {"setting": vars(setting), **untimed, "memory_mb": {case: sides}}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = chosen(arguments)
     tuned_allocator()
-    torch.set_num_threads(args.threads)
-    head: dict[str, Any] = {"benchmark": "peers", "steps": STEPS, "guidance_scale": SCALE, "threads": args.threads}
     target = {"least_ratio": TARGET, "of": "smoothcache, taylorseer and first-block-cache at width 192"}
-    versions = {name: version(name) for name in ("torch", *{library for library, _ in PEERS.values()})}
-    head |= {"allocator": ALLOCATOR, "target": target, "versions": versions, "environment": environment()}
-    results: list[dict[str, Any]] = []
-    for setting in (s for s in SETTINGS if args.only in s.name):
-        print(setting.name, file=sys.stderr)
-        results.append(measure(setting, args.rounds, threads=args.threads))
-        for case, clocks in results[-1]["ratio"].items():
-            print(f"{case}: {clocks['process']['median']:.2f} times as fast as {PEERS[case][0]}", file=sys.stderr)
-        write_json(args.out, {**head, "results": results})  # each as it is done
-    print("\n".join(table(results, args.threads)))
+    versions = {name: version(name) for name in ("torch", *{library for library, _ in PEERS.values()} - {OFFICIAL})}
+    head = {"benchmark": "peers", "guidance_scale": SCALE, "allocator": ALLOCATOR, "target": target}
+    results = json.loads(args.out.read_text())["results"] if args.out.is_file() else []
+    for setting in args.settings:
+        for case in args.cases:
+            print(f"{setting.name}: {case}", file=sys.stderr)
+            run = {"memory" if args.memory else "time": {case: {"versions": versions, **environment()}}}
+            results = joined(results, {"threads": args.threads, **pair(args, setting, case), "runs": run})
+            write_json(args.out, {**head, "results": results})  # each as it is done
+    print("\n".join(table(results)))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,11 @@ from types import ModuleType
 from typing import NoReturn
 
 from bench.cli import commands
+from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 USAGE = "usage: ditbench COMMAND [OPTIONS]   (ditbench COMMAND --help says more)"
+OUTPUTS = ("--out", "--figures", "--html", "--suite", "--png", "--smoothcache", "--plot")  # options that name one
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,6 +54,7 @@ def dispatch(argv: list[str]) -> int:
 
         print(f"ditbench {version('ditbench') or '(not installed)'}")
         return 0
+    expect_words(argv)
     expect_one_of("command", argv[0], verbs())
     expect_named_output(argv)
     command = load(argv[0])
@@ -64,10 +67,23 @@ def dispatch(argv: list[str]) -> int:
     return command.run(args)
 
 
+def expect_words(argv: list[str]) -> None:
+    """Raise InputError for a word that no file can be called and no page can show: it would fail after the work."""
+    for word in argv:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"expected UTF-8 on the command line, got {word!a}") from None
+        if "\0" in word:
+            raise InputError(f"expected no NUL on the command line, got {word!a}")
+
+
 def expect_named_output(argv: list[str]) -> None:
-    """Raise InputError for an empty --out: as a path it is the working folder, which nobody named."""
-    if "--out=" in argv or ("--out", "") in pairwise(argv):
-        raise InputError(f"{argv[0]}: --out must name a file or folder, got ''")
+    """Raise InputError for an empty --out or the like: as a path it is the working folder, which nobody named."""
+    for word, following in pairwise([*argv, "-"]):
+        option, equals, value = word.partition("=")
+        if option in OUTPUTS and (value if equals else following) == "":
+            raise InputError(f"{argv[0]}: {option} must name a file or folder, got ''")
 
 
 class Parser(argparse.ArgumentParser):
@@ -111,7 +127,6 @@ def print_help() -> None:
 
 
 def complain(message: str) -> int:
-    """One line on stderr, control characters escaped, whatever a hostile file put into it."""
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
-    print(f"ditbench: {line}", file=sys.stderr)
+    """One line on stderr; returns the exit code of bad input."""
+    say(message)
     return 2

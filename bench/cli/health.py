@@ -1,88 +1,35 @@
-"""What a long run needs of a machine, and whether it is there: one finding a check, none of which starts or fetches."""
+"""What a suite needs of a machine, and whether it is there: one finding a check, none of which starts or fetches."""
 
 from __future__ import annotations
 
-import os
-import platform
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 import models
 from bench import engines, plugins
+from bench.cli.machine_health import OK, PROC, SYS, TODO, WARNING, Finding
 from bench.cost.dry_run import macs_of, without_plan
-from bench.cost.suite_cost import cost_of, scaled
+from bench.cost.suite_cost import FLOAT32, cost_of, scaled
 from bench.engines import OURS
-from bench.host.environment import cores, load, version
+from bench.host.environment import cores
 from bench.host.files import OutputError, expect_writable_folder
 from bench.measure.samples.instruments import check_instruments
-from bench.measure.timing.telemetry import find
 from bench.suite import file as suite
 from bench.suite.cells import Cell, Settings
 from bench.suite.weights import find_weights, has_quality
 from models.errors import InputError
 from models.fetch import cache_directory
 
-OK, WARNING, TODO = "ok", "warning", "todo"
-OLDEST_TORCH, TESTED_TORCH = (2, 6), (2, 14)
-BUSY = 0.25  # of the cores: above, others are at work and times say so
 SPARE = 2.0  # times the disk that samples need: results, logs and the images come on top
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`state` is ok, warning, or todo: what must be done before the run."""
-
-    state: str
-    what: str
-    said: str
-
-
-def of_machine(device: str) -> list[Finding]:
-    """Versions, device, other work."""
-    findings = [versions(), other_work()]
-    return findings + ([gpu(device)] if device != "cpu" else [Finding(OK, "device", f"cpu, {cores()} cores")])
-
-
-def versions() -> Finding:
-    """Versions that the tests are run with are known to be good."""
-    said = f"Python {platform.python_version()}, torch {version('torch')}, numpy {version('numpy')}"
-    release = tuple(int(word) for word in torch.__version__.split("+")[0].split(".")[:2])
-    if release < OLDEST_TORCH:
-        return Finding(TODO, "versions", f"{said}: install torch 2.6 or later")
-    if release > TESTED_TORCH:
-        return Finding(WARNING, "versions", f"{said}: torch is newer than the tests' 2.14")
-    return Finding(OK, "versions", said)
-
-
-def other_work() -> Finding:
-    """Whether somebody else computes here, by the load of the last minute."""
-    now, limit = load(), BUSY * cores()
-    if now is None:
-        return Finding(WARNING, "other work", "the system does not say its load")
-    if now > limit:
-        return Finding(
-            WARNING, "other work", f"load {now:g} on {cores()} cores: times will be wide; wait for an idle machine"
-        )
-    return Finding(OK, "other work", f"load {now:g} on {cores()} cores")
-
-
-def gpu(device: str) -> Finding:
-    properties = torch.cuda.get_device_properties(device)
-    free, total = torch.cuda.mem_get_info(device)
-    said = f"{properties.name}, {scaled(free)}B of {scaled(total)}B free"
-    card = find(device)
-    if card is None:
-        return Finding(WARNING, "device", f"{said}; clocks and others unknown: pip install 'ditbench[gpu]'")
-    others = card.others()
-    if others:
-        return Finding(WARNING, "device", f"{said}; {others} other processes on it: their work is in the times")
-    now = card.read()
-    return Finding(OK, "device", f"{said}; nobody else; {now.sm_mhz} MHz, {now.temperature_c} °C")
+COPIES = 3  # of a network's weights that a worker may hold: the file's, its own, and what it keeps on the way
+PROCESS = 0.6e9  # bytes of a worker before it has a network: Python, torch and what quality is judged with
+LIMITS = (("fs/cgroup/memory.max", "fs/cgroup/memory.current"),
+          ("fs/cgroup/memory/memory.limit_in_bytes", "fs/cgroup/memory/memory.usage_in_bytes"))  # fmt: skip
 
 
 def of_suite(
@@ -100,7 +47,7 @@ def of_suite(
         findings += engine_of(name, [cell for cell in cells if cell.engine == name])
     if any(finding.state == TODO for finding in findings):
         return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
-    return [*findings, *references(cells, settings), memory(cells), disk(directory, cells)]
+    return [*findings, *references(cells, settings), memory(cells, device), disk(directory, cells)]
 
 
 def weights_of(model: str, cells: Sequence[Cell], settings: Settings) -> Finding:
@@ -144,13 +91,40 @@ def references(cells: Sequence[Cell], settings: Settings) -> list[Finding]:
     return [Finding(WARNING, f"references of {model}", reason) for model, reason in missing.items()]
 
 
-def memory(cells: Sequence[Cell]) -> Finding:
-    """Main memory beside the largest network's weights, for one worker; a worker needs several times that."""
-    bytes_of = {cell.model: parameters(cell.model) * 4 for cell in cells}
+def memory(cells: Sequence[Cell], device: str = "cpu") -> Finding:
+    """Memory for as many workers as `run` starts by itself, of the largest network; on a GPU, the GPU's for one."""
+    bytes_of = {cell.model: parameters(cell.model) * FLOAT32 for cell in cells}
     largest = max(bytes_of, key=lambda model: bytes_of[model])
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    said = f"{scaled(free)}B free; a worker needs at least {scaled(bytes_of[largest])}B for {largest}"
-    return Finding(OK if free > 3 * bytes_of[largest] else WARNING, "memory", said)
+    each, workers = COPIES * bytes_of[largest] + PROCESS, cores() if device == "cpu" else 1
+    free = available_memory()
+    said = f"{scaled(free)}B free; a worker needs about {scaled(each)}B for {largest}"
+    if device != "cpu" and (room := torch.cuda.mem_get_info(device)[0]) < 2 * bytes_of[largest]:
+        return Finding(
+            TODO, "memory", f"{scaled(room)}B free on {device}, {largest} needs {scaled(2 * bytes_of[largest])}B"
+        )
+    if free < each:
+        return Finding(TODO, "memory", f"{said}: free some, or choose a smaller model with --only")
+    if free < workers * each:
+        return Finding(WARNING, "memory", f"{said}: give --jobs {int(free // each)} instead of {workers} side by side")
+    return Finding(OK, "memory", said)
+
+
+def available_memory() -> float:
+    """Bytes that new processes can have: what the system has left, or a container's limit."""
+    left = [
+        float(line.split()[1]) * 1024 for line in read(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")
+    ]
+    for limit, used in LIMITS:
+        with contextlib.suppress(ValueError):  # "max": there is none
+            left.append(float(read(SYS / limit)) - float(read(SYS / used)))
+    return min(left) if left else float("inf")
+
+
+def read(path: Path) -> str:
+    """A small file's text, empty where it is not there."""
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""
 
 
 def parameters(model: str) -> int:

@@ -12,14 +12,16 @@ from torch import Tensor
 
 import methods
 from bench.cost.plan_cost import plan_macs
+from bench.measure.alive import bytes_between_evaluations
 from bench.sampling import balanced_labels, make_plan, sample, seeded_noise
-from bench.sampling.compiled import Execution
+from bench.sampling.compiled import Execution, prepare
+from bench.sampling.executor import Executor
 from methods.method import CacheMethod, Method, Sampler
-from methods.plan import uncached
+from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
-from models.errors import InputError
+from models.errors import THEIRS, InputError
 
-STEPS = 6
+STEPS, IMAGES = 6, 2
 AGREEMENT = 1e-4  # of max|sample|: what the compiled path may differ from the plain one by
 
 
@@ -36,10 +38,22 @@ class Case:
     sampler: Sampler
 
     def run(self, cache: Any = None, path: str = "compiled", **settings: Any) -> Tensor:
-        noise, labels = seeded_noise(range(2), self.model.latent_shape), balanced_labels(range(2), 10)
-        scale = 1.5 if self.model.can_be_guided else 1.0
-        settings |= {"noise": noise, "labels": labels, "guidance_scale": scale, "options": Execution(path)}
+        noise, labels = self.inputs()
+        settings |= {"noise": noise, "labels": labels, "guidance_scale": self.scale, "options": Execution(path)}
         return sample(self.model, self.sampler, cache, **settings)
+
+    def held(self, plan: Plan, path: str) -> list[int]:
+        """Bytes held after each evaluation of a plan's trajectory."""
+        settings: Any = {"batch": IMAGES, "guidance_scale": self.scale, "options": Execution(path)}
+        return bytes_between_evaluations(prepare(self.model, self.sampler, plan, **settings), *self.inputs())
+
+    def inputs(self) -> tuple[Tensor, Tensor]:
+        """Noise [N,C,H,W] and labels [N]."""
+        return seeded_noise(range(IMAGES), self.model.latent_shape), balanced_labels(range(IMAGES), 10)
+
+    @property
+    def scale(self) -> float:
+        return 1.5 if self.model.can_be_guided else 1.0
 
     def tiny(self) -> Any:
         """The cache method in the setting of its tests; None where the method is a sampler."""
@@ -110,6 +124,16 @@ def paths_agree(case: Case) -> None:
     expect(apart <= AGREEMENT, f"plain and compiled differ by {apart:.1e} of the largest value")
 
 
+def keeps_what_its_plan_predicts(case: Case) -> None:
+    """Beside the uncached trajectory, whatever is held between two evaluations: by the executor or by a policy."""
+    plan, baseline = (make_plan(case.model, case.sampler, cache) for cache in (case.tiny(), None))
+    executor, guided = Executor(case.model, plan), case.model.can_be_guided
+    predicted = executor.cache_bytes(IMAGES, guided) + executor.decision_bytes(IMAGES, guided)
+    for path in ("plain", "compiled"):
+        held = max(a - b for a, b in zip(case.held(plan, path), case.held(baseline, path), strict=True))
+        expect(held <= predicted, f"{path}: {held} bytes are kept between evaluations, the plan predicts {predicted}")
+
+
 def makes_its_evaluations(case: Case) -> None:
     seen: list[tuple[int, float]] = []
     case.run(callback=lambda k, t, x, out: seen.append((k, t)))
@@ -118,7 +142,10 @@ def makes_its_evaluations(case: Case) -> None:
 
 
 ONCE = (is_described, refuses_unknown_parameters)
-CACHE = (plan_is_valid, exact_equals_uncached, is_finite_and_repeats, leaves_no_state, paths_agree)
+CACHE = (
+    plan_is_valid, exact_equals_uncached, is_finite_and_repeats, leaves_no_state, paths_agree,
+    keeps_what_its_plan_predicts,
+)  # fmt: skip
 SAMPLER = (makes_its_evaluations, is_finite_and_repeats, paths_agree)
 
 
@@ -146,7 +173,7 @@ def unsupported(case: Case) -> str | None:
         return None
     try:
         return case.method(**case.method.tiny_params(case.model, case.sampler)).supports(case.model, case.sampler)
-    except Exception:
+    except THEIRS:
         return None
 
 
@@ -160,6 +187,6 @@ def outcome(check: Callable[[Case], None], case: Case) -> str | None:
         check(case)
     except Failed as failure:
         return str(failure)
-    except Exception as error:
+    except THEIRS as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None

@@ -6,19 +6,16 @@ import ast
 from typing import Any
 
 import methods
-from models.errors import InputError
+from models.errors import THEIRS, InputError, first_line
+
+MAX_WORD = 10_000  # characters that are read as a value
 
 
 def parse(words: list[str]) -> tuple[Any, Any]:
     """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
-    name, params = words[0], {}
-    for word in words[1:]:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"plan: expected key=value, got '{word}'")
-        params[key] = value
+    name, params = words[0], key_values("plan", "key=value", words[1:])
     if methods.find(name).kind == "sampler":
-        return methods.build(name, **typed(name, params)), None
+        return built(name, params), None
     sampler = params.pop("sampler", "ddim")
     rest = {k.removeprefix("sampler."): params.pop(k) for k in list(params) if k.startswith("sampler.")}
     rest.setdefault("steps", params.pop("steps", "50"))
@@ -26,7 +23,30 @@ def parse(words: list[str]) -> tuple[Any, Any]:
         raise InputError(
             f"plan: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
         )
-    return methods.build(sampler, **typed(sampler, rest)), methods.build(name, **typed(name, params))
+    return built(sampler, rest), built(name, params)
+
+
+def built(name: str, words: dict[str, str]) -> Any:
+    """The method of these parameters. Raises InputError, whatever a plugin's own constructor raises."""
+    try:
+        return methods.build(name, **typed(name, words))
+    except InputError:
+        raise
+    except THEIRS as error:
+        raise InputError(f"{name}: its constructor: {type(error).__name__}: {first_line(error)}") from error
+
+
+def key_values(verb: str, form: str, words: list[str]) -> dict[str, str]:
+    """Words key=value as a table. Raises InputError for others, of which `form` was expected, and for a key twice."""
+    params: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{verb}: expected {form}, got '{word}'")
+        if key in params:
+            raise InputError(f"{verb}: {key} is given twice, as '{params[key]}' and '{value}'")
+        params[key] = value
+    return params
 
 
 def typed(name: str, params: dict[str, str]) -> dict[str, Any]:
@@ -36,9 +56,12 @@ def typed(name: str, params: dict[str, str]) -> dict[str, Any]:
 
 
 def word_value(word: str, wanted: type) -> Any:
-    if wanted is str:
+    """A word as Python's literal, where it is one that can be printed; else the word."""
+    if wanted is str or len(word) > MAX_WORD:
         return word
     try:
-        return ast.literal_eval(word.capitalize() if word in ("true", "false") else word)
-    except (ValueError, SyntaxError):
+        value = ast.literal_eval(word.capitalize() if word in ("true", "false") else word)
+        repr(value)  # what messages and titles say; Python prints no integer of thousands of digits
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep
         return word
+    return value

@@ -3,38 +3,59 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
     from bench.sampling.compiled import Execution
 
 
+# Largest values of whole numbers that every command takes; beyond, memory or the machine's libraries give up.
+MOST = {
+    "batch": 100_000, "samples": 10_000_000, "threads": 4096, "workers": 4096, "accumulate": 100_000, "steps": 10**9,
+    "iterations": 10**9,
+}  # fmt: skip
+MAX_SEED = 2**53  # integers that JSON keeps exactly
+
+
 def expect_positive(verb: str, args: argparse.Namespace, *names: str) -> None:
-    """Raise InputError where one of these whole numbers, if given, is less than 1."""
+    """Raise InputError where one of these whole numbers, if given, is less than 1 or more than MOST of it."""
     for name in names:
         value = getattr(args, name.replace("-", "_"))
         if value is not None and value < 1:
             raise InputError(f"{verb}: --{name} must be at least 1, got {value}")
+        if value is not None and value > MOST[name]:
+            raise InputError(f"{verb}: --{name} must be at most {MOST[name]}, got {value}")
+
+
+def expect_seed(verb: str, seed: int | None) -> None:
+    """Raise InputError where a seed, if given, is none that generators and JSON take."""
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise InputError(f"{verb}: --seed must lie in [0, {MAX_SEED}], got {seed}")
 
 
 def check_device(device: str) -> None:
     """Raise InputError unless torch can use the device."""
     import torch
 
-    if device == "cpu":
-        return
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'") from None
-    if wanted.type != "cuda":
-        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'")
-    if (wanted.index or 0) >= torch.cuda.device_count():
+    expect_device_name(device)
+    if device != "cpu" and (torch.device(device).index or 0) >= torch.cuda.device_count():
         raise InputError(f"--device {device}: torch finds {torch.cuda.device_count()} CUDA devices here")
+
+
+def expect_device_name(device: str) -> None:
+    """Raise InputError unless it is the name of a device that runs can be on, here or elsewhere."""
+    import torch
+
+    try:
+        known = device == "cpu" or torch.device(device).type == "cuda"
+    except RuntimeError:
+        known = False
+    if not known:
+        raise InputError(f"--device must be cpu or cuda[:N], got '{device}'")
 
 
 def execution_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +73,7 @@ def execution_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--execution", default=COMPILED, help="compiled (default), or plain: the readable reference")
     parser.add_argument("--cuda-graphs", action="store_true", help="capture every trajectory once, then replay it")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the few kinds of block")
+    parser.add_argument("--kernels", default="blas", help="products on a CPU: blas (default), onednn, measured")
     parser.add_argument("--weights", metavar="W", help="official (fetched), random (speed alone) or a file of weights")
     parser.add_argument("--plugin", action="append", metavar="FILE", help="load methods and models from this file")
     parser.add_argument("--threads", type=int, metavar="N", default=1, help="CPU threads of one cell (default: 1)")
@@ -67,7 +89,9 @@ def execution_of(args: argparse.Namespace) -> Execution:
         raise InputError(f"--threads must lie in [1, 4096], got {args.threads}")
     if args.cuda_graphs and args.device == "cpu":
         raise InputError("--cuda-graphs needs --device cuda")
-    return Execution(args.execution, args.cuda_graphs, args.compile)
+    if args.kernels == "onednn" and (args.device != "cpu" or args.dtype not in ("float32", "bfloat16")):
+        raise InputError("--kernels onednn needs --device cpu and --dtype float32 or bfloat16")
+    return Execution(args.execution, args.cuda_graphs, args.compile, args.kernels)
 
 
 def quality_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +124,7 @@ def prepare_extraction(args: argparse.Namespace) -> None:
     from bench.quality import extractors
 
     for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     if not 1 <= args.batch <= 100_000:
         raise InputError(f"--batch must lie in [1, 100000], got {args.batch}")
     check_device(args.device)
@@ -127,5 +151,5 @@ def check_scale_options(verb: str, args: argparse.Namespace) -> None:
     if not 0 <= args.save_every < 1e6:
         raise InputError(f"{verb}: --save-every must lie in 0..1e6 seconds, got {args.save_every}")
     check_device(args.device)
-    args.dtype = args.dtype and dtype_name(args.dtype)
+    args.dtype = None if args.dtype is None else dtype_name(args.dtype)
     require(args.plugin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bench.cost.roofline import Rates
@@ -43,6 +44,8 @@ def read(text: str | None, dtype: str) -> DeviceRates:
         return DeviceRates(name, Rates(tf32 if bytes_per_value == 4 else sixteen, memory), bytes_per_value)
     try:
         macs, memory = (float(word) for word in text.split(","))
+        if not (macs < math.inf and memory < math.inf):
+            raise ValueError
         return DeviceRates("given", Rates(macs, memory), bytes_per_value)
     except ValueError:
         expected = f"expected MACS_PER_S,BYTES_PER_S above 0, or one of {', '.join(PEAKS)}"

@@ -16,7 +16,7 @@ from bench.sampling import make_plan
 from bench.suite.cells import Cell
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
-from models.errors import InputError
+from models.errors import THEIRS, InputError, in_words
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,17 @@ def line_of(cell: Cell, device: DeviceRates) -> Line:
     try:
         model, plan = plan_of(cell)
         return replace(line, **numbers(cell, model, plan, device))
-    except Exception as error:  # a method of a plugin may raise anything
-        return replace(line, reason=in_one_line(error))
+    except THEIRS as error:  # a method of a plugin may raise anything
+        return replace(line, reason=in_words(error))
 
 
 def without_plan(cell: Cell) -> str | None:
     """Why a cell has no plan, in one line; None where it has one."""
     try:
         plan_of(cell)
-    except Exception as error:  # a method of a plugin may raise anything
-        return in_one_line(error)
+    except THEIRS as error:  # a method of a plugin may raise anything
+        return in_words(error)
     return None
-
-
-def in_one_line(error: Exception) -> str:
-    text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
 
 
 def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dict[str, Any]:

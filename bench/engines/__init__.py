@@ -14,7 +14,7 @@ from models.registered import Registered
 if TYPE_CHECKING:
     from bench.engines.engine import Engine, EngineCache
 
-__all__ = ["OURS", "Engine", "EngineCache", "find", "names", "register"]
+__all__ = ["OURS", "Engine", "EngineCache", "find", "forget", "names", "register"]
 
 OURS = "ours"  # no library: bench/sampling
 
@@ -50,3 +50,8 @@ def register(module: ModuleType) -> list[str]:
     Raises InputError for a taken name, and for an engine that lacks or misdeclares something.
     """
     return REGISTERED.register(module)
+
+
+def forget(name: str) -> bool:
+    """Take a plugin's out; whether there was one of that name."""
+    return REGISTERED.forget(name)

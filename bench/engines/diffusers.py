@@ -131,14 +131,15 @@ def transformer_of(model: Any) -> Any:
 
 
 def diffusers_names(model: Any) -> dict[str, Tensor]:
-    """The state dict of a DiT under diffusers' names: q, k and v apart, an embedder in every block."""
+    """The state dict of a DiT under diffusers' names: q, k and v apart, embedders in every block, own or copied."""
     from models.layouts import EMBEDDERS, IN_BLOCK, RENAMED
 
     ours, renamed = model.state_dict(), dict[str, Any]()
     layers = dict(RENAMED)
     for b in range(model.num_blocks):
         layers |= {f"transformer_blocks.{b}.{new}": f"blocks.{b}.{old}" for new, old in IN_BLOCK.items()}
-        layers |= {f"transformer_blocks.{b}.{new}": old for new, old in EMBEDDERS.items()}
+        where = f"own_embedders.{b - 1}." if b and model.own_embedders else ""
+        layers |= {f"transformer_blocks.{b}.{new}": where + old for new, old in EMBEDDERS.items()}
     for kind in ("weight", "bias"):
         renamed |= {f"{new}.{kind}": ours[f"{old}.{kind}"] for new, old in layers.items() if f"{old}.{kind}" in ours}
         for b in range(model.num_blocks):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from methods.declared import check
 from methods.method import Method
 from models.errors import InputError, expect_one_of
 
@@ -56,6 +57,8 @@ class Engine(ABC):
         caches = cls.caches if isinstance(cls.caches, tuple) else (None,)
         if not all(isinstance(cache, type) and issubclass(cache, EngineCache) for cache in caches):
             raise InputError(f"engine '{cls.name}': 'caches' must be a tuple of subclasses of EngineCache")
+        for cache in caches:
+            check(cache)
 
     @classmethod
     def versions(cls) -> dict[str, str | None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.host.places import REPOSITORY
+from models.errors import InputError
 
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # x86's two, ARM's
 ALLOCATORS = ("LD_PRELOAD", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
@@ -24,6 +25,14 @@ def environment(device: str = "cpu") -> dict[str, Any]:
 def load() -> float | None:
     """Runnable processes, averaged over a minute; None where the system does not say."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def whole_number(variable: str, default: int | None = None) -> int:
+    """An environment variable that a launcher such as torchrun or srun sets. Raises InputError where it is no count."""
+    text = os.environ.get(variable, "" if default is None else str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError(f"{variable} must be a whole number, as torchrun and srun set it, got {text!r}")
+    return int(text)
 
 
 def cores() -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from bench.host.patience import patiently
 from models.errors import InputError
+
+TEMPORARY = re.compile(r"\.[a-z0-9_]{8}\.tmp")  # what `write_through` calls a file until it is whole
 
 
 class OutputError(InputError):
@@ -30,6 +34,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """All that `write(file)` writes, or nothing where it raises, through a temporary file. Raises OutputError."""
     make_folder(path.parent)
+    try:
+        patiently(lambda: _write_whole(path, write))
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Raises OSError."""
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
@@ -39,18 +51,35 @@ def write_through(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # temporary files are private; results are not
         os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether its name is one that `write_through` gives."""
+    return TEMPORARY.fullmatch(path.name) is not None
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file the name NAME.damaged; returns it. Raises OutputError where it can be neither read nor moved.
+
+    What cannot be read may be whole: its place may be away for a while.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        path.read_bytes()
+        os.replace(path, aside)
+    except OSError as error:
+        raise OutputError(f"cannot set {path} aside: {error.strerror or error}") from error
+    return aside
+
+
 def make_folder(path: Path) -> None:
     """With its parents. Raises OutputError."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        patiently(lambda: path.mkdir(parents=True, exist_ok=True))
     except OSError as error:
         raise OutputError(f"cannot make the directory {path}: {error.strerror}") from error
 
@@ -69,6 +98,10 @@ def expect_writable_folder(path: Path) -> None:
         raise OutputError(f"{path} cannot be written: {place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
         raise OutputError(f"{path} cannot be written: no right to write in {place}")
+    try:
+        tempfile.TemporaryFile(dir=place).close()  # rights are not all: a file system may be full, or take no files
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error} in {place}") from error
 
 
 def _umask() -> int:

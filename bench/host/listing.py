@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 
+from bench.host.notice import say
 from models.errors import InputError, first_line
 
 NUMBER = re.compile("([0-9]+)")
@@ -72,7 +72,7 @@ def files_under(folder: Path, suffixes: Collection[str], refused: Collection[str
         elif listed.setdefault(real, path) != path:
             raise InputError(f"{path}: leads to {listed[real]} once more, which would count twice")
     if others:
-        print(f"ditbench: {folder}: {passed_over(others)}", file=sys.stderr)
+        say(f"{folder}: {passed_over(others)}")
     return sorted(listed.values(), key=lambda path: natural_key(path.relative_to(folder)))
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from bench.host.files import OutputError, make_folder
+from bench.host.patience import patiently
 
 MAX_LOG, KEPT = 4_000_000, 1_000_000  # bytes of a log, and of its end that are kept where it grows larger
 
@@ -15,7 +16,7 @@ def redirect_output(path: Path) -> None:
     """Both streams of this process and of what it starts, from here on. Raises OutputError."""
     make_folder(path.parent)
     try:
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        log = patiently(lambda: os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     os.dup2(log, 1)

@@ -21,7 +21,7 @@ def run_of(cell: StoredCell) -> Conditions:
 def machine_of(cell: StoredCell) -> Conditions:
     """For two latencies."""
     machine = {name: getattr(cell.environment, name) for name in ("cpu", "gpu", "torch")}
-    return {**run_of(cell), "threads": cell.settings.threads, **machine}
+    return {**run_of(cell), "threads": cell.settings.threads, "kernels": cell.settings.kernels, **machine}
 
 
 def judged_by(cell: StoredCell) -> Conditions:

@@ -80,10 +80,12 @@ def decide(cells: Iterable[StoredCell], reference: str | None, judging: Judging 
     """The decision on cells of one pool (bench.judge.pareto.pools). `reference`: the suite's slug, if it states one.
 
     Without one the slowest uncached cell is the reference. Cells without times or replicates are undecided, and their
-    rulings say what they lack.
+    rulings say what they lack. Where no cell has any samples, nothing is ruled: there was no question of quality.
     """
     ordered = sorted((cell for cell in cells if cell.is_ok), key=lambda cell: cell.slug)
     known = reference_of(ordered, reference)
+    if not any(cell.quality.samples for cell in ordered):
+        return Decision(judging.axis, known.slug if known else None, None, {}, judging=judging)
     lacking = {cell.slug: why_lacking(cell, known, judging.axis) for cell in ordered}
     nothing = {slug: Ruling(UNDECIDED, (), why) for slug, why in lacking.items() if why}
     judged = [cell for cell in ordered if not lacking[cell.slug]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.measure.memory import is_out_of_memory
-from models.errors import InputError
+from models.errors import InputError, text_of
 
 REASON = 300  # most characters of a reason; the log has the rest
 Outcome = tuple[str, str]  # status, reason
@@ -22,7 +22,7 @@ def outcome_of(error: BaseException) -> Outcome:
 
 def one_line(error: BaseException) -> str:
     """The reason that a result gives: the message alone where it was written for the user."""
-    text = " ".join(str(error).split())
+    text = text_of(error)
     if not isinstance(error, InputError | Unsupported):
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
     return text[:REASON]

@@ -121,7 +121,7 @@ def holds_images(source: str) -> bool:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            return "mu.npy" not in archive.namelist()
+            return not {"mu.npy", "sigma.npy"} & {*archive.namelist()}
     except (OSError, zipfile.BadZipFile):
         return True  # reading it will say what is wrong
 

@@ -16,8 +16,9 @@ from bench.host.environment import environment
 from bench.host.files import OutputError
 from bench.host.output import bound
 from bench.measure.task import Job, Task, task_of
-from bench.run import strays, worker
+from bench.run import worker
 from bench.run.executor import ANYWHERE, Executor, Message, Place, Running
+from bench.run.strays import Watcher
 from models.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -42,9 +43,9 @@ class Server(Executor):
         folder = tempfile.gettempdir()
         if len(os.fsencode(folder)) > SOCKET_NAME:
             raise InputError(f"TMPDIR: {folder} is too long for a socket in it, expected at most {SOCKET_NAME} bytes")
-        self.mark = strays.mark()
         for name in THREAD_VARIABLES:
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
+        self.watcher = Watcher()
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["bench.run.worker"])
         self.places = list(places)
@@ -75,7 +76,7 @@ class Server(Executor):
     def close(self) -> None:
         for child in self.busy:
             child.kill()
-        strays.end_strays(self.mark, ())
+        self.watcher.close()
 
 
 class Child(Running):

@@ -1,4 +1,4 @@
-"""Plugins tried in a process of their own first: what ends or hangs at import must not end or hang the run."""
+"""Others' code tried in a process of its own first: what ends or hangs it must not end or hang the run."""
 
 from __future__ import annotations
 
@@ -6,50 +6,93 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from bench import plugins
 
-SECONDS = 60.0  # that importing one plugin may take
-LOADED = b"."  # what the process says when it is done, whether the plugin is broken or not
+SECONDS = 60.0  # that importing one plugin, or building one of its methods, may take
+THROUGH = "through"  # the last line of a process that came to its end, whether the code is broken or not
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended before it was through: what it had said last it was at, and why, in words."""
+
+    at: str
+    why: str
 
 
 def broken(paths: Sequence[str], seconds: float = SECONDS) -> dict[str, str]:
     """Of the plugin files, those that end or hang the process that imports them, each with a one-line reason."""
-    reasons = {path: why for path in paths if (why := _why_broken(path, seconds))}
-    return {path: f"plugin {path} could not be loaded: {why}" for path, why in reasons.items()}
+    reasons = {}
+    for path in paths:
+        ended = tried(partial(_import, path), seconds)
+        if ended is not None:
+            why = ended.why.replace("the process", "the process that imported it", 1)
+            reasons[path] = f"plugin {path} could not be loaded: {why}"
+    return reasons
 
 
-def _why_broken(path: str, seconds: float) -> str:
-    """Empty where the import comes to an end; whether it also succeeds is for the process that needs it."""
+def _import(path: str, _: Say) -> None:
+    plugins.load_file(path)
+
+
+def tried(action: Callable[[Say], object], seconds: float = SECONDS) -> Ended | None:
+    """Do it in a forked process, in silence; None where that comes to an end.
+
+    `action` is given a function to say what it is at; between two lines it may take so many seconds. What it raises is
+    no matter: it fails in the same way, and is told why, in the process that needs it.
+    """
     ours, theirs = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if not pid:
-        _load(path, theirs)
+        _act(action, theirs)
     os.close(theirs)
-    said = os.read(ours, 1) if select.select([ours], [], [], seconds)[0] else None
+    said, in_time = _heard(ours, seconds)
     os.close(ours)
-    if said is None:
+    if not in_time:
         os.kill(pid, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if said is None:
-        return f"its import took longer than {seconds:g} s"
-    if said == LOADED:
-        return ""
+    if said and said[-1] == THROUGH:
+        return None
+    at = said[-1] if said else ""
+    if not in_time:
+        return Ended(at, f"{'its import' if not at else 'it'} took longer than {seconds:g} s")
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return f"the process that imported it {how}"
+    return Ended(at, f"the process {how}")
 
 
-def _load(path: str, pipe: int) -> None:
-    """Import a plugin and say so, in silence; never returns."""
+def _heard(pipe: int, seconds: float) -> tuple[list[str], bool]:
+    """The lines that came until the end, and whether it came in time."""
+    text, until = b"", time.monotonic() + seconds
+    while not text.endswith(f"{THROUGH}\n".encode()):
+        if not select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
+            return text.decode().splitlines(), False
+        more = os.read(pipe, 4096)
+        if not more:
+            break
+        text, until = text + more, time.monotonic() + seconds
+    return text.decode().splitlines(), True
+
+
+def _act(action: Callable[[Say], object], pipe: int) -> None:
+    """Do it and say so, in silence; never returns."""
+
+    def say(line: str) -> None:
+        os.write(pipe, f"{line}\n".encode())
+
     try:
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        plugins.load_file(path)
-    except BaseException:  # it fails in the same way, and is told why, where it is needed
+        action(say)
+    except BaseException:
         pass
-    os.write(pipe, LOADED)
+    say(THROUGH)
     os._exit(0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.cost.dry_run import macs_of
 from bench.host.environment import environment
+from bench.host.notice import say
 from bench.schema.cell import MEASURED, SCHEMA
 from bench.store.code_hash import code_of
 from bench.store.directory import Store
@@ -60,12 +61,25 @@ class Records:
     def status(self, cell: Cell, retry: Sequence[str]) -> str:
         """`new`: to be run; `untimed`: all but its times is there; else the status that it has.
 
-        Raises InputError for a corrupt cell file.
+        Raises InputError for a file that is damaged, or cannot be read.
         """
         state = self.store.state(cell)
         if state is None or state.key != cell.key(self.settings) or state.status in retry:
             return "new"
         return "untimed" if state.status == "ok" and not state.is_timed else state.status
+
+    def set_damaged_aside(self, cells: Sequence[Cell]) -> None:
+        """Keep files that are damaged under other names, and say so: their cells are run again.
+
+        Raises OutputError where one cannot be read or moved.
+        """
+        for cell in cells:
+            try:
+                self.store.state(cell)
+            except InputError as error:
+                aside = self.store.set_aside(cell)
+                why = error.__cause__ or error
+                say(f"{why}; kept as {aside.name}, the cell is run again")
 
     def was_timed(self, cell: Cell) -> bool:
         """Whether a session holds times of this very cell that are not wanted any more, now that it is run again."""

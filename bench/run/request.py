@@ -52,6 +52,7 @@ class RunFacts:
     plugins: tuple[str, ...]
     settings: Settings
     directory: str
+    broken: dict[str, str] = field(default_factory=dict)  # plugins that are not to be imported, and why
 
 
 def parse(text: str) -> On:
@@ -60,6 +61,8 @@ def parse(text: str) -> On:
     numbers, options = [], {}
     for word in rest.split(",") if colon else ():
         key, sign, value = word.partition("=")
+        if sign and key in options:
+            raise InputError(f"--on {text}: {key} is given twice")
         if sign and key and value:
             options[key] = value
         elif word.isascii() and word.isdigit() and len(word) < 6:

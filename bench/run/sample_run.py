@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from bench import plugins
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Share, Task
+from bench.run import rehearsal
 from bench.run.child import Server
+from bench.run.kernels import settled
 from bench.run.records import FAILURES, drop_empty_log, label, weight
 from bench.run.scheduler import Scheduler
+from bench.sampling.compiled.onednn import MEASURED
 from bench.store.directory import Store
-from bench.suite import file as suite
 from bench.suite.cells import Cell, Settings
 from bench.suite.selection import select
 from bench.suite.weights import find_weights, has_quality
@@ -37,18 +39,21 @@ def sample_suite(
     Cells are sampled one after the other, each in a process of its own; one that fails does not stop the others.
     """
     files = plugins.files(plugin_files)
-    chosen = suite.load(name, plugins.load(files), overrides)
+    chosen, sound, _ = rehearsal.prepared(name, files, overrides)
     cells = [cell for cell in select(chosen, only) if cell.protocol.samples]
     if not has_quality(settings) or not cells:
         raise InputError(f"suite '{chosen.name}' has nothing to sample: {'random weights' if cells else 'samples = 0'}")
     store = Store(out if out is not None else Path("runs") / chosen.name)
+    if share.of > 1 and settings.execution.kernels == MEASURED:
+        raise InputError(f"sample: --kernels measured: each of {share.of} workers would measure; name blas or onednn")
+    settings = settled(settings, store.directory)
     find_weights(cells, settings)
     check_instruments(cells, settings)
     with store.shared():
         store.open(chosen, settings, files)
         folder = str(store.directory.resolve())
         references = chosen.references
-        tasks = [Task(cell, references.get(cell.model), settings, folder, tuple(files), share) for cell in cells]
+        tasks = [Task(cell, references.get(cell.model), settings, folder, tuple(sound), share) for cell in cells]
         statuses = execute(store, tasks, settings, share)
     return 1 if any(status in FAILURES for status in statuses) else 0
 
@@ -67,9 +72,8 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
             said = f"sampled in {duration(seconds)}" if result["status"] == "ok" else result["status"]
             progress.finish(label(cell), said + (f": {result['reason']}" if result["reason"] else ""))
 
-        Scheduler(Server(settings.threads)).run(
-            tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done)
-        )
+        server = stack.enter_context(closing(Server(settings.threads)))
+        Scheduler(server).run(tasks, finished, lambda cell, phase, done: progress.phase(label(cell), phase, done))
     return statuses
 
 
@@ -84,6 +88,8 @@ def worker_share() -> Share:
         number, of = int(os.environ.get(rank, "0")), int(os.environ.get(size, "1"))
     except ValueError:
         raise InputError(f"{rank} and {size} must be integers, as {'srun' if srun else 'torchrun'} sets them") from None
+    if of < 1:
+        raise InputError(f"{size} must be at least 1, got {of}")
     if not 0 <= number < of:
         raise InputError(f"{rank} must lie in 0..{of - 1}, got {number}")
     return Share(number, of)

@@ -17,9 +17,10 @@ from bench.cost.suite_cost import cost_of, measured_rate
 from bench.host.progress import Progress, duration
 from bench.measure.samples.instruments import check_instruments
 from bench.measure.task import Task
-from bench.run import executors, probe
+from bench.run import executors, rehearsal
 from bench.run.child import Server
 from bench.run.executor import ANYWHERE, Executor
+from bench.run.kernels import settled
 from bench.run.records import FAILURES, Records, label, largest_first, weight
 from bench.run.request import On, RunFacts
 from bench.run.scheduler import Scheduler
@@ -60,17 +61,13 @@ def run_suite(
     `overrides`: see suite.load.
     """
     files = plugins.files(plugin_files)
-    broken = probe.broken(files)
-    sound = [file for file in files if file not in broken]
-    broken |= plugins.load(sound)
-    for reason in broken.values():
-        print(f"ditbench: {reason}", file=sys.stderr)
-    chosen = suite.load(name, broken, overrides)
+    chosen, sound, broken = rehearsal.prepared(name, files, overrides)
     cells = select(chosen, only)
     store = Store(out if out is not None else Path("runs") / chosen.name)
+    settings = settled(settings, store.directory)
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
-    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder)
+    facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, broken)
     with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)
@@ -90,7 +87,7 @@ def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) 
 
 @contextlib.contextmanager
 def ends_cleanly() -> Iterator[None]:
-    """Within it SIGTERM ends the run as Ctrl-C does: what was started is ended, and what is finished is kept."""
+    """Within it SIGTERM and a closed terminal end the run as Ctrl-C does: all is ended, what is finished is kept."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -98,11 +95,17 @@ def ends_cleanly() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [
+        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
+    ]  # nohup has it ignored
     try:
+        for number in taken:
+            signal.signal(number, interrupt)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 class SuiteRun:
@@ -118,6 +121,7 @@ class SuiteRun:
         retry: list[str],
     ) -> None:
         self.chosen, self.cells, self.settings, self.records, self.files = chosen, cells, settings, records, files
+        records.set_damaged_aside(cells)
         states = [(cell, records.status(cell, retry)) for cell in cells]
         records.store.states.keep()
         self.new = [cell for cell, state in states if state == "new"]
@@ -128,11 +132,13 @@ class SuiteRun:
         """Both phases, as far as they are not done."""
         waiting = [*self.new, *self.untimed]
         counts = f"{len(self.cells)} cells, {len(self.cells) - len(waiting)} done, {len(waiting)} to run"
+        without = lacking(self.new, self.settings) if self.new else {}
         print(f"{self.chosen.title}: {counts}", file=sys.stderr)
         if not waiting:
             return
+        for model, reason in without.items():
+            print(f"{model}: no distribution metrics: {reason}", file=sys.stderr)
         if self.new:
-            check_quality(self.new, self.settings)
             print(self.cost(), file=sys.stderr)
         self.progress = Progress({label(cell): weight(cell) for cell in self.new}, seconds=seconds(waiting))
         try:
@@ -171,8 +177,8 @@ class SuiteRun:
         return Task(cell, self.chosen.references.get(cell.model), self.settings, folder, tuple(self.files))
 
 
-def check_quality(cells: list[Cell], settings: Settings) -> None:
-    """Say before hours are spent which metrics will be missing. Raises InputError where stated ones cannot be had."""
-    if has_quality(settings):
-        for model, reason in check_instruments([cell for cell in cells if cell.protocol.samples], settings).items():
-            print(f"{model}: no distribution metrics: {reason}", file=sys.stderr)
+def lacking(cells: list[Cell], settings: Settings) -> dict[str, str]:
+    """Why distribution metrics will be missing, by model. Raises InputError where stated ones cannot be had."""
+    return (
+        check_instruments([cell for cell in cells if cell.protocol.samples], settings) if has_quality(settings) else {}
+    )

@@ -12,7 +12,7 @@ from bench.measure.task import LargestOrder, SessionOrder, Task
 from bench.run.executor import MACHINE, Executor
 from bench.run.records import Records, label
 from bench.run.session_run import SessionRun, Timings
-from bench.store.sessions import Session, holding, new_session, read_sessions
+from bench.store.sessions import Session, holding, new_session, sound_sessions
 from bench.suite import protocol
 from bench.suite.cells import Cell
 
@@ -73,7 +73,7 @@ class TimingPhase:
 
     def sessions(self, batch: int, tasks: list[Task]) -> list[tuple[Session, list[Task]]]:
         """Every session that is to be gone on with or made, and the cells whose times are wanted of it."""
-        known = read_sessions(self.records.store.directory)
+        known = list(sound_sessions(self.records.store.directory))
         opened: dict[str, tuple[Session, list[Task]]] = {}
         rest = []
         for task in tasks:

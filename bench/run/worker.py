@@ -45,9 +45,9 @@ def run(job: Job, reporter: Reporter) -> dict[str, Any]:
     task = task_of(job)
     try:
         torch.set_num_threads(task.settings.threads)
-        broken = plugins.load(list(task.plugins))
+        plugins.load(list(task.plugins))
         if isinstance(job, Task) and job.cell.broken:
-            return {"status": "failed", "reason": "; ".join(broken.values()) or job.cell.broken}
+            return {"status": "failed", "reason": job.cell.broken}
         return {"status": "ok", "reason": None, **work(job, reporter)}
     except OutputError:
         raise

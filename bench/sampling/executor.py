@@ -190,6 +190,15 @@ class Executor:
         peak = max((sum(self._values(s) for s in slots) for slots in alive), default=0)
         return peak * batch * (2 if guided else 1) * bytes_per_value
 
+    def decision_bytes(self, batch: int, guided: bool = True, bytes_per_value: int = 4) -> int:
+        """Most bytes that a policy has between evaluations: what its decisions remember, and the last output."""
+        policy = self.plan.policy
+        if policy is None:
+            return 0
+        C, H, W = self.model.latent_shape
+        output = getattr(self.model, "out_channels", C) * H * W * max(4, bytes_per_value)  # as the sampler's state
+        return batch * (2 if guided else 1) * (policy.remembered_bytes(self.model, bytes_per_value) + output)
+
     def _values(self, slot: Span) -> int:
         """Numbers kept for one image."""
         if slot.keep in WHOLE:

@@ -1,6 +1,6 @@
 """The plain path: a trajectory evaluation by evaluation, each formula as it is written in its paper.
 
-It is the readable reference. The compiled path (bench/compiled) must agree with it and is what runs by default.
+It is the readable reference. The compiled path (bench/sampling/compiled) agrees with it and runs by default.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from bench.sampling.checks import check_output, check_state, check_weights
 from methods.method import Evaluation, Sampler
 from methods.plan import Plan
 from models.denoiser import Denoiser
@@ -50,10 +51,12 @@ def run(
     check_plan(executor.plan, len(evaluations))
     check_step_noise(step_noise, len(evaluations), noise)
     check_guidance(model, guidance_scale, guidance_channels)
+    check_weights(model, noise)
     guide = Guidance(model, labels, guidance_scale, guidance_channels)
     executor.begin([e.timestep for e in evaluations], guide.labels)
 
     def denoise(k: int, x: Tensor) -> Tensor:
+        check_state(f"evaluation {k} was asked for", x, noise)
         out = guide(executor, k, evaluations[k], x)
         if callback is not None:
             callback(k, evaluations[k].timestep, x, out)
@@ -62,6 +65,7 @@ def run(
     draw = StepNoise(noise) if step_noise is None else lambda k: step_noise[k]
     result = sampler.sample(denoise, noise, model.noise_schedule, draw)
     executor.reset()
+    check_state("sampling gave", result, noise)
     return result
 
 
@@ -77,6 +81,7 @@ class Guidance:
         batch = x if self.scale == 1 else torch.cat([x, x])
         t = torch.full((len(batch),), evaluation.timestep, dtype=torch.float32, device=x.device)
         out = executor.evaluate(k, batch, t, self.labels)
+        check_output(k, out, x, len(batch))
         return out if self.scale == 1 else self.fold(out, x.shape[1])
 
     def fold(self, out: Tensor, noise_channels: int) -> Tensor:

@@ -7,11 +7,13 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from bench.schema import metrics
+from bench.host.patience import patiently
+from bench.schema import checksum, metrics
 from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
 from bench.schema.upgrade import upgraded
 from models.errors import InputError
+from models.text_file import TOO_DEEP, is_too_deep, regular_bytes
 
 SCHEMA = 1
 # `quality.weights_sha256` of the Inception network that FID is defined with: torch-fidelity's pt_inception-2015-12-05.
@@ -92,6 +94,7 @@ FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "timing.ceilings.gemm_before": (_NUMBER, False),
     "timing.ceilings.gemm_after": (_NUMBER, False),
     "settings.image_size": ((int,), False),
+    "checksum": ((str,), False),
     "suite": ((str,), False),
     "reason": ((str,), False),
     "seconds": (_NUMBER, False),
@@ -127,19 +130,27 @@ def read_cell(path: Path) -> Cell:
 
 
 def read_json(path: Path) -> Cell:
-    """A JSON object without NaN, infinities, integers beyond 2^53, repeated keys. Raises InputError naming the file."""
+    """A JSON object that fits its checksum, where it has one. Raises InputError in one line that names the file.
+
+    NaN, infinities, integers beyond 2^53 and repeated keys are refused.
+    """
     try:
-        text = path.read_text("utf-8")
+        text = patiently(lambda: regular_bytes(path))
         value = json.loads(
-            text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
+            text.decode(), parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
         )
+        problem = checksum.problem_of(value) if isinstance(value, dict) else None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        detail = " ".join(str(error).split()) or "nested too deep"
+        detail = TOO_DEEP if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise InputError(f"{path}: not a readable JSON file ({detail})") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    if is_too_deep(value):
+        raise InputError(f"{path}: {TOO_DEEP}")
+    if problem:
+        raise InputError(f"{path}: {problem}")
     return value
 
 

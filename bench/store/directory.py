@@ -5,19 +5,27 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from bench.host.files import OutputError, make_folder, write_json
+from bench.host.files import OutputError, is_temporary, make_folder, set_aside, write_json
+from bench.host.notice import say
+from bench.host.patience import patiently
 from bench.schema.cell import SCHEMA, read_json
+from bench.schema.checksum import sealed
 from bench.store.states import State, States
 from bench.store.stored_cell import StoredCell, read_stored
 from bench.suite.cells import Cell, Settings
 from bench.suite.file import Suite
 from bench.suite.protocol import VERSION
 from models.errors import InputError
+
+FOLDERS = ("cells", "sessions", "samples", "images", "exact", "logs")  # that a run writes in
+WORKERS = "workers"  # the folder of a run by which driver and workers elsewhere talk
 
 
 class Store:
@@ -55,20 +63,45 @@ class Store:
         return self.directory / folder / cell.model / (cell.slug + suffix)
 
     def open(self, suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> None:
-        """Make the directory this suite's. Raises InputError where it holds another suite's run."""
+        """Make the directory this suite's. Raises InputError where it holds another suite's run.
+
+        Where suite.json is lost or damaged, a cell's key says whose run it is.
+        """
         path = self.directory / "suite.json"
         new = describe(suite, settings, plugins)
-        if path.exists():
-            check_same_run(self.directory, read_json(path), new)
-        elif (self.directory / "cells").exists():
-            raise InputError(f"{self.directory}: holds cells but no suite.json; choose another --out")
-        write_json(path, new)
+        try:
+            old = read_json(path) if path.exists() else None
+            wrong = f"{self.directory}: holds cells but no suite.json" if old is None else None
+        except InputError as error:
+            old, wrong = None, str(error)
+        if old is not None:
+            check_same_run(self.directory, old, new)
+        elif path.exists() or (self.directory / "cells").exists():
+            if not self.has_cell_of(suite, settings):
+                raise InputError(f"{wrong}, and no cell in it is one of this run; choose another --out")
+            say(f"{wrong}; its cells are this run's, so suite.json is written anew")
+        write_json(path, sealed(new))
+
+    def has_cell_of(self, suite: Suite, settings: Settings) -> bool:
+        """Whether a stored cell has the key that a cell of this suite has under these settings."""
+        for cell in suite.cells:
+            with contextlib.suppress(InputError):
+                state = self.state(cell)
+                if state is not None and state.key == cell.key(settings):
+                    return True
+        return False
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """One run a directory, without lock files at its end. Raises InputError where another one is at work."""
-        with self._locked(fcntl.LOCK_EX):
+        with self._untouched_by_refusal(), self.alone():
             remove_leftovers(self.directory)
+            yield
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """`exclusive`, for whoever leaves what is there as it is."""
+        with self._locked(fcntl.LOCK_EX):
             try:
                 yield
             finally:
@@ -77,13 +110,28 @@ class Store:
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """For those that only add samples: side by side, but not beside a run. Raises InputError where one is."""
-        with self._locked(fcntl.LOCK_SH) as lock:
+        with self._untouched_by_refusal(), self._locked(fcntl.LOCK_SH) as lock:
             try:
                 yield
             finally:
                 with contextlib.suppress(BlockingIOError):  # the last one tidies up
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self._remove_locks()
+
+    @contextlib.contextmanager
+    def _untouched_by_refusal(self) -> Iterator[None]:
+        """Within it an InputError before anything was made leaves no directory that was not there before."""
+        whole = (self.directory, *self.directory.parents)
+        missing = [folder for folder in whole if not folder.exists()]
+        try:
+            yield
+        except InputError:
+            if missing and not [*self.directory.glob("*/*")]:
+                (self.directory / "suite.json").unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # something is in it
+                    for folder in missing:
+                        folder.rmdir()
+            raise
 
     @contextlib.contextmanager
     def _locked(self, mode: int) -> Iterator[IO[str]]:
@@ -110,7 +158,7 @@ class Store:
     def read(self, cell: Cell) -> StoredCell | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""
         path = self.cell_path(cell)
-        if not path.exists():
+        if not patiently(path.exists):
             return None
         try:
             return read_stored(path)
@@ -121,7 +169,7 @@ class Store:
         """What a run asks of a cell's stored result. Raises InputError as `read`, of a file that must be read."""
         path = self.cell_path(cell)
         try:
-            known = self.states.get(path)
+            known = patiently(lambda: self.states.get(path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -131,9 +179,14 @@ class Store:
         stored = self.read(cell)
         return None if stored is None else self.states.remember(path, stored)
 
+    def set_aside(self, cell: Cell) -> Path:
+        """Keep a damaged file under another name, so that the cell is run again. Raises OutputError."""
+        return set_aside(self.cell_path(cell))
+
     def write(self, cell: Cell, result: dict[str, Any]) -> None:
-        """A cell's JSON, whole or not at all. Raises OutputError."""
-        write_json(self.cell_path(cell), result)
+        """A cell's JSON with its checksum, whole or not at all. Raises OutputError."""
+        as_read = json.loads(json.dumps(result, allow_nan=False))  # keys that are no strings become some
+        write_json(self.cell_path(cell), sealed(as_read))
 
 
 def describe(suite: Suite, settings: Settings, plugins: Sequence[str] = ()) -> dict[str, Any]:
@@ -165,11 +218,13 @@ def check_same_run(directory: Path, old: Any, new: dict[str, Any]) -> None:
         )
     for what in ("protocol", "settings"):
         before, now = flat(old.get(what)), flat(new[what])
-        for key in now:
+        named = {**before, **now} if what == "settings" else now  # a setting may be named where it is not the default
+        for key in named:
             may_change = key == "timeout" or key.startswith("quality.")  # samples may be judged anew
-            if not may_change and before.get(key) != now[key]:
+            if not may_change and before.get(key) != now.get(key):
                 raise InputError(
-                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now[key]!r}; choose another --out"
+                    f"{directory}: its run has {key} {before.get(key)!r}, this one {now.get(key)!r}; choose another "
+                    "--out"
                 )
     check_same_reference(directory, flat(old.get("reference")), new["reference"])
 
@@ -194,8 +249,15 @@ def flat(table: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Temporary files of a run that was killed while writing."""
-    for folder in ("cells", "sessions", "samples", "images", "exact"):
-        for path in (directory / folder).rglob(".*.tmp"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+    """Temporary files of a run that was killed while writing, and its talk with its workers."""
+    shutil.rmtree(directory / WORKERS, ignore_errors=True)
+    for path in leftovers(directory):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def leftovers(directory: Path) -> Iterator[Path]:
+    """Temporary files in a run's own folders, and beside its results."""
+    for folder in FOLDERS:
+        yield from (directory / folder).rglob(".*.tmp")
+    yield from (path for path in directory.glob(".*.tmp") if is_temporary(path))

@@ -223,6 +223,11 @@ class RunSettings:
     weights_sha256: str | None = None
     stated: Table = field(default_factory=dict)
 
+    @property
+    def kernels(self) -> str:
+        """Of products on a CPU: torch's own are not named."""
+        return str((self.stated.get("execution") or {}).get("kernels", "blas"))
+
 
 @dataclass(frozen=True)
 class Library:

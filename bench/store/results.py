@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.schema.checksum import is_sealed
 from bench.schema.clipping import clipped
 from bench.store.sessions import FOLDER, Session, read_session
 from bench.store.stored_cell import Name, StoredCell, read_stored
@@ -14,13 +15,17 @@ from models.errors import InputError
 
 @dataclass(frozen=True)
 class Results:
-    """What a result directory holds. `unreadable` are one-line reasons; `missing` are (model, slug) not run yet."""
+    """What a result directory holds. `unreadable` are one-line reasons; `missing` are (model, slug) not run yet.
+
+    `unsealed` counts the files that are read without a checksum: those of earlier versions.
+    """
 
     directory: Path
     cells: list[StoredCell]
     unreadable: list[str] = field(default_factory=list)
     missing: list[Name] = field(default_factory=list)
     suite: StoredSuite = field(default_factory=StoredSuite)
+    unsealed: int = 0
 
     @property
     def where(self) -> str:
@@ -65,13 +70,16 @@ def _read(directory: Path, clip: bool) -> Results:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
     suite = _suite(directory / "suite.json", clip, unreadable)
     order = {pair: i for i, pair in enumerate(suite.cells)}
-    cells = with_sessions(cells, _sessions(directory, unreadable))
+    sessions = _sessions(directory, unreadable)
+    files = [*(cell.document for cell in cells), *(s.content for s in sessions), suite.content]
+    unsealed = sum(not is_sealed(file) for file in files if file)
+    cells = with_sessions(cells, sessions)
     cells.sort(key=lambda cell: order.get(cell.name, len(order)))
     present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
     missing = [pair for pair in suite.cells if pair not in present]
     if clip:
         unreadable = clipped(unreadable)
-    return Results(directory, cells, unreadable, missing, suite)
+    return Results(directory, cells, unreadable, missing, suite, unsealed)
 
 
 def with_sessions(cells: Iterable[StoredCell], sessions: Iterable[Session]) -> list[StoredCell]:
@@ -100,7 +108,7 @@ def _suite(path: Path, clip: bool, unreadable: list[str]) -> StoredSuite:
     try:
         return read_stored_suite(path, clip)
     except InputError as error:
-        if path.exists():
+        if path.exists() or path.is_symlink():
             unreadable.append(str(error).removeprefix(f"{path.parent}{os.sep}"))
         return StoredSuite()
 

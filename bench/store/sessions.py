@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.host.files import write_bytes
+from bench.host.files import set_aside, write_bytes
+from bench.host.notice import say
 from bench.schema.cell import read_json
+from bench.schema.checksum import sealed
 from bench.statistics.medians import Interval
 from bench.statistics.paired_times import Spread, between_processes, chained, paired_ratio
 from models.errors import InputError
@@ -152,7 +154,7 @@ class Session:
 
     def write(self) -> None:
         """Whole or not at all; raises OutputError."""
-        write_bytes(self.path, (json.dumps(self.content, allow_nan=False) + "\n").encode())
+        write_bytes(self.path, (json.dumps(sealed(self.content), allow_nan=False) + "\n").encode())
 
     def begin_process(self, facts: dict[str, Any]) -> int:
         """Add a process; `facts` may grow until the next write. Returns its number."""
@@ -221,8 +223,10 @@ def read_session(path: Path) -> Session:
     if content.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema is {content.get('schema')!r}; this version reads schema {SCHEMA}")
     for key, kind in MEMBERS.items():
-        if not isinstance(content.get(key), kind):
+        if not isinstance(content.get(key), kind) or isinstance(content[key], bool):
             raise InputError(f"{path}: {key} must be a {kind.__name__}")
+    if problem := _problem(content):
+        raise InputError(f"{path}: {problem}")
     if not all(isinstance(r, dict) and _is_round(r, len(content["processes"])) for r in content["rounds"]):
         raise InputError(f"{path}: rounds must hold objects with a process and positive times by setting")
     return Session(path, content)
@@ -233,6 +237,15 @@ def read_sessions(directory: Path) -> list[Session]:
     return [read_session(path) for path in sorted((Path(directory) / FOLDER).glob("*.json"))]
 
 
+def sound_sessions(directory: Path) -> Iterator[Session]:
+    """Those of `read_sessions` that can be trusted; of others the file is set aside, in one line on stderr."""
+    for path in sorted((Path(directory) / FOLDER).glob("*.json")):
+        try:
+            yield read_session(path)
+        except InputError as error:
+            say(f"{error}; kept as {set_aside(path).name}")
+
+
 def holding(sessions: Iterable[Session], key: str, batch: int, machine: dict[str, Any]) -> Session | None:
     """The session on this machine that has, or was to have, the times of the cell with this key at this batch."""
     for session in sessions:
@@ -240,6 +253,24 @@ def holding(sessions: Iterable[Session], key: str, batch: int, machine: dict[str
         if here and key in session.members.values():
             return session
     return None
+
+
+def _problem(content: dict[str, Any]) -> str | None:
+    """The first thing in a session's tables and lists that nothing could be worked out with, or None."""
+    if content["batch"] < 1:
+        return f"batch must be above 0, found {content['batch']}"
+    if not all(isinstance(key, str) for key in content["settings"].values()):
+        return "settings must hold a key by slug"
+    if not all(isinstance(why, dict) and {"status", "reason"} <= why.keys() for why in content["removed"].values()):
+        return "removed must hold a status and a reason by slug"
+    if not all(isinstance(slug, str) for slug in content["repeated"]):
+        return "repeated must be a list of slugs"
+    if not isinstance(content.get("reference"), str | None):
+        return "reference must be a slug"
+    if not all(isinstance(process, dict) for process in content["processes"]):
+        return "processes must be a list of objects"
+    tables = [content.get("machine"), *(process.get("ceilings") for process in content["processes"])]
+    return None if all(isinstance(table, dict | None) for table in tables) else "machine and ceilings must be objects"
 
 
 def _is_round(record: dict[str, Any], processes: int) -> bool:

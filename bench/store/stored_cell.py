@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.engines import OURS
+from bench.schema import checksum
 from bench.schema.cell import read_cell
 from bench.schema.clipping import clipped
 from bench.schema.timing import INTERVALS, is_number
@@ -146,7 +147,7 @@ def completed(cell: StoredCell, timing: Mapping[str, Any]) -> dict[str, Any]:
 
 def altered(cell: StoredCell, values: Mapping[str, Any]) -> StoredCell:
     """A copy of it with other values at dotted places of its document, as `timing.latency_ms.median`."""
-    document = copy.deepcopy(dict(cell.document))
+    document = copy.deepcopy(checksum.without(cell.document))
     for place, value in values.items():
         *path, last = place.split(".")
         table: Any = document

@@ -2,7 +2,8 @@
 
 A file is a study by what it says: NAME, QUESTION (one line), FULL and QUICK (settings: a frozen dataclass),
 `run(subject, settings, step)` (what was measured, ready for JSON), and what is made of that: `answer(data)` (one
-sentence), `tables(data)`, `plot(data)` (a matplotlib figure). What several of them need is in bench/studies/lab.
+sentence), `tables(data)`, `plot(data)` (a matplotlib figure). MODELS are those that it is of where nobody names one,
+the small ones unless it says so. What several of them need is in bench/studies/lab.
 """
 
 from __future__ import annotations
@@ -16,33 +17,36 @@ from typing import Any
 
 from models.errors import InputError, expect_one_of
 
+SMALL = ("dit-mnist", "uvit-mnist")
+REQUIRED, OPTIONAL = {"NAME", "QUESTION"}, {"MODELS"}
+
 
 class Unanswerable(InputError):
     """A study needs something of a model that there is not, such as a shipped router."""
 
 
 @cache
-def known() -> dict[str, tuple[str, str]]:
-    """Name -> (module, question) of every study, read without running its file: that would load torch, for seconds."""
-    studies: dict[str, tuple[str, str]] = {}
+def known() -> dict[str, dict[str, Any]]:
+    """Name -> what every study says, without running its file: that would load torch, for seconds."""
+    studies: dict[str, dict[str, Any]] = {}
     for info in pkgutil.iter_modules(__path__):
         if info.ispkg:
             continue
         said = constants(Path(__path__[0], f"{info.name}.py"))
         if said["NAME"] in studies:
             raise InputError(f"two files of bench/studies both define the study '{said['NAME']}'")
-        studies[said["NAME"]] = f"{__name__}.{info.name}", said["QUESTION"]
+        studies[said["NAME"]] = said | {"module": f"{__name__}.{info.name}"}
     return studies
 
 
 def constants(file: Path) -> dict[str, Any]:
-    """NAME and QUESTION as a file assigns them. Raises InputError for a file without them."""
+    """NAME, QUESTION and perhaps MODELS as a file assigns them. Raises InputError for a file without the first two."""
     said = {
         ast.unparse(line.targets[0]): ast.literal_eval(line.value)
         for line in ast.parse(file.read_text("utf-8")).body
-        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) in ("NAME", "QUESTION")
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) in REQUIRED | OPTIONAL
     }
-    if said.keys() != {"NAME", "QUESTION"}:
+    if not said.keys() >= REQUIRED:
         raise InputError(f"{file}: a study states its NAME and its QUESTION")
     return said
 
@@ -52,10 +56,15 @@ def names() -> list[str]:
 
 
 def question(name: str) -> str:
-    return known()[name][1]
+    return str(known()[name]["QUESTION"])
+
+
+def usual_models(name: str) -> tuple[str, ...]:
+    """The models that a study is of unless others are named."""
+    return tuple(known()[name].get("MODELS", SMALL))
 
 
 def load(name: str) -> Any:
     """The module of a study. Raises InputError with the nearest name for an unknown one."""
     expect_one_of("study", name, known())
-    return importlib.import_module(known()[name][0])
+    return importlib.import_module(known()[name]["module"])

@@ -44,8 +44,14 @@ class Settings:
     weights: str | None = None  # what models.build takes: "official", "random", a path; None: the shipped ones
 
     def recorded(self) -> dict[str, Any]:
-        """As results store them."""
-        return asdict(self)
+        """As results store them: which of a machine's GPUs it was is no setting, the environment says of what kind.
+
+        torch's own kernels are not named, so that results from before they could be chosen stay these settings'.
+        """
+        stated = asdict(self) | {"device": self.device.partition(":")[0]}
+        if self.execution.kernels == type(self.execution).kernels:
+            del stated["execution"]["kernels"]
+        return stated
 
 
 @dataclass(frozen=True)
@@ -170,9 +176,7 @@ class Cell:
         """SHA-256 of what each sample depends on; not how many there are, and not how they are timed or judged."""
         identity = self.identity(settings)
         rules = {key: identity["protocol"][key] for key in ("seed", "sampling_batch")}
-        device = settings.device.partition(":")[0]
-        version = protocol.SAMPLES_VERSION
-        return _sha256({**identity, "rules": version, "protocol": rules, "device": device, "judged_by": None})
+        return _sha256({**identity, "rules": protocol.SAMPLES_VERSION, "protocol": rules, "judged_by": None})
 
     def summary(self) -> dict[str, Any]:
         """The columns that every result has, whatever became of the cell."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ import methods
 import models
 from bench import engines
 from bench.engines import OURS
+from bench.host.toml_file import MAX_BYTES, parse_toml
 from bench.suite import SHIPPED, protocol, slurm
 from bench.suite.cells import Cell
 from bench.suite.class_shares import require_every_class
 from bench.suite.judging import DEFAULT, Judging
 from bench.suite.judging import read as read_judging
 from bench.suite.part import Part
-from models.errors import InputError, expect_name, expect_one_of
+from models.errors import THEIRS, InputError, expect_name, expect_one_of, in_words
+from models.text_file import read_bytes
 
 TOP_KEYS = ("name", "title", "description", "protocol", "verdict", "slurm", "reference", "cells")
 CELL_KEYS = ("models", "engine", "sampler", "cache")
@@ -57,26 +58,25 @@ def names() -> list[str]:
 
 
 def load(
-    name_or_path: str, broken: dict[str, str] | None = None, overrides: dict[str, dict[str, Any]] | None = None
+    name_or_path: str,
+    broken: dict[str, str] | None = None,
+    overrides: dict[str, dict[str, Any]] | None = None,
+    trying: Callable[[str], object] = lambda what: None,
 ) -> Suite:
     """A shipped suite by name, or a suite file. Raises InputError that names the file, the key and the value.
 
     `overrides` are keys of tables within [protocol] that the command line replaces: {"timing": {"batch": 64}}.
 
     `broken` are plugins that did not load, with the reasons: a name that nobody else knows is taken for
-    theirs, and its cells fail with that reason when they run.
+    theirs, and its cells fail with that reason when they run. A method's own name may stand there too.
+    `trying` is told which method is built next, by a plugin's code, which may do anything.
     """
     path = find(name_or_path)
-    try:
-        text = path.read_bytes()
-        content = tomllib.loads(text.decode())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
+    text = read_bytes(path, MAX_BYTES)
+    content = parse_toml(text, path)
     for table, values in (overrides or {}).items():
         content["protocol"] = merged(content.get("protocol", {}), table, values)
-    reader = Reader(path.name if path.parent == SHIPPED else str(path), "; ".join((broken or {}).values()))
+    reader = Reader(path.name if path.parent == SHIPPED else str(path), broken or {}, trying)
     return reader.suite(content, hashlib.sha256(text).hexdigest())
 
 
@@ -102,8 +102,9 @@ def find(name_or_path: str) -> Path:
 class Reader:
     """Checks one suite file. Every error starts with the file's name and the table's place in it."""
 
-    def __init__(self, file: str, broken: str) -> None:
-        self.file, self.broken = file, broken
+    def __init__(self, file: str, reasons: Mapping[str, str], trying: Callable[[str], object]) -> None:
+        self.file, self.reasons, self.trying = file, reasons, trying
+        self.broken = "; ".join(reasons.values())
 
     def suite(self, content: dict[str, Any], sha256: str) -> Suite:
         """The whole suite of a file's tables. Raises InputError."""
@@ -225,15 +226,16 @@ class Reader:
         ours = part.engine == OURS
         known = part.name in methods.names() if ours else part.engine in engines.names()
         if self.broken and not known:
-            return part, self.broken
+            return part, self.reasons.get(part.name if ours else part.engine, self.broken)
+        self.trying(f"method {part.name}" if ours else f"engine {part.engine}")
         try:
             if ours:
                 expect_one_of(f"{kind} method" if kind == "cache" else kind, part.name, methods.names(kind))
             _ = part.method
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        except Exception as error:  # a plugin's own constructor
-            return part, f"{part.name}: {type(error).__name__}: {error}"
+        except THEIRS as error:  # a plugin's own constructor
+            return part, f"{part.name}: {in_words(error)}"
         return part, None
 
     def references(self, content: dict[str, Any], cells: tuple[Cell, ...], rules: protocol.Protocol) -> dict[str, Cell]:

@@ -91,12 +91,14 @@ def _texts(params: dict[str, Any]) -> Facts:
 
 
 def _conditions(expression: str, keys: set[str]) -> dict[str, list[str]]:
-    conditions = {}
+    conditions: dict[str, list[str]] = {}
     for part in expression.split(","):
         key, equals, values = part.partition("=")
         if not equals:
             raise InputError(f"--only {expression}: expected key=value, got '{part}'")
         expect_one_of("key in --only", key.strip(), keys)
+        if key.strip() in conditions:
+            raise InputError(f"--only {expression}: {key.strip()} is given twice; alternatives are {key.strip()}=A|B")
         conditions[key.strip()] = [_number(value.strip()) for value in values.split("|")]
     return conditions
 

@@ -30,7 +30,7 @@ class Data(Protocol):
 
 @dataclass
 class DenoisingLoss:
-    """DDPM's simple loss (Ho et al. 2020, equation 14) on `batch` latents a call.
+    """DDPM's simple loss (Ho et al. 2020, equation 14) on `batch` latents a call, in what the network predicts.
 
     A denoiser with 2C output channels also learns its variance: the variational term of Nichol & Dhariwal 2021
     (equations 15 and 16) with the mean detached is added, each timestep's alone and not scaled, as DiT was trained.
@@ -52,9 +52,10 @@ class DenoisingLoss:
         x0, y, index = x0.to(device), y.to(device), index.to(device)
         abar = torch.from_numpy(schedule.alphas_cumprod).to(device)[index].view(-1, 1, 1, 1)
         xt = (abar.sqrt() * x0 + (1 - abar).sqrt() * noise).float()
-        out = model(xt, index + schedule.first_timestep, y).float()
-        C = x0.shape[1]
-        loss = mse_loss(out[:, :C], noise)
+        t = index + schedule.first_timestep
+        out = model(xt, t, y).float()
+        C, scale = x0.shape[1], self.denoiser.error_scale(t)
+        loss = mse_loss(scale * out[:, :C], scale * noise)
         if out.shape[1] == 2 * C:
             eps, v = out[:, :C].detach(), out[:, C:]
             loss = loss + variational_term(schedule, eps, v, x0, xt, index, self.discretised)

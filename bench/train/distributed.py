@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from bench.host.environment import whole_number
 from models.errors import InputError
 
 T = TypeVar("T")
@@ -82,13 +83,13 @@ class World:
 def join(device: str = "cpu") -> Iterator[World]:
     """The world that torchrun describes in the environment; on CUDA, rank r of a machine takes its r-th device.
 
-    Raises InputError where there are more processes than devices.
+    Raises InputError where there are more processes than devices, and for variables that torchrun does not set so.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = whole_number("WORLD_SIZE", 1)
     if size == 1:
         yield World(torch.device(device))
         return
-    local = int(os.environ["LOCAL_RANK"])
+    local = expect_launched(size)
     chosen = torch.device(device)
     if chosen.type == "cuda":
         if local >= torch.cuda.device_count():
@@ -102,3 +103,14 @@ def join(device: str = "cpu") -> Iterator[World]:
     yield World(chosen, dist.get_rank(), size, local)
     gc.collect()  # replicas, which hold the group: only with its last reference do its threads end
     dist.destroy_process_group()  # not after an error: the others may still wait in an exchange
+
+
+def expect_launched(size: int) -> int:
+    """The rank among this machine's processes. Raises InputError unless all that torchrun sets is there and fits."""
+    rank, local = whole_number("RANK"), whole_number("LOCAL_RANK")
+    if rank >= size or local >= size:
+        raise InputError(f"RANK and LOCAL_RANK must be less than WORLD_SIZE, got {rank} and {local} of {size}")
+    whole_number("MASTER_PORT")
+    if not os.environ.get("MASTER_ADDR"):
+        raise InputError("MASTER_ADDR must name the first machine, as torchrun sets it")
+    return local

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,11 +20,15 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from bench.host.listing import files_under, folders_in
+from bench.host.notice import say
 from bench.quality.images.folder import OTHER_SUFFIXES, SUFFIXES, beyond_8_bits
+from bench.quality.images.npy import read_npz, readable
 from models.errors import InputError, first_line
 from models.spec import ModelSpec
 
 KEPT_BYTES = 2**30  # decoded images are kept up to this size, so that small ones are decoded once
+PACKED = ("jpeg", "offsets", "labels", "wnids")
+MAX_BYTES = 2**36  # of packed files, which are held in memory
 Source = Path | tuple[str, bytes]  # a file, or the name of a packed one and its bytes
 
 
@@ -132,17 +134,14 @@ def number_classes(root: Path, folders: list[str], spec: ModelSpec) -> dict[str,
         order = (
             "class folders are numbered in natural order (2 before 10), torchvision's ImageFolder sorts them as text"
         )
-        print(f"ditbench: {root}: {order}", file=sys.stderr)
+        say(f"{root}: {order}")
     return {name: label for label, name in enumerate(folders)}
 
 
 def packed(path: Path, spec: ModelSpec) -> tuple[list[Source], list[int], list[str]]:
     """Images of an npz: `jpeg` uint8, all files end to end, `offsets` [n+1], `labels` [n] and `wnids`, their names."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            jpeg, offsets, labels, wnids = (content[key] for key in ("jpeg", "offsets", "labels", "wnids"))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(f"{path}: not an npz of packed images ({first_line(error)})") from error
+    with readable(path, "an npz of packed images"):
+        jpeg, offsets, labels, wnids = read_npz(path, PACKED, MAX_BYTES).values()
     names = [str(name) for name in wnids]
     check_packed(path, jpeg, offsets, labels, names)
     numbers = number_classes(path, names, spec)

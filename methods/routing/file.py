@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_ROWS = 1000  # no sampler takes more steps
+MAX_BRANCHES = 100_000  # a file can state any number of them with a few bytes
 METADATA_KEY = "router"
 
 
@@ -136,7 +137,7 @@ def _rows(path: Path, content: Mapping[str, Any]) -> dict[int, Tensor]:
         match = re.fullmatch(r"(\d{1,4})\.prob", str(key))
         if match is None or not isinstance(value, Tensor):
             raise InputError(f"{path}: unexpected entry '{key}', expected '0.prob', '1.prob', …")
-        if value.ndim != 1 or not len(value):
+        if value.ndim != 1 or not 0 < len(value) <= MAX_BRANCHES:
             raise InputError(f"{path}: '{key}' has shape {list(value.shape)}, expected [branches]")
         check_plain(key, value, path)
         if value.isnan().any():

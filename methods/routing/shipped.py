@@ -94,3 +94,12 @@ def find(model: str, sampler: Sampler, l1: float) -> Path:
     where = ROUTERS / (model or "unnamed model")
     name = f"{sampler.name} with steps = {sampler.params.get('steps')}"
     raise InputError(f"no shipped router with l1 = {l1:g} for {name} in {where}; available l1: {available}")
+
+
+def by_weight(method: str, model: str, sampler: Sampler, l1: float | None) -> Path:
+    """The file that is shipped for a method with that λ, or with the least. Raises InputError with what there is."""
+    place = shelf(model, method)
+    known = strengths(place, sampler)
+    if l1 is None and not known:
+        raise InputError(f"{method}: no router is shipped for {model or 'an unnamed model'} with {sampler.label}")
+    return find(place, sampler, min(known) if l1 is None else l1)

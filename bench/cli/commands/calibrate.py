@@ -16,7 +16,7 @@ import methods
 import models
 from bench import plugins
 from bench.cli.method_words import parse
-from bench.cli.options import expect_positive
+from bench.cli.options import check_device, expect_positive, expect_seed
 from bench.host.files import expect_writable, write_bytes
 from bench.sampling import balanced_labels, sample, seeded_noise
 from bench.sampling.plain import Callback
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
         raise InputError(reason)
     expect_positive("calibrate", args, "samples", "batch")
+    expect_seed("calibrate", args.seed)
+    check_device(args.device)
     method = methods.find(args.method)
     if not hasattr(method, "calibrator"):
         known = ", ".join(name for name in methods.names("cache") if hasattr(methods.find(name), "calibrator"))

@@ -15,6 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from bench.judge.validation.results import check
 
-    problems = check(list(dict.fromkeys(args.directories)))
-    print("\n".join([*problems, f"{len(problems)} problems"]) if problems else "nothing wrong")
-    return 1 if problems else 0
+    checked = check(list(dict.fromkeys(args.directories)))
+    count, unsealed = len(checked.problems), checked.unsealed
+    closing = f"{count} problems" if count else "nothing wrong"
+    closing += f"; {unsealed} files without checksum" if unsealed else ""
+    print("\n".join([*checked.problems, closing]))
+    return 1 if count else 0

@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from bench.host.files import expect_writable
     from bench.run.choice import goal
+    from bench.run.kernels import settled
 
     wanted = goal.read({kind: getattr(args, kind) for kind in goal.RANGES})
     execution = execution_of(args)
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.suite is not None:
         expect_writable(Path(args.suite))
     plugins.require(args.plugin)
-    settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
+    settings = settled(Settings(args.device, args.dtype, args.threads, execution, args.weights))
     return answer(args, wanted, settings, jobs)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
+from bench.host.notice import say
 from bench.judge.change import LIMIT
 from models.errors import InputError
 
@@ -27,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare two result directories and print what changed; unreadable cells on stderr. Raises InputError."""
+    from bench.host.files import expect_writable
     from bench.judge.compare import compare
     from bench.show import comparison_text as compare_text
     from bench.show.comparison_page import write_page
@@ -34,10 +35,12 @@ def run(args: argparse.Namespace) -> int:
 
     if not 1 <= args.factor < float("inf"):
         raise InputError(f"compare: --factor must be at least 1, got {args.factor}")
+    if args.html:
+        expect_writable(args.html)
     base, new = read_results(args.base), read_results(args.new)
     for results in (base, new):
         for line in results.unreadable:
-            print(f"ditbench: left out: {results.directory}: {one_line(line)}", file=sys.stderr)
+            say(f"left out: {results.directory}: {one_line(line)}")
     rows = compare(base, new, args.factor)
     if args.html:
         write_page(rows, base, new, args.html)

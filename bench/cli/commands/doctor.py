@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.health import Finding, of_machine, of_suite
-from bench.cli.options import check_device
+from bench.cli.health import of_suite
+from bench.cli.machine_health import TODO, Finding, of_machine
+from bench.cli.options import expect_device_name
+from bench.suite import file as suite
 
 HELP = "check devices, versions, memory, disk, weights and references before a long run"
 
@@ -20,13 +22,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints one line a check; exit code 1 where one says what is to be done first."""
-    check_device(args.device)
-    findings = of_machine(args.device)
+    expect_device_name(args.device)
     if args.suite is not None:
-        findings += of_suite(args.suite, args.out, args.device, args.weights, args.plugin)
+        suite.find(args.suite)  # before seconds of other checks
+    findings = of_machine(args.device)
+    absent = any(finding.what == "device" and finding.state == TODO for finding in findings)
+    if args.suite is not None:
+        findings += of_suite(args.suite, args.out, "cpu" if absent else args.device, args.weights, args.plugin)
     for finding in findings:
         print(line(finding))
-    return 1 if any(finding.state == "todo" for finding in findings) else 0
+    return 1 if any(finding.state == TODO for finding in findings) else 0
 
 
 def line(finding: Finding) -> str:

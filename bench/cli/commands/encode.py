@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import models
     from bench.cli.options import check_device, expect_positive
+    from bench.host.files import expect_writable, expect_writable_folder
     from bench.plugins import require
     from bench.train.distributed import join
     from bench.train.encoding import Encoding
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     check_device(args.device)
     require(args.plugin)
     spec = models.spec(args.model)
+    (expect_writable if args.out.suffix == ".npz" else expect_writable_folder)(args.out)
     with join(args.device) as world:
         images = open_images(args.data, spec, args.workers)
         if args.out.suffix == ".npz":

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 where the gate is closed. Raises InputError."""
-    from bench.host.files import write_bytes
+    from bench.host.files import expect_writable, write_bytes
     from bench.judge.gate import baseline
     from bench.judge.gate.decision import gate
     from bench.judge.gate.fight import duels
@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 < args.seconds < float("inf"):
         raise InputError(f"gate: --seconds must be positive, got {args.seconds}")
+    if args.out:
+        expect_writable(args.out)
     new = read_results(args.new)
     if args.update:
         changed = baseline.update(Path(args.base), new)
@@ -47,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     base = read_results(args.base)
     with contextlib.ExitStack() as stack:
-        findings = gate(base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref else None)
+        findings = gate(
+            base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref is not None else None
+        )
     verdicts = gate_text.verdict_lines(base, new)
     if args.json:
         text = json.dumps(gate_text.as_json(findings, args.allow_unresolved, verdicts), indent=1)

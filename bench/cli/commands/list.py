@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import models
 from bench import engines, plugins
 from bench.cost.plan_cost import plan_macs
 from bench.engines import OURS, Engine
+from bench.host.notice import say
 from bench.suite import file as suite
 from methods.method import Method
 from methods.plan import uncached
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if args.kind is not None:
         expect_one_of("kind of thing to list", args.kind, KINDS)
     for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     listed = {kind: DESCRIBE[kind]() for kind in KINDS if args.kind in (None, kind)}
     if args.json:
         print(json.dumps(listed, indent=1))

@@ -12,7 +12,8 @@ import models
 from bench import plugins
 from bench.cli.method_words import parse
 from bench.cost.plan_cost import plan_macs
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable, write_bytes
+from bench.host.notice import say
 from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from bench.schema.plan_marks import LEGEND
@@ -20,7 +21,7 @@ from bench.schema.plan_rows import rows
 from bench.show.plan_picture import draw
 from methods import schedule
 from methods.plan import Plan
-from models.errors import InputError
+from models.errors import THEIRS, InputError
 from models.spec import build_empty
 
 HELP = "print or draw the plan of a method"
@@ -42,7 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
+    for file in filter(None, (args.png, args.smoothcache)):
+        expect_writable(Path(file))
     sampler, cache = parse(args.method)
     spec = models.spec(args.model)
     model = build_empty(spec)  # a plan depends on the structure alone
@@ -69,7 +72,7 @@ def plan_or_reason(model: Any, sampler: Any, cache: Any) -> Plan:
         return make_plan(model, sampler, cache)
     except InputError:
         raise
-    except Exception as error:
+    except THEIRS as error:
         method = type(cache or sampler)
         where = sys.modules[method.__module__].__file__
         raise InputError(f"{where}: {method.__name__}.plan(): {type(error).__name__}: {error}") from error
@@ -82,4 +85,7 @@ def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
     print(f"evaluations        {len(plan)}")
     print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
     print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
-    print(f"cache an image     {Executor(model, plan).cache_bytes(1, guided)} bytes")
+    executor = Executor(model, plan)
+    print(f"cache an image     {executor.cache_bytes(1, guided)} bytes")
+    if plan.policy is not None:
+        print(f"decisions an image {executor.decision_bytes(1, guided)} bytes")

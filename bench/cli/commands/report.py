@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 HELP = "write results.csv and report.html from a directory of results; or print its table, or draw its figures"
@@ -63,18 +64,20 @@ def draw_figures(args: argparse.Namespace) -> None:
 
 def show_table(args: argparse.Namespace) -> None:
     """The table on standard output, or in the file --out, whose path is then printed; unreadable cells on stderr."""
-    from bench.host.files import write_bytes
+    from bench.host.files import expect_writable, write_bytes
     from bench.judge.decided import judged
     from bench.show.report.exports import exported
     from bench.show.report.group import groups_of
     from bench.store.results import one_line, read_results
     from bench.suite.selection import select
 
+    if args.out is not None:
+        expect_writable(Path(args.out))
     results = read_results(args.directory)
     analysis = judged(results)
     cells = select(results, args.only)
     for line in results.unreadable:
-        print(f"ditbench: left out: {one_line(line)}", file=sys.stderr)
+        say(f"left out: {one_line(line)}")
     text = exported(args.format, cells, groups_of(results, analysis), analysis)
     if args.out is None:
         sys.stdout.write(text)

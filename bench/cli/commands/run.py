@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from bench.cli.options import (
     quality_overrides,
 )
 from bench.host.environment import bfloat16_instructions, cores
+from bench.host.notice import say
 from bench.run import executors
 from bench.run.request import On, parse
 from bench.run.suite_run import run_suite
@@ -29,6 +29,7 @@ from bench.suite.selection import select
 from models.errors import InputError, expect_one_of
 
 HELP = "run a suite: one JSON a cell, results.csv, report.html; finished cells are skipped"
+MAX_DIGITS = 10  # of a batch; what is too many all the same, the suite's reader says
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if on is None or executors.find(on.name).HERE:
         check_device(args.device)
         warn_of_half_precision(args.device, args.dtype)
+        warn_of_sharing(args.device, args.jobs)
     jobs = args.jobs or (1 if args.device != "cpu" else max(1, cores() // args.threads))
     settings = Settings(args.device, args.dtype, args.threads, execution, args.weights)
     finished = run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides, on)
@@ -81,8 +83,14 @@ def run(args: argparse.Namespace) -> int:
 def warn_of_half_precision(device: str, dtype: str) -> None:
     """Say where a processor has to emulate the run's dtype."""
     if device == "cpu" and dtype == "bfloat16" and bfloat16_instructions() == []:
-        print("ditbench: --dtype bfloat16: this processor has no instructions for it (avx512_bf16, amx_bf16), so it is "
-              "slower than float32", file=sys.stderr)  # fmt: skip
+        lacks = "this processor has no instructions for it (avx512_bf16, amx_bf16)"
+        say(f"--dtype bfloat16: {lacks}, so it is slower than float32")
+
+
+def warn_of_sharing(device: str, jobs: int | None) -> None:
+    """Say where cells that are sampled side by side are on one GPU."""
+    if device != "cpu" and jobs is not None and jobs > 1:
+        say(f"--jobs {jobs}: all of them share one GPU, {device}; --on local:N gives each of N workers its own")
 
 
 def where(args: argparse.Namespace) -> On | None:
@@ -122,7 +130,7 @@ def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> i
 
     device = device_rates.read(args.rates, args.dtype)
     for reason in (broken := plugins.load(plugins.files(args.plugin))).values():
-        print(f"ditbench: {reason}", file=sys.stderr)
+        say(reason)
     chosen = suite.load(args.suite, broken, overrides)
     cells = select(chosen, args.only)
     lines = dry_run.plan_suite(cells, device)
@@ -137,7 +145,7 @@ def batches(text: str) -> list[int | str]:
     """`--batch 8,64,auto` as a suite file would have it. Raises InputError for anything else."""
     sizes: list[int | str] = []
     for word in text.split(","):
-        if word != AUTO and not (word.isascii() and word.isdigit()):
+        if word != AUTO and not (word.isascii() and word.isdigit() and len(word) < MAX_DIGITS):
             raise InputError(f"--batch must be numbers and '{AUTO}' separated by commas, got '{text}'")
         sizes.append(word if word == AUTO else int(word))
     return sizes

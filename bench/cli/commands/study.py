@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import studies
+from bench.host.files import expect_writable_folder
 from models.errors import InputError, expect_one_of
 
 if TYPE_CHECKING:
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
 
 HELP = "answer a question about caching by measurement, with a page; study list says which there are"
 LIST, ALL = "list", "all"
-SMALL = ("dit-mnist", "uvit-mnist")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="a study's name; all: one after another; list: which there are")
-    parser.add_argument(
-        "--model", action="append", metavar="M", help="of this model, repeatable (default: both small models)"
-    )
+    parser.add_argument("--model", action="append", metavar="M", help="of this model, repeatable (default: small ones)")
     parser.add_argument("--weights", metavar="W", help="official, random or a file, if not the shipped ones")
     parser.add_argument("--out", type=Path, default=Path("runs/studies"), metavar="DIR", help="default: runs/studies")
     parser.add_argument("--quick", action="store_true", help="tiny settings, in seconds: to see that it works")
@@ -39,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("study: --json belongs to list; a study's JSON is in --out")
     if args.name != ALL:
         expect_one_of("study", args.name, [*studies.names(), ALL, LIST])
+    expect_writable_folder(args.out)
     for order in orders(args):
         try:
             carry_out(order, args.out)
@@ -63,11 +62,12 @@ def orders(args: argparse.Namespace) -> list[Order]:
     from bench.studies.lab.result import Order
 
     plugins.require(args.plugin)
-    wanted = args.model or SMALL
+    names = studies.names() if args.name == ALL else [args.name]
+    of = {name: args.model or studies.usual_models(name) for name in names}
+    wanted = list(dict.fromkeys(model for chosen in of.values() for model in chosen))
     for model in wanted:
         models.spec(model)
-    names = studies.names() if args.name == ALL else [args.name]
-    return [Order(name, model, args.weights, args.quick) for model in wanted for name in names]
+    return [Order(name, model, args.weights, args.quick) for model in wanted for name in names if model in of[name]]
 
 
 def carry_out(order: Order, out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli.options import add_scale_options, check_scale_options, expect_positive
+from bench.cli.options import add_scale_options, check_scale_options, expect_positive, expect_seed
 
 HELP = "train a denoiser on images, latents or digits, or a part of the small ones; resumes where it was interrupted"
 RECIPE = ("steps", "batch", "seed", "dtype")  # options that replace a field of the recipe
@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.train.run import Setting, train
 
     expect_positive("train", args, "steps", "batch", "threads")
+    expect_seed("train", args.seed)
     check_scale_options("train", args)
     torch.set_num_threads(args.threads)
     overrides = {key: getattr(args, key) for key in RECIPE if getattr(args, key) is not None}

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import methods
 import models
-from bench.cli.method_words import typed
-from bench.cli.options import add_scale_options, check_scale_options, expect_positive
+from bench.cli.method_words import key_values, typed
+from bench.cli.options import add_scale_options, check_scale_options, expect_positive, expect_seed
 from bench.host.files import expect_writable
 from bench.train.denoiser import Data
 from bench.train.distributed import World, join
@@ -129,7 +129,8 @@ def train_along(args: argparse.Namespace, subject: Subject, out: Path, world: Wo
 def on_latents(args: argparse.Namespace, subject: Subject, recipe: R, world: World) -> tuple[R, Data]:
     """The recipe with what the options say, and the latents that they name."""
     spec, recipe = models.spec(args.model), stated(args, subject, recipe)
-    recipe.data = args.data or data.default_kind(spec)
+    recipe.data = data.default_kind(spec) if args.data is None else args.data
+    data.expect_kind(recipe.data)
     if not subject.denoiser.can_be_guided:
         recipe.label_dropout = 0.0
     recipe.divide(world.size, args.accumulate)
@@ -176,11 +177,7 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
         known = ", ".join(methods.names("sampler"))
         raise InputError(f"train-router: '{args.sampler}' is a cache method, expected one of: {known}")
     given = {"steps": args.steps} | ({} if args.variant is None else {"variant": args.variant})
-    for word in args.set:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"train-router: expected --set KEY=VALUE, got '{word}'")
-        given[key] = value
+    given |= key_values("train-router", "--set KEY=VALUE", args.set)
     sampler: Any = methods.build(args.sampler, **typed(args.sampler, given))
     return sampler
 
@@ -189,6 +186,7 @@ def check(args: argparse.Namespace) -> None:
     expect_one_of("--method", args.method, TRAININGS)
     check_scale_options("train-router", args)
     expect_positive("train-router", args, "samples", "iterations", "batch")
+    expect_seed("train-router", args.seed)
     if args.plot is not None:
         expect_one_of("suffix of --plot", args.plot.suffix, (".png", ".svg"))
     unused, reason = UNUSED.get(args.method, ((), ""))

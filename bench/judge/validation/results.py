@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -19,12 +20,22 @@ _KEY = re.compile(r"[0-9a-f]{64}\Z")
 _SHOWN = 400  # characters of a line
 
 
-def check(directories: Sequence[Path]) -> list[str]:
-    """One line for each problem, naming the file; none if all is well. Raises InputError where there are no results."""
+@dataclass(frozen=True)
+class Checked:
+    """`problems`, one line each, naming the file; `unsealed`, how many files have no checksum, which is none."""
+
+    problems: list[str]
+    unsealed: int
+
+
+def check(directories: Sequence[Path]) -> Checked:
+    """Everything wrong with what these hold. Raises InputError where there are no results."""
     problems: list[str] = []
+    unsealed = 0
     claims: dict[tuple[str, ...], str] = {}
     for directory in directories:
         results = read_whole(directory)
+        unsealed += results.unsealed
         problems += [f"{directory}/{line}" for line in results.unreadable]
         for cell in results.cells:
             where = f"{directory}/cells/{cell.model}/{cell.slug}.json"
@@ -32,7 +43,7 @@ def check(directories: Sequence[Path]) -> list[str]:
             other = claims.setdefault(claim(cell), where)
             problems += [f"{where}: the same cell of the same machine as {other}"] if other != where else []
         problems += _file_problems(results)
-    return [one_line(line)[:_SHOWN] for line in problems]
+    return Checked([one_line(line)[:_SHOWN] for line in problems], unsealed)
 
 
 def claim(cell: StoredCell) -> tuple[str, ...]:
@@ -79,8 +90,9 @@ def _reason_problems(cell: StoredCell) -> Iterator[str]:
 
 def _file_problems(results: Results) -> Iterator[str]:
     for path in sorted(results.directory.glob("cells/*/*.json")):
-        if path.stat().st_size > MAX_FILE:
-            yield f"{path}: {path.stat().st_size / 1e6:.0f} MB, expected at most {MAX_FILE / 1e6:.0f} MB"
+        size = path.stat().st_size if path.is_file() else 0  # what is no file was said before
+        if size > MAX_FILE:
+            yield f"{path}: {size / 1e6:.0f} MB, expected at most {MAX_FILE / 1e6:.0f} MB"
     for model, slug in results.missing:
         yield f"{results.directory}/suite.json: lists {model}/{slug}, which is not there"
 

@@ -12,12 +12,13 @@ import models
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
 from bench.quality.features import reference_sets
-from bench.quality.features.feature_set import TENSORS
+from bench.quality.features.feature_set import extract_rows
 from bench.quality.features.reference_set import ReferenceSet
+from bench.quality.images.checks import require_images
 from bench.suite.cells import Cell, Settings
 from bench.suite.protocol import NO_FEATURES
 from models.autoencoders import Autoencoder
-from models.errors import InputError
+from models.errors import THEIRS, InputError, in_words
 
 Tool = TypeVar("Tool")
 
@@ -41,15 +42,24 @@ class Instruments:
         return [None if tool is None else tool.fingerprint for tool in (self.autoencoder, self.extractor)]
 
     def images(self, latents: Tensor) -> Tensor | None:
-        """Images uint8 [B,1|3,H,W] of latents [B,C,H,W], on the CPU; None without an autoencoder."""
-        return None if self.autoencoder is None else self.autoencoder.decode(latents.to(self.device)).cpu()
+        """Images uint8 [B,1|3,H,W] of latents [B,C,H,W], on the CPU; None without an autoencoder.
+
+        Raises InputError where the autoencoder returns something else.
+        """
+        if self.autoencoder is None:
+            return None
+        images = self.autoencoder.decode(latents.to(self.device)).cpu()
+        require_images(f"what '{self.autoencoder.name}' decodes", images)
+        if len(images) != len(latents):
+            raise InputError(f"'{self.autoencoder.name}' decodes {len(latents)} latents into {len(images)} images")
+        return images
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Float32 features [B,d] of uint8 images [B,C,H,W] by name, on the CPU; none without an extractor."""
-        if self.extractor is None:
-            return {}
-        features = self.extractor.extract(images)
-        return {name: features[name].detach().float().cpu() for name in TENSORS if name in features}
+        """Float32 features [B,d] of uint8 images [B,C,H,W] by name, on the CPU; none without an extractor.
+
+        Raises InputError as extract_rows.
+        """
+        return {} if self.extractor is None else extract_rows(self.extractor, images)
 
 
 def instruments(cell: Cell, settings: Settings, *, statistics_alone: bool = False) -> Instruments:
@@ -107,8 +117,9 @@ def check_instruments(cells: Sequence[Cell], settings: Settings) -> dict[str, st
     for model, cell in {cell.model: cell for cell in cells if cell.broken is None}.items():
         try:
             tools = instruments(cell, replace(settings, device="cpu"), statistics_alone=True)
-        except InputError as error:
-            raise InputError(f"{model}: {error}; --features none runs without distribution metrics") from error
+        except THEIRS as error:  # an extractor of a plugin may raise anything
+            said = in_words(error)
+            raise InputError(f"{model}: {said}; --features none runs without distribution metrics") from error
         if "fd" in tools.omitted:
             reasons[model] = tools.omitted["fd"]
     return reasons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bench.sampling.compiled import Run
 from bench.suite.cells import Cell, Settings
 from models.denoiser import Denoiser
 
+LONG = 1.0  # seconds of sampling that are worth a file of their own
 Advance = Callable[[Cell, int], None]  # called with the cell and its samples done, after every batch
 
 
@@ -27,6 +29,7 @@ class Latents:
         self.model, self.cell, self.settings = model, cell, settings
         self.key = cell.samples_key(settings)
         self.shards = Shards(folder / "latents", self.key)
+        self.parts = Shards(folder / "batches", self.key)  # of shards that are not whole yet
         self.advance = advance
         self._trajectory: Run | None = None
 
@@ -38,13 +41,23 @@ class Latents:
         stored = self.shards.read(indices)
         if stored is not None:
             return stored["latents"]
-        batches = []
-        for batch in pieces(indices, self.cell.protocol.sampling_batch):
-            batches.append(self.sample(batch))
-            self.advance(self.cell, batch.stop)
-        latents = torch.cat(batches)
+        batches = pieces(indices, self.cell.protocol.sampling_batch)
+        latents = torch.cat([self.batch(batch, alone=len(batches) == 1) for batch in batches])
         self.shards.write(indices, {"latents": latents}, commit())
+        for batch in batches:
+            self.parts.remove(batch)
         return latents
+
+    def batch(self, indices: range, alone: bool) -> Tensor:
+        """One batch of a shard; until the shard is whole, one that took long is kept beside it, unless it is all."""
+        stored = None if alone or self.parts.commit(indices) != commit() else self.parts.read(indices)
+        if stored is None:
+            started = time.monotonic()
+            stored = {"latents": self.sample(indices)}
+            if not alone and time.monotonic() - started >= LONG:
+                self.parts.write(indices, stored, commit())
+        self.advance(self.cell, indices.stop)
+        return stored["latents"]
 
     def sample(self, indices: range) -> Tensor:
         """One batch: noise of each sample's own seed to final latents."""

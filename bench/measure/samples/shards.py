@@ -5,6 +5,7 @@ A range holds whole sampling batches. What a shard holds therefore does not depe
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -70,10 +71,25 @@ class Shards:
         label = {LABEL: " ".join(filter(None, (self.key, digest(contiguous), commit)))}
         write_bytes(self.path(indices), save(contiguous, metadata=label))
 
+    def remove(self, indices: range) -> None:
+        """Remove the shard of a range, if there is one, and the folder where it was the last."""
+        with contextlib.suppress(OSError):
+            self.path(indices).unlink()
+            self.directory.rmdir()
+
     def discard(self) -> None:
         """Remove all shards of this kind, whatever their key."""
         for path in self.directory.glob("*.safetensors"):
             path.unlink(missing_ok=True)
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a file is one that `Shards.write` made."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return bool(_label(file)[0])
+    except (OSError, SafetensorError):
+        return False
 
 
 def _label(file: Any) -> tuple[str, str, str]:

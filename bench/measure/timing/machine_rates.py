@@ -23,7 +23,7 @@ DECODE_LAPS = 3
 def products(task: Task, watch: Stopwatch) -> dict[str, Any]:
     """The rate of a square product in the run's dtype."""
     dtype = getattr(torch, task.settings.dtype)
-    return ceilings.gemm_rate(watch, task.settings.device, dtype, _seconds(task))
+    return ceilings.gemm_rate(watch, task.settings.device, dtype, _seconds(task), task.settings.execution.kernels)
 
 
 def copies(task: Task, watch: Stopwatch) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from models.registered import Registered
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Extractor", "build", "describe", "find", "names", "register"]
+__all__ = ["Extractor", "build", "describe", "find", "forget", "is_shipped", "names", "register"]
 
 REGISTERED = Registered(__name__, "extractor", lambda: Extractor)
 
@@ -46,3 +46,13 @@ def register(module: ModuleType) -> list[str]:
     Raises InputError for a name that is taken or cannot be a folder's.
     """
     return REGISTERED.register(module)
+
+
+def forget(name: str) -> bool:
+    """Take a plugin's out; whether there was one of that name."""
+    return REGISTERED.forget(name)
+
+
+def is_shipped(name: str) -> bool:
+    """Whether it is ours, and no plugin's."""
+    return name in REGISTERED.shipped

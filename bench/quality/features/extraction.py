@@ -6,21 +6,19 @@ other weights, are extracted anew. What is kept says what it is of, and is check
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from torch import Tensor
 
 from bench.host.files import OutputError
+from bench.host.notice import say
 from bench.host.progress import counted
 from bench.quality.extractors import Extractor
 from bench.quality.features.feature_set import FeatureCollector, FeatureSet
+from bench.quality.features.kept import kept_file, limit, note_use, trim
 from bench.quality.images.digest import SetDigest
 from bench.quality.images.source import ImageSource
 from models.errors import InputError
-from models.fetch import cache_directory
 
 BATCH = 64
 
@@ -29,6 +27,7 @@ def features_of(source: ImageSource, extractor: Extractor, batch: int = BATCH, k
     """Features of a source's images: kept ones, or extracted and kept. Raises InputError as reading images does."""
     if not keep:
         return extract(source, extractor, batch)
+    limit()  # what is wrong with it is said before the work
     digest = SetDigest(source.count)
     for images in with_progress(source, batch, "reading"):
         digest.update(images)
@@ -38,8 +37,9 @@ def features_of(source: ImageSource, extractor: Extractor, batch: int = BATCH, k
     features = extract(source, extractor, batch)
     try:
         features.save(kept_file(features.fingerprint, features.images_sha256))
+        trim()
     except OutputError as error:
-        print(f"ditbench: features are not kept: {error}", file=sys.stderr)
+        say(f"features are not kept: {error}")
     return features
 
 
@@ -52,16 +52,15 @@ def extract(source: ImageSource, extractor: Extractor, batch: int = BATCH) -> Fe
 
 def load_kept(fingerprint: str, images_sha256: str) -> FeatureSet | None:
     """Kept features of exactly these images; None where there are none, or the file is damaged or of others."""
+    file = kept_file(fingerprint, images_sha256)
     try:
-        features = FeatureSet.load(kept_file(fingerprint, images_sha256))
+        features = FeatureSet.load(file)
     except InputError:
         return None
-    return features if (features.fingerprint, features.images_sha256) == (fingerprint, images_sha256) else None
-
-
-def kept_file(fingerprint: str, images_sha256: str) -> Path:
-    key = hashlib.sha256(f"{fingerprint}\n{images_sha256}".encode()).hexdigest()
-    return cache_directory() / "features" / f"{key[:32]}.safetensors"
+    if (features.fingerprint, features.images_sha256) != (fingerprint, images_sha256):
+        return None
+    note_use(file)
+    return features
 
 
 def with_progress(source: ImageSource, batch: int, what: str) -> Iterator[Tensor]:

@@ -7,7 +7,6 @@ clean-fid's holds `mu, sigma` alone.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +15,15 @@ import numpy as np
 from bench.quality import extractors
 from bench.quality.extractors import Extractor
 from bench.quality.features.reference_set import ReferenceSet, stored_moments
+from bench.quality.images import npy
 from bench.quality.metrics.frechet import Moments
-from models.errors import InputError, first_line
+from models.errors import InputError
 from models.fetch import recorded_sha256
 
 DIMENSIONS = {"pool": 2048, "spatial": 2023}
 KEYS = {"pool": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 KINDS = ("adm", "clean")
+MAX_BYTES = 2 * 8 * DIMENSIONS["pool"] ** 2  # of an array; sigma is float64, half of that
 
 
 def read_npz(path: Path, name: str, features: str | None = None, extractor: Extractor | None = None) -> ReferenceSet:
@@ -47,12 +48,10 @@ def read_npz(path: Path, name: str, features: str | None = None, extractor: Extr
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """The statistics in an npz, and the names of all its arrays; no pickled object is loaded."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            members = list(file.files)
-            arrays = {key: file[key] for keys in KEYS.values() for key in keys if key in members}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable npz of statistics ({first_line(error)})") from error
+    with npy.readable(path, "a readable npz of statistics"):
+        members = npy.members_of(path)
+        wanted = [key for keys in KEYS.values() for key in keys if key in members]
+        arrays = npy.read_npz(path, wanted, MAX_BYTES)
     for key in ("mu", "sigma"):
         if key not in members:
             hint = "; to compare with its images, make a reference of them first" if "arr_0" in members else ""

@@ -70,13 +70,15 @@ def read(path: Path) -> ReferenceSet:
             if f"{layer}_mean" in arrays
         }
         samples = int(metadata["samples"]) if metadata["samples"] else None
+        if samples is not None and samples < 2:
+            raise ValueError(f"it says that it is of {samples} images")
         name, fingerprint, sha256 = (metadata[key] for key in ("name", "fingerprint", "sha256"))
         pool, spatial = parts["pool"], parts.get("spatial")
         return ReferenceSet(name, fingerprint, sha256, samples, pool, spatial, tensors.get("features"))
     except KeyError as error:
         raise InputError(f"{path}: the reference lacks {error}") from error
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: not a valid reference ({first_line(error)})") from error
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.errors import InputError, first_line
+from bench.quality.images.npy import read_header, readable
+from models.errors import InputError
 
 MEMBER = "arr_0.npy"
 
@@ -31,14 +31,16 @@ class ImageArray:
         self.name, self.path = str(path), path
         with self._opened() as (file, size):
             shape, _, dtype = read_header(file)
-            beyond = size - file.tell() - math.prod(shape)
+            held, wanted = size - file.tell(), math.prod(shape) * dtype.itemsize
         if dtype != np.uint8:
             raise InputError(f"{path}: images must be uint8 in 0..255, got {dtype}; their range is never guessed")
         if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3):
             hint = "; channels come last" if len(shape) == 4 and shape[1] in (1, 3) else ""
             raise InputError(f"{path}: images must have shape [N, H, W, 1 or 3], got {list(shape)}{hint}")
-        if beyond > 0:
-            raise InputError(f"{path}: holds {beyond:,} bytes after its array, which would be left out")
+        if held > wanted:
+            raise InputError(f"{path}: holds {held - wanted:,} bytes after its array, which would be left out")
+        if held < wanted:
+            raise InputError(f"{path}: ends after {held:,} of {wanted:,} bytes of images")
         if channels not in (None, shape[3]):
             raise InputError(f"{path}: images have {shape[3]} channels, expected {channels}")
         self.count, height, width, depth = shape
@@ -78,7 +80,7 @@ class ImageArray:
 
         What goes wrong while they are read becomes one line that names the file.
         """
-        try:
+        with readable(self.path, "a readable array of images"):
             if self.path.suffix == ".npy":
                 with self.path.open("rb") as file:
                     yield file, self.path.stat().st_size
@@ -90,10 +92,6 @@ class ImageArray:
                 require_one_set(self.path, archive)
                 with archive.open(MEMBER) as member:
                     yield member, archive.getinfo(MEMBER).file_size
-        except InputError:
-            raise
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise InputError(f"{self.path}: not a readable array of images ({first_line(error)})") from error
 
 
 def require_one_set(path: Path, archive: zipfile.ZipFile) -> None:
@@ -107,11 +105,3 @@ def require_one_set(path: Path, archive: zipfile.ZipFile) -> None:
         if dtype == np.uint8 and len(shape) == 4:
             got = f"'{name.removesuffix('.npy')}' ({list(shape)})"
             raise InputError(f"{path}: holds images in {got} beside 'arr_0'; join them in one array")
-
-
-def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and dtype of the .npy that starts here; the file then stands at its first element."""
-    major, _ = np.lib.format.read_magic(file)
-    if major == 1:
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)

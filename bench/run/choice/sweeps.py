@@ -20,6 +20,7 @@ from bench.suite.protocol import Protocol
 from bench.suite.selection import select
 from methods.method import Method
 from methods.routing.shipped import shelf, shipped
+from models.errors import THEIRS
 
 REFERENCE = ("ddim", {"steps": 50})
 CACHED = (REFERENCE, ("ddim", {"steps": 20}), ("dpm-solver++", {"steps": 20}))  # samplers that caches are put on
@@ -86,7 +87,7 @@ def swept(name: str, listed: Candidates) -> list[Params]:
             method(**params)
             if not all(isinstance(value, WRITABLE) for value in params.values()):
                 raise TypeError("its sweep holds what a suite file cannot say")
-    except Exception as error:  # a plugin's own constructor
+    except THEIRS as error:  # a plugin's own constructor
         listed.excluded[name] = " ".join(str(error).split())
         return []
     return settings
@@ -110,7 +111,7 @@ def add(listed: Candidates, cell: Cell) -> None:
     try:
         schedule = meta_model(cell.model).noise_schedule
         counts = [len(c.sampler.method.evaluations(schedule)) for c in (cell, listed.reference)]
-    except Exception as error:  # somebody else's sampler
+    except THEIRS as error:  # somebody else's sampler
         listed.excluded[cell.slug] = " ".join(str(error).split())
         return
     if counts[0] <= counts[1]:

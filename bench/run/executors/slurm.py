@@ -9,6 +9,7 @@ from typing import Any
 from bench.run.executor import Executor
 from bench.run.remote.fleet import Fleet
 from bench.run.request import On, RunFacts
+from bench.store.directory import WORKERS
 from bench.suite import slurm
 from models.errors import InputError, expect_one_of
 
@@ -29,7 +30,7 @@ def opened(on: On, facts: RunFacts) -> Executor:
     except ImportError:
         raise InputError("--on slurm needs submitit: pip install 'ditbench[slurm]'") from None
     logging.getLogger("submitit").setLevel(logging.ERROR)
-    folder = Path(facts.directory) / "workers" / "submitit"
+    folder = Path(facts.directory) / WORKERS / "submitit"
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
     except RuntimeError as error:

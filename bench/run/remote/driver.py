@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.run.remote.letters import DRIVER, STOP, Pulse, host, is_running
+from bench.run.remote.letters import DRIVER, STOP, Pulse, host, is_running, present
 
 LOOK = 0.2  # seconds between two looks while this process is busy
 
@@ -23,7 +23,7 @@ class Driver:
 
     def waits(self) -> bool:
         """Whether the run goes on, and this worker is still wanted."""
-        if self.stop.exists() or os.getppid() != self.parent or not self.pulse.is_there():
+        if present(self.stop) or os.getppid() != self.parent or not self.pulse.is_there():
             return False
         return self.pid is None or is_running(self.pid)
 

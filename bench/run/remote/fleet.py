@@ -19,10 +19,11 @@ from bench.host.places import REPOSITORY
 from bench.measure.task import Job, Task
 from bench.run.executor import MACHINE, Executor, Running
 from bench.run.remote.equality import signature
-from bench.run.remote.letters import ALIVE, BYE, DRIVER, HELLO, REFUSED, STOP, Beat, Letters, Pulse, open_run, read
+from bench.run.remote.letters import ALIVE, DRIVER, HELLO, REFUSED, STOP, Beat, Letters, Pulse, open_run, read
 from bench.run.remote.order import MAX_LOSSES, Order
 from bench.run.remote.orders import facts_to_json
 from bench.run.request import RunFacts
+from bench.store.directory import WORKERS
 from models.errors import InputError
 
 LOOK = 0.1  # seconds between two looks at the answers
@@ -65,7 +66,7 @@ class Hand:
 
     def gone(self) -> bool:
         """Whether it has ended, as it says itself or as whoever started it knows, which may take a minute."""
-        return self.launched.done() or (self.letters.folder / BYE).exists()
+        return self.launched.done() or self.letters.said_bye()
 
     def lost(self) -> bool:
         """Whether what it was at is lost: it ended, was started again elsewhere, or gives no sign of life.
@@ -75,9 +76,9 @@ class Hand:
         refused = read(self.letters.folder / REFUSED)
         if refused is not None:
             raise InputError(f"worker {self.number} is not what the driver is: {refused['reason']}")
-        hello = read(self.letters.folder / HELLO) or {"incarnation": "", "environment": {}}
-        before, self.incarnation = self.incarnation, hello["incarnation"]
-        self.environment = hello["environment"]
+        before, hello = self.incarnation, read(self.letters.folder / HELLO)
+        if hello is not None:  # once it is there it stays, but its file system may be away
+            self.incarnation, self.environment = hello["incarnation"], hello["environment"]
         if self.launched.done() or (self.up and not self.pulse.is_there()):
             self.incarnation = ""
             return True
@@ -175,8 +176,7 @@ class Fleet(Executor):
             self.part([hand for hand in self.hands if not hand.gone()])
             self.wait_until(lambda hand: hand.launched.done())
         self.launcher.close()
-        if self.started:
-            shutil.rmtree(self.run.parent, ignore_errors=True)
+        shutil.rmtree(Path(self.facts.directory) / WORKERS, ignore_errors=True)
 
     def part(self, hands: list[Hand]) -> None:
         for hand in hands:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from bench.host.files import make_folder, write_json
+from bench.store.directory import WORKERS
 
 SILENCE = 120.0  # seconds without a sign of life: longer than a network file system is away, as a rule
 BEAT = 1.0  # seconds between signs of life
@@ -37,7 +37,11 @@ class Letters:
     def open_orders(self) -> list[int]:
         """Numbers of the orders without an answer, the oldest first."""
         numbers = sorted(int(path.name.split(".")[0]) for path in self.folder.glob("*.order.json"))
-        return [number for number in numbers if not self.answer(number).exists()]
+        return [number for number in numbers if not present(self.answer(number))]
+
+    def said_bye(self) -> bool:
+        """Whether the worker has said that it ends."""
+        return bool(present(self.folder / BYE))
 
     def last_line(self) -> str:
         """Of what the worker printed."""
@@ -92,11 +96,18 @@ def is_running(pid: int) -> bool:
 
 
 def open_run(directory: str, name: str, facts: dict[str, Any]) -> Path:
-    """The folder of a new run; what runs that were killed left behind goes. Raises OutputError."""
-    workers = Path(directory) / "workers"
-    shutil.rmtree(workers, ignore_errors=True)
-    write_json(workers / name / FACTS, {**facts, "host": host(), "pid": os.getpid()})
-    return workers / name
+    """The folder of a new run. Raises OutputError."""
+    folder = Path(directory) / WORKERS / name
+    write_json(folder / FACTS, {**facts, "host": host(), "pid": os.getpid()})
+    return folder
+
+
+def present(path: Path) -> bool | None:
+    """Whether a letter is there; None where its file system is away."""
+    try:
+        return path.exists()
+    except OSError:
+        return None
 
 
 def read(path: Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from bench.host.files import OutputError, write_json
 from bench.measure.task import Job
 from bench.run.executor import Message, Running
-from bench.run.remote.letters import Letters, read
+from bench.run.remote.letters import Letters, present, read
 from bench.run.remote.orders import job_to_json
 from models.errors import InputError
 
@@ -55,7 +55,7 @@ class Order(Running):
         with contextlib.suppress(OSError):
             if self.letters.messages(self.number).stat().st_size > self.read:
                 return True
-        return self.letters.answer(self.number).exists()
+        return bool(present(self.letters.answer(self.number)))
 
     def messages(self) -> Iterator[Message]:
         """As Running says. Raises InputError where the worker's weights, plugins or routers are other ones."""

@@ -12,10 +12,12 @@ from typing import Any
 from bench import plugins
 from bench.host.environment import environment
 from bench.host.files import OutputError, write_json
+from bench.host.patience import patiently
+from bench.run import rehearsal
 from bench.run.child import Child, Server
 from bench.run.remote.driver import Driver
 from bench.run.remote.equality import cell_difference, difference, signature
-from bench.run.remote.letters import ALIVE, BYE, HELLO, REFUSED, Beat, Letters, read
+from bench.run.remote.letters import ALIVE, BYE, HELLO, REFUSED, Beat, Letters, present, read
 from bench.run.remote.orders import facts_of, job_of
 from bench.run.request import RunFacts
 from bench.suite import file as suite_file
@@ -56,7 +58,7 @@ class Work:
         """Work until nobody waits any more; returns the exit code."""
         with contextlib.closing(self.server):
             while self.goes_on():
-                orders = self.letters.open_orders()
+                orders = patiently(self.letters.open_orders)
                 if not orders:
                     time.sleep(IDLE)
                     continue
@@ -85,16 +87,16 @@ class Work:
 
     def result(self, child: Child, number: int) -> dict[str, Any] | None:
         said = 0.0
-        with self.letters.messages(number).open("a", encoding="utf-8") as file:
+        with patiently(lambda: self.letters.messages(number).open("a", encoding="utf-8")) as file:
             while child.result is None:
                 self.server.wait([child], timeout=0.2)
                 for message in child.messages():
                     if message[0] != "phase" or time.monotonic() - said > PHASE:
                         said = time.monotonic()
                         file.write(json.dumps(message) + "\n")
-                        file.flush()
+                        patiently(file.flush)
                 child.hold_to_limit()
-                if not self.goes_on() or not self.letters.order(number).exists():
+                if not self.goes_on() or present(self.letters.order(number)) is False:
                     return None
         return {"result": child.result, "seconds": child.seconds}
 
@@ -108,7 +110,9 @@ def require_equal(told: dict[str, Any]) -> None:
 
 def load_suite(facts: RunFacts) -> suite_file.Suite:
     """The suite with its plugins and weights. Raises InputError where it is another one here."""
-    suite = suite_file.load(facts.suite, plugins.load(list(facts.plugins)), facts.overrides)
+    broken = facts.broken | plugins.load(list(facts.plugins))
+    rehearsal.forget(broken)
+    suite = suite_file.load(facts.suite, broken, facts.overrides)
     if suite.sha256 != facts.sha256:
         raise InputError(f"{facts.suite}: another file there than here")
     return suite

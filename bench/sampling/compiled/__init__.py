@@ -17,6 +17,7 @@ from bench.sampling.compiled.dit import DiTNetwork
 from bench.sampling.compiled.folding import fold
 from bench.sampling.compiled.graphs import GraphedTrajectory
 from bench.sampling.compiled.network import Network, PlainNetwork
+from bench.sampling.compiled.onednn import BLAS, KERNELS, maker
 from bench.sampling.compiled.program import compile_program
 from bench.sampling.compiled.trajectory import Trajectory
 from bench.sampling.compiled.uvit import UViTNetwork
@@ -60,11 +61,15 @@ class Execution:
     path: str = COMPILED  # or "plain"
     cuda_graphs: bool = False  # capture a trajectory once, replay it afterwards
     compile: bool = False  # torch.compile of the few kinds of block
+    kernels: str = BLAS  # of products on a CPU: "blas", torch's own; "onednn"; "measured", the faster one here
 
     def __post_init__(self) -> None:
         expect_one_of("execution", self.path, (PLAIN, COMPILED))
         if self.path == PLAIN and (self.cuda_graphs or self.compile):
             raise InputError("execution 'plain' takes neither cuda_graphs nor compile")
+        expect_one_of("kernels", self.kernels, KERNELS)
+        if self.kernels != BLAS and (self.path == PLAIN or self.cuda_graphs or self.compile):
+            raise InputError(f"kernels '{self.kernels}' goes with neither execution 'plain', cuda_graphs nor compile")
 
 
 def prepare(
@@ -92,7 +97,7 @@ def prepare(
     plain.check_plan(plan, len(evaluations))
     plain.check_guidance(model, guidance_scale, guidance_channels)
     updates = fold(sampler, model, len(evaluations))
-    network = build_network(model, [e.timestep for e in evaluations], updates is None, options.compile)
+    network = build_network(model, [e.timestep for e in evaluations], updates is None, options)
     trajectory = Trajectory(
         model,
         sampler,
@@ -106,14 +111,14 @@ def prepare(
     return GraphedTrajectory(trajectory) if options.cuda_graphs else trajectory
 
 
-def build_network(model: Denoiser, timesteps: list[float], variances: bool, fuse: bool) -> Network:
+def build_network(model: Denoiser, timesteps: list[float], variances: bool, options: Execution) -> Network:
     """The fast form of a known architecture whose pieces nobody has replaced, else the denoiser's own pieces."""
-    replaced = PIECES & vars(model).keys()
-    if type(model) is DiT and not replaced:
-        return DiTNetwork(model, timesteps, variances, fuse)
-    if type(model) is UViT and not replaced:
-        return UViTNetwork(model, timesteps, fuse)
-    return PlainNetwork(model, timesteps)
+    if PIECES & vars(model).keys() or type(model) not in (DiT, UViT):
+        return PlainNetwork(model, timesteps)
+    product = maker(options.kernels, next(model.parameters()))
+    if type(model) is DiT:
+        return DiTNetwork(model, timesteps, variances, options.compile, product)
+    return UViTNetwork(model, timesteps, options.compile, product)
 
 
 class PlainTrajectory:

@@ -10,6 +10,7 @@ from torch.nn.functional import silu
 
 from bench.sampling.compiled.kernels import (
     AttentionLayer,
+    Maker,
     MlpLayer,
     Product,
     Projected,
@@ -28,21 +29,24 @@ TABLE_BYTES = 2**27  # of the modulations that are made together
 
 
 class DiTNetwork:
-    """The Network for DiT. `variances`: the sampler reads them; `fuse`: by torch.compile."""
+    """The Network for DiT. `variances`: the sampler reads them; `fuse`: by torch.compile; `product`: the kernels."""
 
-    def __init__(self, model: DiT, timesteps: Sequence[float], variances: bool, fuse: bool) -> None:
+    def __init__(
+        self, model: DiT, timesteps: Sequence[float], variances: bool, fuse: bool, product: Maker = Product
+    ) -> None:
         self.model, self.fuse = model, fuse
         p, C = model.patch_size, model.out_channels
         self.channels = C if variances or not model.learn_sigma else C // 2
         final = model.final_layer.linear
         rows = torch.arange(p * p * C, device=final.weight.device).view(p * p, C)[:, : self.channels].flatten()
-        self.final = Product(final.weight[rows], final.bias[rows])
-        self.modulations = [Product(*weights(layer)) for layer in model.modulated()]
+        self.final = product(final.weight[rows], final.bias[rows])
+        self.modulations = [product(*weights(layer)) for layer in model.modulated()]
         patches = model.x_embedder.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = (model.pos_embed + patches.bias).to(patches.weight.dtype)[0]  # [T,D]
         self.unit = (torch.ones_like(self.positions[0]), torch.zeros_like(self.positions[0]))
-        self.layers = [layer for b in model.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]  # by branch
+        pairs = [(AttentionLayer(b.attn, product), MlpLayer(b.mlp, product)) for b in model.blocks]
+        self.layers = [layer for pair in pairs for layer in pair]  # by branch
         self.eps = [norm.eps for b in model.blocks for norm in (b.norm1, b.norm2)]  # by branch
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
         self.end()
@@ -59,27 +63,27 @@ class DiTNetwork:
         self.table = self.final_table = self.which = self.distinct = torch.empty(0)
         self.chunks: tuple[Tensor, ...] = ()
         self.images, self.together, self.work = 0, 1, None
+        self.made = -1  # the first evaluation that `table` is of
         self.projected: Projected | None = None
 
     def modulate(self, k: int) -> None:
         """Make the modulations of the evaluations that begin at k, for every distinct label: [E,U,2L,3,D]."""
-        model = self.model
-        t = model.t_embedder(self.t[k : k + self.together]).unsqueeze(1)
-        c = silu(t + model.y_embedder(self.distinct))  # [E,U,D]
-        rows, shape = c.flatten(0, 1), c.shape[:2]
-        table = c.new_empty(len(rows), model.num_blocks, 6 * model.width)
+        self.made, model, t, labels = k, self.model, self.t[k : k + self.together], self.distinct
+        c = model.by_part(lambda t_of, y_of: silu(t_of(t).unsqueeze(1) + y_of(labels)).flatten(0, 1))  # each [E U,D]
+        shape = len(t), len(labels)
+        table = c[0].new_empty(len(c[0]), model.num_blocks, 6 * model.width)
         *blocks, final = self.modulations
         for block, layer in enumerate(blocks):
-            layer(rows, table[:, block])
+            layer(c[block], table[:, block])
         self.table = table.view(*shape, model.num_branches, 3, model.width)  # shift, scale, gate
         self.table[:, :, :, 1] += 1
-        self.final_table = final(rows).view(*shape, 2, model.width)
+        self.final_table = final(c[-1]).view(*shape, 2, model.width)
         self.final_table[:, :, 1] += 1
 
     def embed(self, k: int, x: Tensor) -> Tensor:
-        if k % self.together == 0:
-            self.modulate(k)
         row = k % self.together
+        if k - row != self.made:  # the first evaluation of a table may be one that does not embed
+            self.modulate(k - row)
         chosen = self.table[row].index_select(0, self.which)  # [N,2L,3,D]
         self.chunks = chosen.flatten(1, 2).unsqueeze(2).unbind(1)  # 6 L of [N,1,D]
         self.final_shift, self.final_scale = self.final_table[row].index_select(0, self.which).unsqueeze(2).unbind(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from weakref import ReferenceType, ref
 
@@ -94,6 +94,22 @@ class Product:
             return torch.mm(rows, self.weight, out=out)
         return torch.addmm(self.bias, rows, self.weight, out=out)
 
+    def joined(self, first: Tensor, second: Tensor) -> Tensor:
+        """Rows [R,in/2] of two inputs -> [R,out], without joining them: cat[h, skip] W = h W_1 + skip W_2."""
+        half, other = self.weight.split(first.shape[1])
+        return torch.addmm(self.bias, first, half).addmm_(second, other)
+
+    def activated(self, rows: Tensor, work: Workspace, approximate: str) -> Tensor:
+        """GELU of [R,out], the hidden tokens of a chunk of rows [R,in], in the workspace."""
+        count = rows.shape[0]
+        hidden = work.hidden if count == work.chunk else work.hidden[:count]
+        self(rows, hidden)
+        work.activate_(hidden, approximate)
+        return hidden
+
+
+Maker = Callable[[Tensor, Tensor | None], Product]  # of a layer's weights [out,in] and bias
+
 
 @dataclass(frozen=True)
 class Projected:
@@ -108,9 +124,9 @@ class Projected:
 
 
 class AttentionLayer:
-    def __init__(self, layer: Attention) -> None:
+    def __init__(self, layer: Attention, product: Maker = Product) -> None:
         self.weights = (*weights(layer.qkv), *weights(layer.proj))
-        self.qkv, self.proj, self.heads = Product(*weights(layer.qkv)), Product(*weights(layer.proj)), layer.num_heads
+        self.qkv, self.proj, self.heads = product(*weights(layer.qkv)), product(*weights(layer.proj)), layer.num_heads
 
     def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
         """The layer of h's norm, by a function that torch has compiled."""
@@ -137,9 +153,9 @@ class AttentionLayer:
 
 
 class MlpLayer:
-    def __init__(self, layer: Mlp) -> None:
+    def __init__(self, layer: Mlp, product: Maker = Product) -> None:
         self.weights = (*weights(layer.fc1), *weights(layer.fc2))
-        self.fc1, self.fc2 = Product(*weights(layer.fc1)), Product(*weights(layer.fc2))
+        self.fc1, self.fc2 = product(*weights(layer.fc1)), product(*weights(layer.fc2))
         self.approximate = layer.act.approximate
 
     def fused(self, h: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
@@ -154,16 +170,8 @@ class MlpLayer:
             return self.fc2(hidden, None if out is None else out.view(rows.shape)).view(x.shape)
         out = work.out if out is None else out
         for rows, place in zip(parts(x, work), parts(out, work), strict=True):
-            self.fc2(self.hide(rows, work), place)
+            self.fc2(self.fc1.activated(rows, work, self.approximate), place)
         return out
-
-    def hide(self, rows: Tensor, work: Workspace) -> Tensor:
-        """The hidden tokens [R,hidden] of a chunk of rows [R,D], in the workspace."""
-        count = rows.shape[0]
-        hidden = work.hidden if count == work.chunk else work.hidden[:count]
-        self.fc1(rows, hidden)
-        work.activate_(hidden, self.approximate)
-        return hidden
 
 
 def part_of(layer: AttentionLayer | MlpLayer, x: Tensor, work: Workspace | None) -> Tensor:

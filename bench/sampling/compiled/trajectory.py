@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.sampling.checks import check_output, check_state, check_weights
 from bench.sampling.compiled.folding import PREDICTION, STEP_NOISE, Source, Update, X
 from bench.sampling.compiled.frame import Frame
 from bench.sampling.compiled.network import Network
@@ -88,6 +89,7 @@ class Trajectory:
     def run(self, noise: Tensor, labels: Tensor, draw: Draw | None) -> Tensor:
         """The samples of `inputs`, in the state's dtype."""
         both = labels if self.scale == 1 else torch.cat([labels, torch.full_like(labels, self.model.null_label)])
+        check_weights(self.model, noise)
         x = noise.to(torch.promote_types(noise.dtype, torch.float32))
         frame = Frame(self.network, [None] * self.program.slots)
         self.program.begin(frame)
@@ -116,7 +118,15 @@ class Trajectory:
         """The sampler's own formula, on tensors."""
         schedule = self.model.noise_schedule
         assert draw is not None
-        return self.sampler.sample(lambda k, x: self.evaluate(frame, k, x), x, schedule, draw)
+        noise = x
+
+        def denoise(k: int, x: Tensor) -> Tensor:
+            check_state(f"evaluation {k} was asked for", x, noise)
+            return self.evaluate(frame, k, x)
+
+        samples = self.sampler.sample(denoise, noise, schedule, draw)
+        check_state("sampling gave", samples, noise)
+        return samples
 
     def evaluate(self, frame: Frame, k: int, x: Tensor) -> Tensor:
         """The guided model output [B,C,H,W] or [B,2C,H,W] of evaluation k."""
@@ -124,8 +134,10 @@ class Trajectory:
         h = x
         for operation in self.program.operations(k, frame):
             h = operation(frame, h)
+        check_output(k, h, x, frame.halves * len(x))
         out = h.to(x.dtype)
-        frame.output = out.clone() if self.program.looks else None
+        if self.program.looks:
+            frame.output = frame.tokens = out.clone()  # the last tokens that were shown are let go
         return self.guide(out)
 
     def guide(self, out: Tensor) -> Tensor:

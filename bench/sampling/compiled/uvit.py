@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.sampling.compiled.kernels import (
     AttentionLayer,
+    Maker,
     MlpLayer,
     Product,
     Projected,
@@ -27,12 +28,13 @@ from models.uvit import UViT
 class UViTNetwork:
     """bench.sampling.compiled.network.Network for U-ViT, whose branches have no gates and no conditioning."""
 
-    def __init__(self, model: UViT, timesteps: Sequence[float], fuse: bool) -> None:
+    def __init__(self, model: UViT, timesteps: Sequence[float], fuse: bool, product: Maker = Product) -> None:
         self.model, self.fuse = model, fuse
         self.blocks = [model.block(b) for b in range(model.num_blocks)]
-        self.joins = [b.skip_linear and Product(*weights(b.skip_linear)) for b in self.blocks]
+        self.joins = [b.skip_linear and product(*weights(b.skip_linear)) for b in self.blocks]
         self.norms = [norm for b in self.blocks for norm in (b.norm1, b.norm2)]  # by branch
-        self.layers = [layer for b in self.blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
+        pairs = [(AttentionLayer(b.attn, product), MlpLayer(b.mlp, product)) for b in self.blocks]
+        self.layers = [layer for pair in pairs for layer in pair]
         patches = model.patch_embed.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = model.pos_embed[0, model.extras :] + patches.bias  # [T',D]
@@ -71,10 +73,8 @@ class UViTNetwork:
         join = self.joins[block]
         if skip is None or join is None:
             return h
-        D = h.shape[-1]  # join(cat[h, skip]) = h W_1 + skip W_2 + b
-        first, second = join.weight.split(D)
-        joined = torch.addmm(join.bias, h.view(-1, D), first)
-        return joined.addmm_(skip.view(-1, D), second).view(h.shape)
+        D = h.shape[-1]
+        return join.joined(h.view(-1, D), skip.view(-1, D)).view(h.shape)
 
     def branch(self, index: int, h: Tensor, out: Tensor | None) -> Tensor:
         projected, self.projected = self.projected, None

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from bench.show.published.rows import METRICS, Published, load
+from bench.show.published.checks import METRICS
+from bench.show.published.rows import Published, load
 from bench.store.stored_cell import StoredCell
 
 UNSTATED = "–"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.host.places import REPOSITORY
+from bench.host.toml_file import read_toml
+from bench.show.published.checks import check_row, check_source
 from bench.store.stored_cell import StoredCell
-from models.errors import InputError, expect_one_of
 
 DIRECTORY = REPOSITORY / "results" / "published"
-METRICS = ("fid", "sfid", "is", "precision", "recall")
-EVALUATORS = ("adm", "unknown")
-UNITS = {"l2c": "MACs", "toca": "FLOPs", "smoothcache": "MACs"}  # of the conventions that papers use
 # One run's standard deviation over seeds, 50,000 samples: the largest that SmoothCache's table states (5 trials each).
 KNOWN_SIGMA = {"fid": 0.05, "sfid": 0.06, "is": 1.6}
-SOURCE_KEYS = ("schema", "tag", "citation", "url", "second_hand", "errata", "defaults", "rows")
 
 
 @dataclass(frozen=True)
@@ -68,14 +64,7 @@ class Published:
     errata: tuple[str, ...] = ()
 
 
-TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("guidance_scale", "latency_s", "latency_sigma_s", "speedup", "flops_speedup"), (int, float)),
-    **dict.fromkeys(("resolution", "samples", "batch"), (int,)),
-    **dict.fromkeys(("sampler", "cache", "metrics", "sigma"), (dict,)),
-    "macs_t": (int, float),
-    "errata": (list,),
-    "second_hand": (bool,),
-}  # every other key is a string
+KEYS = tuple(f.name for f in fields(Published) if f.name != "source")
 
 
 @cache
@@ -86,14 +75,8 @@ def load(directory: Path = DIRECTORY) -> tuple[Published, ...]:
 
 def read(path: Path) -> list[Published]:
     """The rows of one file. Raises InputError that names the file, the row and the key."""
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    for key in content:
-        expect_one_of(f"key in {path.name}", key, SOURCE_KEYS)
-    if content.get("schema") != 1:
-        raise InputError(f"{path}: 'schema' must be 1, got {content.get('schema')!r}")
+    content = read_toml(path)
+    check_source(content, path)
     stated = {key: content[key] for key in ("tag", "citation", "url", "second_hand") if key in content}
     source = Source(**stated, errata=tuple(content.get("errata", ())))
     defaults = content.get("defaults", {})
@@ -101,24 +84,8 @@ def read(path: Path) -> list[Published]:
 
 
 def _row(source: Source, values: dict[str, Any], where: str) -> Published:
-    for key, value in values.items():
-        expect_one_of(f"key in {where}", key, [f.name for f in fields(Published) if f.name != "source"])
-        if not isinstance(value, TYPES.get(key, (str,))):
-            raise InputError(f"{where}: '{key}' has the wrong type: {value!r}")
-    row = Published(source, **{**values, "errata": tuple(values.get("errata", ()))})
-    _check(row, where)
-    return row
-
-
-def _check(row: Published, where: str) -> None:
-    """Numbers must have a meaning; that settings are ones of ours is for the tests, the report knows no methods."""
-    for name in (*row.metrics, *row.sigma):
-        expect_one_of(f"metric in {where}", name, METRICS)
-    expect_one_of(f"evaluator in {where}", row.evaluator, EVALUATORS)
-    if row.macs_t is not None:
-        expect_one_of(f"convention in {where}", row.convention, UNITS)
-    if row.cell and (row.model is None or row.sampler is None or row.cache_elsewhere):
-        raise InputError(f"{where}: 'cell' needs a model and methods of ours")
+    check_row(values, KEYS, where)
+    return Published(source, **{**values, "errata": tuple(values.get("errata", ()))})
 
 
 def is_setting_of(row: Published, cell: StoredCell) -> bool:

@@ -5,6 +5,7 @@ import statistics
 from dataclasses import dataclass
 
 from bench.judge.choice import best_within
+from bench.show.report.decision_text import why_none
 from bench.show.report.fastest import FastestLine, fastest_lines
 from bench.show.report.format import figure, percent
 from bench.show.report.group import Group
@@ -61,7 +62,7 @@ def answer(group: Group) -> Answer:
     """The answer for one group."""
     if not group.points:
         text = f"No cell of this model has both a {group.distance} and a latency, so there is no verdict."
-        return Answer(text + group.without_images, [], [], [], [], omitted(group))
+        return Answer(why_none(group) if group.without_images else text, [], [], [], [], omitted(group))
     if len(group.points) < 2:
         (only,) = (group.by_slug[slug].method for slug in group.points)
         why = f"no other cell of this model has both a {group.distance} and a latency, measured alike"

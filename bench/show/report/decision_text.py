@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.show.report.format import figure
+from bench.show.report.format import between, figure
 from bench.show.report.gaps import distance_unit, percent
 from bench.show.report.group import Group
 from bench.show.report.phrases import joined, ms
 from bench.statistics.interval import Interval
+from bench.store.stored_cell import StoredCell
 
 MAX_FASTER = 2  # named on a first screen
 
@@ -45,9 +46,7 @@ def maybe_faster(group: Group) -> str:
     best = group.decision().headline
     if best is None or not best.faster:
         return ""
-    names = [group.by_slug[slug].method for slug in best.faster]
-    more = [f"{len(names) - MAX_FASTER:,} more"] if len(names) > MAX_FASTER else []
-    return joined(names[:MAX_FASTER] + more)
+    return listed([group.by_slug[slug] for slug in best.faster])
 
 
 def axis_name(group: Group) -> str:
@@ -59,11 +58,32 @@ def why_none(group: Group) -> str:
     """Why nothing can be recommended."""
     if not group.points:
         nothing = f"No setting has both {axis_name(group)} and a latency, so there is nothing to choose by."
-        return nothing + group.without_images
+        return f"{fastest(group)} {group.without_images}" if group.without_images else nothing
     if len(group.points) == 1:
         (slug,) = group.points
         return f"{group.by_slug[slug].method} is alone: there is no other setting to compare it with."
     return "There is no reference that other settings could be judged by."
+
+
+def fastest(group: Group) -> str:
+    """`Fastest is DDIM-20 + FORA: 2.5× as fast as uncached [2.3, 2.8].`, and what may be as fast."""
+    medians = {cell.slug: known.median for cell in group.cells if (known := cell.timing.latency_ms)}
+    if not medians:
+        return "Nothing was timed."
+    best = group.by_slug[min(medians, key=medians.__getitem__)]
+    gain = best.timing.speedup
+    if gain is None:
+        return f"Fastest is {best.method}."
+    rivals = [c for c in group.cells if c is not best and (own := c.timing.speedup) and own.high >= gain.median]
+    told = f"Fastest is {best.method}: {times(gain.median)} as fast as uncached {between(gain.low, gain.high)}."
+    return f"{told} As fast, for all that was measured: {listed(rivals)}." if rivals else told
+
+
+def listed(cells: Sequence[StoredCell]) -> str:
+    """Names of the first MAX_FASTER, and how many more there are."""
+    names = [cell.method for cell in cells]
+    more = [f"{len(names) - MAX_FASTER:,} more"] if len(names) > MAX_FASTER else []
+    return joined(names[:MAX_FASTER] + more)
 
 
 def closing(groups: Sequence[Group]) -> str:

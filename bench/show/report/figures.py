@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable_folder, write_bytes
 from bench.judge.ranking import ranked
 from bench.show.report.axes import Measure
 from bench.show.report.group import Group, groups_of
@@ -45,6 +45,7 @@ def write_figures(
     `form` is one of STAMPS; `watch` passes the files' names on, one as each is drawn. Nothing is written before
     everything has been drawn. Raises InputError where there is nothing to draw, or a file cannot be written.
     """
+    expect_writable_folder(Path(out))
     drawings = dict(figures(read_results(directory), form))
     if not drawings:
         raise InputError(f"{directory}: nothing to draw (no two cells with a quality and a latency, and no plan)")

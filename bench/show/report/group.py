@@ -73,7 +73,7 @@ class Group:
     def without_images(self) -> str:
         """Said where no cell of the group made any images; else empty."""
         made = any(cell.quality.samples for cell in self.cells)
-        return "" if made or not self.cells else " No images were made: this is of speed, work and memory alone."
+        return "" if made or not self.cells else "No images were made: this is of speed, work and memory alone."
 
     @cached_property
     def latencies(self) -> dict[str, Latency]:

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
 from bench.show.pages import TEMPLATES, templates
-from bench.show.report import heatmaps, provenance, published, samples, speed, tables, timing_notes
+from bench.show.report import engines, heatmaps, provenance, published, samples, speed, tables, timing_notes
 from bench.show.report import plots as report_plots
 from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
@@ -52,11 +52,13 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     that cannot be trusted is listed on the page and none of its numbers is used.
     """
     directory = Path(directory)
+    target = directory / "report.html" if out is None else Path(out)
     results = read_results(directory)
+    for path in (target, directory / "results.csv"):
+        expect_writable(path)
     made = decisions(results)
     analysis = judged(results, made)
     groups = groups_of(results, analysis, ROOM, [decision for _, decision in made])
-    target = directory / "report.html" if out is None else Path(out)
     table = frame(results.cells, analysis)
     for form, suffix in FORMATS.items():
         name = "results.csv" if form == "csv" else f"table.{suffix}"
@@ -116,6 +118,7 @@ def model_context(group: Group, directory: Path) -> dict[str, Any]:
         "conditions": speed.conditions(group),
         "speed": speed.speed_table(group, tables.table_of(group, group.listed)),
         "batches": speed.batch_table(group),
+        "engines": engines.engine_table(group),
         "warned": timing_notes.warned([cell for cell in group.shown if cell.timing.latency_ms]),
         "bias": bias_sentence(group),
         "rounds": timing_notes.rounds_sentence(group.timed),

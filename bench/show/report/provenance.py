@@ -67,7 +67,8 @@ def _machine(cell: StoredCell) -> str:
     machine, settings = cell.environment, cell.settings
     if machine.gpu and not str(settings.device).startswith("cpu"):
         return str(machine.gpu)
-    return f"{settings.threads} thread(s) of {machine.cpu}"
+    products = "" if settings.kernels == "blas" else f" with {settings.kernels} products"
+    return f"{settings.threads} thread(s) of {machine.cpu}{products}"
 
 
 def _period(times: list[str]) -> str:
@@ -166,7 +167,8 @@ def _one(results: Results) -> str:
 
 def _options(results: Results) -> str:
     """The options without which the run would be another one."""
-    chosen = results.suite.settings
-    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None}
+    settings = results.suite.settings
+    chosen = {**(settings.get("execution") or {}), **settings}
+    usual = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None, "kernels": "blas"}
     given = {name: chosen[name] for name, value in usual.items() if chosen.get(name, value) != value}
     return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items())

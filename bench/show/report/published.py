@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.show.published import rows as published
+from bench.show.published.checks import METRICS, UNITS
 from bench.show.published.columns import remarks_of, rows_of, source_of
-from bench.show.published.rows import KNOWN_SIGMA, METRICS, UNITS, Published, Source
+from bench.show.published.rows import KNOWN_SIGMA, Published, Source
 from bench.show.report.format import MISSING, distance_name, figure, signed
 from bench.show.report.group import Group
 from bench.store.stored_cell import StoredCell

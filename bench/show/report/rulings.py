@@ -20,10 +20,11 @@ class RulingLine:
 
 
 def ruling_lines(group: Group) -> list[RulingLine]:
-    """In the order of VERDICTS, the most settings first among equals."""
+    """In the order of VERDICTS, the most settings first among equals; none where nothing was ruled."""
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for cell in group.cells:
-        lines[group.ruling(cell).word, group.instead(cell)].append(cell.method)
+        if word := group.ruling(cell).word:
+            lines[word, group.instead(cell)].append(cell.method)
     order = sorted(lines, key=lambda key: (VERDICTS.index(key[0]), -len(lines[key]), key[1]))
     said = [(word + (f" by {by}" if by else ""), lines[word, by]) for word, by in order]
     return [RulingLine(verdict, len(names), some(names)) for verdict, names in said]

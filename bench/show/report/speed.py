@@ -67,12 +67,6 @@ COST = [
     Column("Against the reference", "uncached cells: speed-up over the reference method, in the same rounds",
            lambda r: f"{times(r['speedup_reference'])} "
            f"{between(r['speedup_reference_low'], r['speedup_reference_high'])}".strip(), "speedup_reference"),
-    Column("Over its library uncached", "a library's caching: speed-up over the same library without it, in the same "
-           "rounds; the speed-up beside it is over our own code uncached",
-           lambda r: f"{times(r['speedup_own'])} {between(r['speedup_own_low'], r['speedup_own_high'])}".strip(),
-           "speedup_own"),
-    Column("Outputs differ by", "largest difference of the library's uncached outputs to ours, of the largest value",
-           lambda r: f"{r['engine_difference']:.1e}", "engine_difference"),
     Column("Host, µs", "in which the host enqueues one evaluation", lambda r: figure(r["enqueue_us"]), "enqueue_us"),
     Column("Decoding, ms", "one batch's latents to images; in no latency", lambda r: figure(r["decode_ms"]),
            "decode_ms"),
@@ -99,7 +93,7 @@ def speed_table(group: Group, table: pd.DataFrame) -> SpeedTable | None:
     timed = table[table["latency_ms"].notna()]
     if timed.empty or not timed["throughput"].notna().any():
         return None
-    return _table(COST, timed, list(timed["method"]))
+    return filled(COST, timed, list(timed["method"]))
 
 
 def batch_table(group: Group) -> SpeedTable | None:
@@ -108,10 +102,11 @@ def batch_table(group: Group) -> SpeedTable | None:
     rows = [(cell.method, row) for cell in cells for row in rows_of(cell)]
     if not rows:
         return None
-    return _table(BATCHES, pd.DataFrame([row for _, row in rows], columns=list(COLUMNS)), [name for name, _ in rows])
+    return filled(BATCHES, pd.DataFrame([row for _, row in rows], columns=list(COLUMNS)), [name for name, _ in rows])
 
 
-def _table(columns: Sequence[Column], table: pd.DataFrame, names: list[str]) -> SpeedTable:
+def filled(columns: Sequence[Column], table: pd.DataFrame, names: list[str]) -> SpeedTable:
+    """The columns that some row of `table` fills, and their texts."""
     used = [column for column in columns if table[column.key].notna().any()]
     texts = [[_text(column, row) for column in used] for row in records(table)]
     return SpeedTable(used, list(zip(names, texts, strict=True)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.host.files import write_bytes
+from bench.host.files import expect_writable_folder, write_bytes
 from bench.show.pages import TEMPLATES, templates
 from bench.show.report.exports import FORMATS, exported
 from bench.show.report.figures import FULL, pareto
@@ -40,7 +40,9 @@ def write_site(directories: Sequence[Path | str], out: Path | str, chosen: Chose
     there are no results, where two directories claim one cell, where `out` holds something else, or where a file
     cannot be written; nothing is written before everything has been read.
     """
-    out, inputs = Path(out), read_inputs(directories)
+    out = Path(out)
+    expect_writable_folder(out)
+    inputs = read_inputs(directories)
     _check_target(out, inputs)
     files = build(inputs, chosen, figures)
     _remove_others(out, set(files))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import models
 from bench import studies
 from bench.host.environment import environment
 from bench.host.files import write_bytes
@@ -19,6 +20,7 @@ from bench.studies.lab.steps import Steps, compact
 from bench.studies.lab.subject import Subject
 from models.errors import InputError
 from models.json_object import read_object
+from models.official import ways_out
 
 MADE_WITH = ("torch", "numpy", "cpu_model", "os", "ditbench")  # of the environment: what numbers may depend on
 MEASURING = ("bench.studies", "bench.train", "methods")  # rooms of code that a study runs, beside the protocol's
@@ -86,7 +88,7 @@ def measured(path: Path, order: Order) -> dict[str, Any] | None:
 
 def measure(path: Path, order: Order) -> dict[str, Any]:
     """Run a study; its result, with nothing said of it yet."""
-    module, subject = studies.load(order.study), Subject.named(order.model, order.weights)
+    module, subject = studies.load(order.study), subject_of(order)
     steps = Steps(path.with_name(f".{order.model}"), order.identity)
     data = module.run(subject, order.settings, steps)
     result: dict[str, Any] = {
@@ -105,6 +107,14 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
     result = json.loads(compact(result))  # as it will be read again
     steps.forget()
     return result
+
+
+def subject_of(order: Order) -> Subject:
+    """Raises Unanswerable for a model without weights of its own where none are given."""
+    spec = models.spec(order.model)
+    if order.weights is None and spec.weights is None:
+        raise studies.Unanswerable(f"{spec.name} ships no weights: {ways_out(spec)}")
+    return Subject.named(order.model, order.weights)
 
 
 def read_result(path: Path) -> dict[str, Any]:

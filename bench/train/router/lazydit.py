@@ -120,9 +120,9 @@ def train_lazydit(
 
 
 def weights(denoiser: Denoiser, evaluations: int, pairs: Sequence[Pair], gates: LazyGates) -> Tensor:
-    """[evaluations, blocks, 2, width] as the published files have it; zero where nothing is decided."""
+    """[evaluations, blocks, 2, width] as the published files have it, but in half precision; zero where untrained."""
     width = gates.rows[0].shape[1]
-    table = torch.zeros(evaluations, denoiser.num_blocks, 2, width)
+    table = torch.zeros(evaluations, denoiser.num_blocks, 2, width, dtype=torch.float16)
     for pair, row in zip(pairs, gates.rows, strict=True):
         table[pair.row] = row.detach().cpu().view(denoiser.num_blocks, 2, width)
     return table

@@ -1,0 +1,46 @@
+"""Files of strangers that are read whole: regular ones, not too large, and nested no deeper than anybody writes."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+from models.errors import InputError
+
+MAX_BYTES = 2**28  # 256 MB: sessions of thousands of rounds have some ten
+MAX_DEPTH = 64
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """A file's content. Raises InputError for what is absent, no regular file (a pipe has no end) or larger."""
+    try:
+        return regular_bytes(path, max_bytes)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def regular_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """As `read_bytes`, but raises the OSError itself of a file that cannot be read."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path}: {'is a folder' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}")
+    if found.st_size > max_bytes:
+        raise InputError(f"{path}: holds {found.st_size:,} bytes, expected at most {max_bytes:,}")
+    return path.read_bytes()
+
+
+def is_too_deep(document: Any) -> bool:
+    """Whether objects and lists of JSON or TOML are nested beyond MAX_DEPTH, where walking through them could fail."""
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
