@@ -15,8 +15,10 @@ from malformed import arrays, documents, plugin_files, published_tables, results
 from malformed.case import Case
 from tiny_suite import ROOT, write_plugin
 
+import methods.registry
 import models
-from bench import cli
+from bench import cli, engines
+from bench.quality import extractors
 from bench.show.published import rows
 from models.errors import InputError
 
@@ -73,6 +75,8 @@ def test_it_ends_in_one_line_and_nothing_else(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models, "_shapes", _shapes)
+    for registry in (methods.registry.REGISTERED, engines.REGISTERED, extractors.REGISTERED):
+        monkeypatch.setattr(registry, "plugins", dict(registry.plugins))  # what a case defines goes with it
     for name, value in case.environment.items():
         monkeypatch.setenv(name, value)
     line = [word.replace("{shared}", str(shared)) for word in case.make(tmp_path)]

@@ -254,7 +254,7 @@ def test_the_router_is_drawn_at_every_checkpoint(tmp_path: Path) -> None:
         (["train", "dit-mnist", "--device", "tpu"], "--device"),
         (["train", "dit-mnist", "--save-every", "-1"], "--save-every"),
         (["train-router", "dit-mnist", "--l1", "1", "--plot", "x.pdf"], ".pdf"),
-        (["train-router", "dit-mnist", "--l1", "1", "--data", "absent"], "absent: no such file or folder"),
+        (["train-router", "dit-mnist", "--l1", "1", "--data", "absent"], "'absent': no such file or folder"),
         (["encode", "dit-mnist", "--data", "x", "--out", "y", "--batch", "0"], "--batch"),
     ],
 )

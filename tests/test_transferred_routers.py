@@ -10,7 +10,7 @@ from tiny_suite import ditbench
 
 import methods
 import models
-from methods.routing.file import read_router, write_router
+from methods.routing.file import read_card, read_router, write_router
 from methods.routing.shipped import ROUTERS, made_for
 from models.errors import InputError
 from models.spec import build_empty
@@ -73,7 +73,7 @@ def test_where_it_was_made_for_nothing_is_said():
 
 def test_every_shipped_router_fits_its_own_setting():
     for path in ROUTERS.rglob("*.safetensors"):
-        card = read_router(path).card
+        card = read_card(path)
         sampler = methods.build(card["sampler"]["name"], **card["sampler"]["params"])
         assert made_for(card, card["model"], sampler) is None
 
