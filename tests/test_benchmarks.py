@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.benchmarks import frechet, half_precision, latency_coverage, peers, realised, startup
+from bench.benchmarks import frechet, half_precision, kernels, latency_coverage, peers, realised, startup
 from bench.benchmarks.interleaved import interleave, summary
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,3 +135,11 @@ def test_committed_speed_against_published_implementations_is_what_the_page_says
         assert any(line.startswith(f"| {case} |") and cells in line for line in page.splitlines())
     for case in ("smoothcache", "taylorseer"):
         assert all(r["ratio"][case]["process"]["low"] >= 1.3 for r in results)
+
+
+def test_kernels_are_timed_in_turns():
+    found = kernels.measure(kernels.Setting("width 16", width=16, depth=2, size=4, steps=4), rounds=2)
+    assert found["relative_difference"] < 1e-5
+    assert found["blas_over_onednn"].keys() == {"uncached", "fora"}
+    assert "| width 16 |" in kernels.table({"float32": [{"width": 96, "rows": 64, "gain": 1.5}]}, [found])
+    json.dumps(found, allow_nan=False)

@@ -8,7 +8,9 @@ import pytest
 from fake_engine import by_engine, write_engine
 from tiny_suite import write_plugin, write_suite
 
+from bench import plugins
 from bench.cli import health, machine_health, main
+from bench.suite import file as suite
 
 
 def test_a_machine_is_described_line_by_line(capsys) -> None:
@@ -72,3 +74,93 @@ def test_a_file_where_results_should_go_is_something_to_do(out: str, tmp_path: P
 def test_an_unknown_suite_is_one_line(capsys) -> None:
     assert main(["doctor", "smok"]) == 2
     assert capsys.readouterr().err == "ditbench: unknown suite 'smok'; did you mean 'smoke'?\n"
+
+
+def test_a_gpu_that_is_not_there_is_something_to_do_and_the_rest_is_said(tmp_path: Path, capsys) -> None:
+    words = [str(write_suite(tmp_path)), "--plugin", str(write_plugin(tmp_path)), "--device", "cuda:77"]
+    assert main(["doctor", *words]) == 1
+    said = capsys.readouterr().out
+    assert "todo    device: cuda:77: torch finds " in said
+    assert "ok      weights of tiny: shipped" in said
+    assert "memory: " in said
+
+
+def test_a_name_that_is_no_device_is_one_line(capsys) -> None:
+    assert main(["doctor", "--device", "toaster"]) == 2
+    assert capsys.readouterr().err == "ditbench: --device must be cpu or cuda[:N], got 'toaster'\n"
+
+
+def test_a_process_at_work_is_named(monkeypatch) -> None:
+    looks = iter([{"7": ("other", 0), "8": ("idle", 5)}, {"7": ("other", 1000), "8": ("idle", 5), "9": ("new", 3)}])
+    monkeypatch.setattr(machine_health, "ticks_of_processes", lambda: next(looks))
+    monkeypatch.setattr(machine_health, "load", lambda: 0.0)
+    found = machine_health.other_work()
+    assert found.state == "warning"
+    assert "at work now: other 7 (" in found.said
+    assert "idle" not in found.said
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("fs/cgroup/cpu.max", "50000 100000\n"), ("fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n")]
+)
+def test_a_quota_of_cores_is_said(file: str, text: str, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(text)
+    (tmp_path / "fs/cgroup/cpu").mkdir(exist_ok=True)
+    (tmp_path / "fs/cgroup/cpu/cpu.cfs_period_us").write_text("100000\n")
+    monkeypatch.setattr(machine_health, "SYS", tmp_path)
+    found = machine_health.cpu()
+    assert (found.state, "of which a quota allows 0.5" in found.said) == ("warning", True)
+    (tmp_path / file).write_text("max 100000\n" if "max" in file else "-1\n")
+    assert machine_health.cpu().state == "ok"
+
+
+def test_throttling_and_a_governor_that_saves_are_said(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(machine_health, "SYS", tmp_path)
+    assert machine_health.clocks("cpu").state == "ok"
+    core = tmp_path / "devices/system/cpu/cpu0"
+    for file, text in {
+        "cpufreq/scaling_governor": "powersave\n",
+        "thermal_throttle/core_throttle_count": "0\n",
+    }.items():
+        (core / file).parent.mkdir(parents=True)
+        (core / file).write_text(text)
+    found = machine_health.clocks("cpu")
+    assert (found.state, found.said.split(":")[0]) == ("warning", "governor powersave")
+    (core / "thermal_throttle/core_throttle_count").write_text("3\n")
+    assert "throttled 3 times" in machine_health.clocks("cpu").said
+
+
+def test_packages_that_do_not_fit_are_something_to_do(monkeypatch) -> None:
+    assert machine_health.packages().state == "ok"
+    monkeypatch.setattr(machine_health, "needs", lambda: [machine_health.Requirement("numpy>=99")])
+    found = machine_health.packages()
+    assert found.state == "todo"
+    assert "numpy>=99 (found " in found.said
+
+
+@pytest.mark.parametrize(
+    ("free", "state", "said"), [(1e8, "todo", "free some"), (7e8, "warning", "--jobs 1 instead of"), (1e12, "ok", "")]
+)
+def test_memory_is_held_against_what_all_workers_need(
+    free: float, state: str, said: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(health, "available_memory", lambda: free)
+    monkeypatch.setattr(health, "cores", lambda: 4)
+    plugins.load([str(write_plugin(tmp_path))])
+    found = health.memory(suite.load(str(write_suite(tmp_path))).cells)
+    assert found.state == state
+    assert said in found.said
+
+
+def test_a_containers_limit_is_memory_that_can_be_had(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\n")
+    (tmp_path / "fs/cgroup").mkdir(parents=True)
+    monkeypatch.setattr(health, "PROC", tmp_path)
+    monkeypatch.setattr(health, "SYS", tmp_path)
+    assert health.available_memory() == 5000 * 1024
+    for name, number in {"memory.max": "3000000\n", "memory.current": "1000000\n"}.items():
+        (tmp_path / "fs/cgroup" / name).write_text(number)
+    assert health.available_memory() == 2_000_000
+    (tmp_path / "fs/cgroup/memory.max").write_text("max\n")
+    assert health.available_memory() == 5000 * 1024

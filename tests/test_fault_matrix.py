@@ -71,7 +71,7 @@ NUMBERS = {  # of faults of numbers and shapes, by phase
     ("plan", "nan"): "returned float, expected a methods.plan.Plan",
     ("plan", "shape"): "returned 5 evaluations of 8 branches, expected 4 of 8",
     ("step", "nan"): "NaN or infinity",
-    ("step", "shape"): "expected [16, 2, 4, 4]",
+    ("step", "shape"): "expected [2, 2, 4, 4]",
     ("decode", "nan"): "must be uint8",
     ("decode", "shape"): "must be uint8",
     ("features", "nan"): "NaN or infinity",

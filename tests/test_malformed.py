@@ -95,6 +95,8 @@ def test_it_ends_in_one_line_and_nothing_else(
 
 
 def test_there_are_as_many_as_the_documents_say() -> None:
-    said = re.search(r"([\d,]+) malformed inputs", (ROOT / "docs" / "reliability.md").read_text("utf-8"))
+    """To the next hundred below: some are made from the schema, a field more is an input more."""
+    text = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    said = re.search(r"more than ([\d,]+) malformed inputs", text)
     assert said
-    assert int(said[1].replace(",", "")) == len(CASES) >= 500
+    assert 500 <= int(said[1].replace(",", "")) == len(CASES) // 100 * 100

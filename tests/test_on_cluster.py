@@ -157,6 +157,28 @@ def test_the_end_of_the_driver_is_the_end_of_its_workers(alone: Path, where: str
     assert made.items() <= shards(out).items(), "a shard was made twice"
 
 
+def blocked(pid: int) -> int:
+    """The signals that wait for a process, one bit each from SIGHUP on."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_ctrl_c_in_the_terminal_is_answered_by_the_driver_alone(tmp_path: Path, where: str) -> None:
+    words = command(*suite_in(tmp_path), "--out", tmp_path / "out", "--on", where)
+    settings = environment() | {"PYTHONPATH": EXTRA}
+    run = subprocess.Popen(words, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert wait_for(lambda: any("submitit.local" in name_of(pid) for pid in descendants(run.pid)), 200), run.poll()
+    started = descendants(run.pid)
+    jobs = [pid for pid in started if "submitit.local" in name_of(pid)]
+    assert all(blocked(pid) & 1 << signal.SIGINT - 1 for pid in jobs), "they would print a traceback while they start"
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: all that is in its foreground hears of it
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "Traceback" not in said
+    assert wait_for(lambda: not alive(started), 20), alive(started)
+
+
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
 def test_a_worker_with_other_code_or_weights_refuses_in_one_line(
     tmp_path: Path, where: str, monkeypatch, capsys

@@ -155,8 +155,8 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     store = Store(tmp_path)
     store.open(suite_of(), Settings())
     left = [
-        tmp_path / "cells" / "dit-mnist" / ".half1234.tmp",
-        tmp_path / ".suite123.tmp",
+        tmp_path / "cells" / "dit-mnist" / ".half.tmp",
+        tmp_path / ".a1b2c3d4.tmp",
         tmp_path / "workers" / "a" / "stop",
     ]
     for path in left:

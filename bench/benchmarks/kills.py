@@ -8,12 +8,14 @@ a run that was left alone. Prints a line a kill; writes results/benchmarks/kills
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,8 @@ from bench.host.files import write_json
 
 OUT = Path("results/benchmarks/kills.json")
 KILLS = {"local:2": 30, "slurm:2,cluster=local": 10, "ray:2": 10}
-MAX_KILLS = 5  # of one run
-SHARE = 0.8  # of the time that a run takes when left alone: the latest moment of a kill
+MAX_KILLS = 8  # of one run
+SHARE = 0.6  # of the time that a run takes when left alone: the latest moment of a kill
 
 
 def main(*words: str) -> int:
@@ -35,33 +37,28 @@ def main(*words: str) -> int:
     for sent in (signal.SIGHUP, signal.SIGINT):
         signal.signal(sent, signal.SIG_DFL)  # nohup and shells in the background have it ignored, which is inherited
     found: dict[str, Any] = {}
+    before = json.loads(OUT.read_text())["places"] if OUT.exists() else {}  # places that are not run now stay there
     with tempfile.TemporaryDirectory() as folder:
         command = write_tiny_run(Path(folder))
         alone = Chain(Path(folder) / "alone", command, "local:1")
         alone.start().wait()
         expected = deterministic(alone.out)
-        for number, (place, kills) in enumerate(wanted.items()):
+        for number, place in enumerate(wanted):
             draw = random.Random(f"{seed} {place}")
-            found[place] = of_place(place, kills, Path(folder) / str(number), command, expected, draw)
-            keep(seed, found)
+            for result in of_place(place, wanted[place], Path(folder) / str(number), command, expected, draw):
+                found[place] = result
+                write_json(OUT, {"benchmark": "kills", "places": before | found})
     faults = [fault for result in found.values() for fault in result["faults"]]
     print("\n".join([*faults, f"{sum(result['kills'] for result in found.values())} kills, {len(faults)} faults"]))
     return 1 if faults else 0
 
 
-def keep(seed: int, found: dict[str, Any]) -> None:
-    """Write what was found so far."""
-    from bench.host.environment import environment
-
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = {"environment": environment(), "finished": finished}
-    write_json(OUT, {"benchmark": "kills", "seed": seed, "places": found, **facts})
-
-
 def of_place(
     place: str, wanted: int, folder: Path, command: list[str], alone: dict[str, Any], draw: random.Random
-) -> dict[str, Any]:
-    """Chains of kills until there were `wanted`."""
+) -> Iterator[dict[str, Any]]:
+    """Chains of kills until there were `wanted`; after each of them what was found so far."""
+    from bench.host.environment import environment
+
     started = time.monotonic()
     whole = Chain(folder / "whole", command, place)
     whole.start().wait()
@@ -81,14 +78,11 @@ def of_place(
         killed = f"{len(chain.killed)} cells whose own process was killed, "
         print("\n".join([f"{place} chain {chains}: {killed}{len(chain.faults)} faults", *chain.faults]), flush=True)
         faults += chain.faults
-    spent = round(time.monotonic() - started)
-    return {
-        "kills": kinds.total(),
-        "chains": chains,
-        "by": dict(sorted(kinds.items())),
-        "seconds": spent,
-        "faults": faults,
-    }
+        yield {
+            "kills": kinds.total(), "chains": chains, "by": dict(sorted(kinds.items())), "faults": faults,
+            "seconds": round(time.monotonic() - started), "seconds_alone": round(seconds), "environment": environment(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }  # fmt: skip
 
 
 if __name__ == "__main__":

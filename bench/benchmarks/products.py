@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.sampling.compiled.kernels import AttentionLayer, MlpLayer, Product, Workspace, parts
+from bench.sampling.compiled.kernels import AttentionLayer, Maker, MlpLayer, Product, Workspace, parts
 from bench.sampling.compiled.regional import weights
 from methods.plan import Plan
 from models.dit import DiT
@@ -21,17 +21,18 @@ class Products:
     """The products of a guided trajectory of a DiT, on rows of normal values, in the compiled path's buffers.
 
     A computed branch's on the tokens of both halves [2B,T,D]; the modulations' on one row for every evaluation and
-    distinct label, the least that the network's definition allows.
+    distinct label, the least that the network's definition allows. `product`: whose kernels.
     """
 
-    def __init__(self, model: DiT, plan: Plan, labels: Tensor) -> None:
+    def __init__(self, model: DiT, plan: Plan, labels: Tensor, product: Maker = Product) -> None:
         images, (T, D) = 2 * len(labels), model.token_shape()
         generator = torch.Generator().manual_seed(0)
         self.x = torch.randn(images, T, D, generator=generator)
         self.conditions = torch.randn(len(plan) * (len(labels.unique()) + 1), D, generator=generator)
-        self.modulations = [Product(*weights(layer)) for layer in model.modulated()]
+        self.modulations = [product(*weights(layer)) for layer in model.modulated()]
         blocks: list[Any] = list(model.blocks)
-        self.branches = [layer for b in blocks for layer in (AttentionLayer(b.attn), MlpLayer(b.mlp))]
+        pairs = [(AttentionLayer(b.attn, product), MlpLayer(b.mlp, product)) for b in blocks]
+        self.branches: list[Any] = [layer for pair in pairs for layer in pair]
         self.computed = [row.nonzero()[0] for row in plan.computed]
         self.work = Workspace(self.x, (images, T, D), blocks[0].attn.num_heads, model.mlp_width)
 

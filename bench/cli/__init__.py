@@ -23,7 +23,7 @@ from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
 USAGE = "usage: ditbench COMMAND [OPTIONS]   (ditbench COMMAND --help says more)"
-OUTPUTS = ("--out", "--figures", "--html", "--suite", "--png", "--smoothcache", "--plot")  # options that name one
+OUTPUTS = ("--out", "--figures", "--png", "--smoothcache")  # options that name one
 
 
 def main(argv: Sequence[str] | None = None) -> int:

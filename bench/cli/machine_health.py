@@ -96,7 +96,7 @@ def other_work() -> Finding:
 
 
 def processes_at_work(seconds: float = LOOK, least: float = 0.1) -> list[tuple[str, float]]:
-    """(name, share of a core) of other processes that compute just now, the busiest first; Linux alone tells."""
+    """(name and number, share of a core) of other processes at work, the busiest first; Linux alone tells."""
     before = ticks_of_processes()
     if not before:
         return []

@@ -13,7 +13,7 @@ MAX_WORD = 10_000  # characters that are read as a value
 
 def parse(words: list[str]) -> tuple[Any, Any]:
     """(sampler, cache method or None) from `fora interval=2 sampler=ddim steps=50`. Raises InputError."""
-    name, params = words[0], key_values("plan:", words[1:])
+    name, params = words[0], key_values("plan", "key=value", words[1:])
     if methods.find(name).kind == "sampler":
         return built(name, params), None
     sampler = params.pop("sampler", "ddim")
@@ -36,15 +36,15 @@ def built(name: str, words: dict[str, str]) -> Any:
         raise InputError(f"{name}: its constructor: {type(error).__name__}: {first_line(error)}") from error
 
 
-def key_values(where: str, words: list[str]) -> dict[str, str]:
-    """Words KEY=VALUE as a table. Raises InputError, which begins with `where`, for others and for a key twice."""
+def key_values(verb: str, form: str, words: list[str]) -> dict[str, str]:
+    """Words key=value as a table. Raises InputError for others, of which `form` was expected, and for a key twice."""
     params: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise InputError(f"{where} expected key=value, got '{word}'")
+            raise InputError(f"{verb}: expected {form}, got '{word}'")
         if key in params:
-            raise InputError(f"{where} {key} is given twice, as '{params[key]}' and '{value}'")
+            raise InputError(f"{verb}: {key} is given twice, as '{params[key]}' and '{value}'")
         params[key] = value
     return params
 

@@ -60,7 +60,7 @@ DDIM_20 = Part("ddim", {"steps": 20})
 SIZES = ((6, 96), (12, 64), (24, 48), (48, 32), (12, 96))  # all but the last of about the same MACs
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 FULL = Settings(DDIM_20, SIZES, 0.1, SHARES, seeds=24, l1=1e-4, images=5000, iterations=400)
-QUICK = Settings(DDIM_20, ((1, 16), (2, 16)), 3e-5, (0.0, 0.5, 1.0), 4, 1e-4, 10, 4, coarse=10)
+QUICK = Settings(DDIM_20, ((1, 16), (2, 16)), 1e-5, (0.0, 0.5, 1.0), 4, 1e-4, 10, 4, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:

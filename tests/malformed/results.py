@@ -123,7 +123,15 @@ def cells() -> list[Case]:
     wrong |= {f"{part}.{name}": "x" for part, names in NUMBERS.items() for name in names}
     wrong |= {f"quality.{name}": [1] for name in metrics.numbers()} | {f"timing.{name}": "x" for name in TIMING_NUMBERS}
     wrong |= {f"timing.{name}": 3 for name in INTERVALS} | {f"quality.{name}": 3 for name in metrics.lists()}
-    made += [reader(f"{dotted} of a wrong type", file, changed(CELL, dotted, v), "must") for dotted, v in wrong.items()]
+    made += [
+        reader(
+            f"{dotted} of a wrong type",
+            file,
+            changed(CELL, dotted, v),
+            "does not fit" if dotted == "checksum" else "must",
+        )
+        for dotted, v in wrong.items()
+    ]
     made += [reader(f"{dotted} = -1", file, changed(CELL, dotted, -1), "must be above 0") for dotted in POSITIVE]
     made += [reader(f"{d} = {str(v)[:30]!a}", file, changed(CELL, d, v)) for d, v in VALUES.items() if d == d.strip()]
     return made + [reader(name, file, as_json(CELL | values)) for name, values in CONTENTS.items()]

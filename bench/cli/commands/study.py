@@ -73,8 +73,8 @@ def orders(args: argparse.Namespace) -> list[Order]:
 def carry_out(order: Order, out: Path) -> None:
     """Run it, write its JSON, plot and page, and say the answer."""
     from bench.show.study_page import write_pages
-    from bench.studies.lab.result import conduct, plot, tables
+    from bench.studies.lab.result import conduct, plot
 
     result = conduct(order, out)
-    page = write_pages(result, tables(result), partial(plot, result), out / order.study / order.model)
+    page = write_pages(result, result["tables"], partial(plot, result), out / order.study / order.model)
     print(f"{order.model}: {result['answer']}\n{page}")

@@ -177,7 +177,7 @@ def build_sampler(args: argparse.Namespace) -> Sampler:
         known = ", ".join(methods.names("sampler"))
         raise InputError(f"train-router: '{args.sampler}' is a cache method, expected one of: {known}")
     given = {"steps": args.steps} | ({} if args.variant is None else {"variant": args.variant})
-    given |= key_values("train-router: --set", args.set)
+    given |= key_values("train-router", "--set KEY=VALUE", args.set)
     sampler: Any = methods.build(args.sampler, **typed(args.sampler, given))
     return sampler
 

@@ -1,7 +1,7 @@
 """Products by oneDNN, straight from a layer's own weights and with GELU inside: the other kernels that a CPU may take.
 
-torch's own products are its BLAS library's. MKL keeps to AVX2 on processors that are not Intel's, oneDNN takes what
-the processor has: with AVX-512 it is up to twice as fast there, with AVX2 alone slower (docs/performance.md).
+torch's own products are its BLAS library's. On an AMD processor with AVX-512 oneDNN was up to twice as fast, which is
+what its wider registers allow; with AVX2 alone it was slower (docs/performance.md).
 """
 
 from __future__ import annotations

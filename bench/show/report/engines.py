@@ -23,7 +23,8 @@ COLUMNS = [
     Column("Branches run", "attention and MLP calls of a trajectory that were made, of all; a library's are counted by "
            "hooks inside its modules", lambda r: f"{r['run']:.0f} of {r['all']:.0f}", "run"),
     Column("Network differs by", "largest difference of the library's uncached outputs to ours, of the largest value; "
-           "about 1e-6 is rounding", lambda r: f"{r['engine_difference']:.1e}", "engine_difference"),
+           "about 1e-6 is rounding", lambda r: f"{r['engine_difference']:.1e}" if r["engine_difference"] else "0",
+           "engine_difference"),
     Column("Why there are no numbers", "of a cell that failed, or cannot run here",
            lambda r: r["why"], "why"),
 ]  # fmt: skip

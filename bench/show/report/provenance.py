@@ -67,7 +67,8 @@ def _machine(cell: StoredCell) -> str:
     machine, settings = cell.environment, cell.settings
     if machine.gpu and not str(settings.device).startswith("cpu"):
         return str(machine.gpu)
-    return f"{settings.threads} thread(s) of {machine.cpu}"
+    products = "" if settings.kernels == "blas" else f" with {settings.kernels} products"
+    return f"{settings.threads} thread(s) of {machine.cpu}{products}"
 
 
 def _period(times: list[str]) -> str:
