@@ -91,6 +91,14 @@ def test_temporary_files_go_by_hand_and_by_the_next_run(run, capsys, place):
         assert files(run) - {".run.lock"} == before
 
 
+def test_what_a_killed_driver_and_its_workers_said_goes(run, capsys):
+    before = files(run)
+    filled(run / "workers" / "abc" / "0" / "1.order.json")
+    assert clean(capsys, run) == (0, [f"{run}: 1 temporary files, 1.0 kB", "freed 1.0 kB"])
+    assert files(run) == before
+    assert not (run / "workers").exists()
+
+
 def test_what_somebody_else_put_there_stays(run, capsys):
     filled(run / ".notes.tmp")
     filled(run / "samples/dit-mnist/ddim-50/latents/mine.safetensors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 from dataclasses import replace
 
@@ -130,10 +131,14 @@ def test_a_lost_or_damaged_suite_record_is_made_again_where_a_cell_is_of_this_ru
 
 def test_a_file_that_cannot_be_read_is_not_set_aside(tmp_path):
     store = Store(tmp_path)
-    store.cell_path(CELL).mkdir(parents=True)
-    with pytest.raises(OutputError, match=r"cannot set .* aside"):
-        store.set_aside(CELL)
-    assert store.cell_path(CELL).is_dir()
+    path = store.cell_path(CELL)
+    for make in (lambda: path.mkdir(parents=True), lambda: os.mkfifo(path)):
+        make()
+        with pytest.raises(OutputError, match=r"cannot set .* aside: not a regular file"):
+            store.set_aside(CELL)
+        assert path.exists()
+        if path.is_dir():
+            path.rmdir()
 
 
 def test_which_gpu_it_was_is_no_setting(tmp_path):

@@ -63,17 +63,24 @@ def is_temporary(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Give a damaged file the name NAME.damaged; returns it. Raises OutputError where it can be neither read nor moved.
+    """Give a damaged file the name NAME.damaged; returns it. Raises OutputError where it cannot be read or moved.
 
-    What cannot be read may be whole: its place may be away for a while.
+    What cannot be read may be whole: its place may be away for a while. A folder or a pipe is nobody's result.
     """
     aside = path.with_name(f"{path.name}.damaged")
+    if not path.is_file():
+        raise OutputError(f"cannot set {path} aside: not a regular file")
     try:
-        path.read_bytes()
+        patiently(lambda: _read_a_byte(path))
         os.replace(path, aside)
     except OSError as error:
         raise OutputError(f"cannot set {path} aside: {error.strerror or error}") from error
     return aside
+
+
+def _read_a_byte(path: Path) -> None:
+    with path.open("rb") as file:
+        file.read(1)
 
 
 def make_folder(path: Path) -> None:

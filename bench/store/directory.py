@@ -257,7 +257,8 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def leftovers(directory: Path) -> Iterator[Path]:
-    """Temporary files in a run's own folders, and beside its results."""
+    """Temporary files in a run's own folders, and beside its results; and what it and its workers said."""
     for folder in FOLDERS:
         yield from (directory / folder).rglob(".*.tmp")
     yield from (path for path in directory.glob(".*.tmp") if is_temporary(path))
+    yield from (path for path in (directory / WORKERS).rglob("*") if not path.is_dir() or path.is_symlink())

@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what was freed. Raises InputError, where a run or a process is at work there, before anything goes."""
     from bench.cli.cleaning import of_cache, of_run
+    from bench.store.directory import WORKERS
     from models.fetch import cache_directory
 
     if args.samples and not args.directories:
@@ -45,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
             locks.enter_context(alone(cache))
         freed = [take(directory, of_run(directory, args.samples), before, args.dry_run) for directory in runs]
         freed += [] if cache is None else [take(cache, of_cache(cache, args.cache), before, args.dry_run)]
-        for directory in runs if args.samples and not args.dry_run else ():
-            for kind in KINDS:
+        for directory in () if args.dry_run else runs:
+            for kind in (*KINDS, WORKERS) if args.samples else (WORKERS,):
                 remove_empty(directory / kind)
     total = size(sum(freed))
     print(f"would free {total}; nothing was removed" if args.dry_run else f"freed {total}")
