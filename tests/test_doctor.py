@@ -97,7 +97,7 @@ def test_a_process_at_work_is_named(monkeypatch) -> None:
     found = machine_health.other_work()
     assert found.state == "warning"
     assert "at work now: other 7 (" in found.said
-    assert "idle" not in found.said
+    assert "idle 8" not in found.said
 
 
 @pytest.mark.parametrize(
