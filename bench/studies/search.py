@@ -48,7 +48,7 @@ class Settings:
 DDIM_50, DDIM_100 = Part("ddim", {"steps": 50}), Part("ddim", {"steps": 100})
 FULL = Settings(DDIM_50, DDIM_100, seeds=120, solver=tuple(range(10, 51, 4)), apart=2)
 QUICK = Settings(
-    DDIM_50, DDIM_100, seeds=2, solver=(10, 20), apart=12, settings=1, coarse=10,
+    DDIM_50, DDIM_100, seeds=2, solver=(10,), apart=25, settings=1, coarse=10,
     timing=Timing(batch=1, rounds=2, seconds=0.0),
 )  # fmt: skip
 
