@@ -48,7 +48,7 @@ def test_the_docs_count_the_cells_of_the_small_suites():
 
 
 def test_every_method_that_can_run_without_a_file_of_ones_own_is_in_the_small_suites():
-    """Third parties' and what nobody has published weights of apart."""
+    """Third parties' apart, and Faster Diffusion, which is in small-full; `schedule` plays a file."""
     used = {c.cache.name for name in ("small", "small-field") for c in suite.load(name).cells if c.cache}
     own = {n for n in methods.names("cache") if methods.find(n).__module__.startswith("methods.")}
     assert own - used == {"schedule", "faster-diffusion"}
