@@ -103,7 +103,9 @@ def processes_at_work(seconds: float = LOOK, least: float = 0.1) -> list[tuple[s
     time.sleep(seconds)
     after, tick = ticks_of_processes(), os.sysconf("SC_CLK_TCK")
     shares = [
-        (name, (spent - before[pid][1]) / tick / seconds) for pid, (name, spent) in after.items() if pid in before
+        (f"{name} {pid}", (spent - before[pid][1]) / tick / seconds)
+        for pid, (name, spent) in after.items()
+        if pid in before
     ]
     return sorted(((name, share) for name, share in shares if share >= least), key=lambda one: -one[1])
 
