@@ -142,10 +142,8 @@ def makes_its_evaluations(case: Case) -> None:
 
 
 ONCE = (is_described, refuses_unknown_parameters)
-CACHE = (
-    plan_is_valid, exact_equals_uncached, is_finite_and_repeats, leaves_no_state, paths_agree,
-    keeps_what_its_plan_predicts,
-)  # fmt: skip
+CACHE = (plan_is_valid, exact_equals_uncached, is_finite_and_repeats, leaves_no_state, paths_agree)
+WITH_DDIM = (keeps_what_its_plan_predicts,)  # a cache's memory does not depend on the sampler
 SAMPLER = (makes_its_evaluations, is_finite_and_repeats, paths_agree)
 
 
@@ -161,10 +159,17 @@ def checks(method: type[Method], models: dict[str, Denoiser]) -> Iterator[tuple[
                 method, model, methods.build(sampler, **({"steps": STEPS} if is_cache else methods.find(sampler).tiny))
             )
             reason = unsupported(case)
-            for check in () if reason else CACHE if is_cache else SAMPLER:
+            for check in () if reason else of_kind(case):
                 yield f"{title(check)}: {name}, {sampler}", outcome(check, case)
             if reason:
                 yield f"says why it does not run: {name}, {sampler} ({reason})", None
+
+
+def of_kind(case: Case) -> tuple[Callable[[Case], None], ...]:
+    """The checks of a method with one denoiser and one sampler."""
+    if not issubclass(case.method, CacheMethod):
+        return SAMPLER
+    return (*CACHE, *WITH_DDIM) if case.sampler.name == "ddim" else CACHE
 
 
 def unsupported(case: Case) -> str | None:
