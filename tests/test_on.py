@@ -135,7 +135,11 @@ def state_of(pid: int) -> str:
 def test_a_signal_ends_the_run_and_all_its_processes(tmp_path: Path, sent: signal.Signals) -> None:
     words = suite_in(tmp_path, cached('{ name = "misbehave", how = "sleep" }', "[4, 3]"))
     words = command(*words, "--out", tmp_path / "out", "--only", "*sleep", "--on", "local:2")
-    run = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    before = signal.signal(sent, signal.SIG_DFL)  # what nohup, or a shell's background, ignores, children ignore too
+    try:
+        run = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(sent, before)
     assert wait_for(lambda: len(list((tmp_path / "out").rglob("*sleep.log"))) == 2, 100)
     started = descendants(run.pid)
     run.send_signal(sent)

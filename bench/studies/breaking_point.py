@@ -137,10 +137,9 @@ def breaking_point(data: Mapping[str, Any], method: str, measure: str) -> float 
 
 def answer(data: dict[str, Any]) -> str:
     """One sentence: from where on the ODE error rises, by how much in the end, and which other measures say so."""
-    most = max(point["removed"] for point in data["points"])
     shares = ", ".join(f"{share_text(data, method, 'ode_error', 'never')} ({method})" for method in METHODS)
-    risen = next(p["ode_error"] for p in data["points"] if (p["method"], p["removed"]) == ("learned", most))
-    rise = f"by {interval_text(risen, 4)} at {100 * most:g} % (learned){about_others(data)}."
+    last = max((p for p in data["points"] if p["method"] == "learned"), key=lambda p: p["removed"])
+    rise = f"by {interval_text(last['ode_error'], 4)} at {100 * last['removed']:g} % (learned){about_others(data)}."
     if all(breaking_point(data, method, "ode_error") is None for method in METHODS):
         return f"No order of removing cacheable branches surely raises the ODE error, {rise}"
     return f"The ODE error surely rises once {shares} of the cacheable branches are removed, {rise}"
