@@ -20,9 +20,8 @@ class Alive(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: dict[
-            int, tuple[StorageWeakRef, int]
-        ] = {}  # by address; a reference keeps that from being used anew
+        # By address, which a weak reference keeps from being used anew.
+        self.known: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         for tensor in tensors((args, kwargs)):

@@ -9,6 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# Reads the weights that --weights names, of the tiny model.
+READS_WEIGHTS = [
+    "calibrate",
+    "smoothcache",
+    "steps=2",
+    "--samples",
+    "1",
+    "--model",
+    "tiny",
+    "--plugin",
+    "{shared}/tiny_plugin.py",
+]
 Content = bytes | str | Callable[[Path], Any]  # what is written, or what makes the file at a path
 
 

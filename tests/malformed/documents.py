@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from malformed.case import Case, Content, as_json, device, named, nested, pipe, sparse
+from malformed.case import READS_WEIGHTS, Case, Content, as_json, device, named, nested, pipe, sparse
 
 UNREADABLE: dict[str, Content] = {
     "empty": "", "null": "null", "a list": "[]", "a number": "3", "cut off": '{"method": "smoo',
@@ -106,18 +106,7 @@ INDICES: dict[str, Any] = {
 
 def folders() -> list[Case]:
     """Folders of weights in diffusers' layout."""
-    words = [
-        "calibrate",
-        "smoothcache",
-        "steps=2",
-        "--samples",
-        "1",
-        "--model",
-        "tiny",
-        "--plugin",
-        "{shared}/tiny_plugin.py",
-    ]
-    words += ["--weights", "{here}/w", "--out", "{here}/c.json"]
+    words = [*READS_WEIGHTS, "--weights", "{here}/w", "--out", "{here}/c.json"]
     files = {f"an index: {name}": as_json(content) for name, content in INDICES.items()}
     files |= {f"an index: {name}": c for name, c in UNREADABLE.items() if isinstance(c, str | bytes)}
     return [Case(name, words, [INDEX], {f"w/{INDEX}": content}) for name, content in files.items()]

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from malformed.case import Case, Content, device, named, nested, pipe, sparse
+from malformed.case import READS_WEIGHTS, Case, Content, device, named, nested, pipe, sparse
 from models.dit import DiT
 
 CONFIG = {
@@ -157,20 +157,8 @@ def strange(tensor: Tensor) -> dict[str, Tensor]:
 
 
 def checkpoint(name: str, content: Content, *says: str) -> Case:
-    words = [
-        "calibrate",
-        "smoothcache",
-        "steps=2",
-        "--samples",
-        "1",
-        "--model",
-        "tiny",
-        "--plugin",
-        "{shared}/tiny_plugin.py",
-    ]
-    return Case(
-        name, [*words, "--weights", "{here}/w.pt", "--out", "{here}/c.json"], ["w.pt", *says], {"w.pt": content}
-    )
+    words = [*READS_WEIGHTS, "--weights", "{here}/w.pt", "--out", "{here}/c.json"]
+    return Case(name, words, ["w.pt", *says], {"w.pt": content})
 
 
 def lazily(make: Make) -> Content:

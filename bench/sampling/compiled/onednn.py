@@ -1,7 +1,7 @@
 """Products by oneDNN, straight from a layer's own weights and with GELU inside: the other kernels that a CPU may take.
 
-torch's own products are its BLAS library's. On an AMD processor with AVX-512 oneDNN was up to twice as fast, which is
-what its wider registers allow; with AVX2 alone it was slower (docs/performance.md).
+torch's own products are its BLAS library's. On an AMD processor with AVX-512 oneDNN was up to twice as fast, with AVX2
+alone it was slower (docs/performance.md).
 """
 
 from __future__ import annotations

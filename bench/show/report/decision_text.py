@@ -76,7 +76,7 @@ def fastest(group: Group) -> str:
         return f"Fastest is {best.method}."
     rivals = [c for c in group.cells if c is not best and (own := c.timing.speedup) and own.high >= gain.median]
     told = f"Fastest is {best.method}: {times(gain.median)} as fast as uncached {between(gain.low, gain.high)}."
-    return f"{told} As fast, for all that was measured: {listed(rivals)}." if rivals else told
+    return f"{told} Not told apart from it: {listed(rivals)}." if rivals else told
 
 
 def listed(cells: Sequence[StoredCell]) -> str:
