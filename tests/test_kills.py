@@ -8,12 +8,13 @@ from pathlib import Path
 
 from bench.benchmarks.killed_chain import Chain, Kill
 from bench.benchmarks.same_results import deterministic, differences
+from bench.schema.checksum import sealed
 
 
 def write_cell(out: Path, name: str, **fields: object) -> None:
     path = out / "cells" / "tiny" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"status": "ok", "finished": "1", "quality": {"psnr": 3.0}, **fields}))
+    path.write_text(json.dumps(sealed({"status": "ok", "finished": "1", "quality": {"psnr": 3.0}, **fields})))
 
 
 def write_shard(out: Path, content: bytes) -> Path:

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.benchmarks.same_results import cells, deterministic, differences
+from bench.host.environment import environment
 from bench.host.files import write_json
 from bench.host.places import REPOSITORY
 
-OUT = Path("results/benchmarks/launchers.json")
+OUT = REPOSITORY / "results" / "benchmarks" / "launchers.json"
 
 
 def main(*words: str) -> int:
@@ -35,8 +36,6 @@ def main(*words: str) -> int:
     rows = {place: {"seconds": seconds[place], **row} for place, row in found.items()}
     for place, row in rows.items():
         print(f"{place}: {row}", flush=True)
-    from bench.host.environment import environment
-
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     said = {"benchmark": "launchers", "suite": suite, **options, "places": rows, "environment": environment()}
     write_json(Path(options.get("--out", OUT)), {**said, "finished": finished})

@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-VOLATILE = ("timing", "memory", "environment", "seconds", "finished", "prepare_s")  # what times and machines decide
+from bench.schema.checksum import FIELD
+
+# What times and machines decide, and the checksum, which is of all of it.
+VOLATILE = ("timing", "memory", "environment", "seconds", "finished", "prepare_s", FIELD)
 
 
 def cells(out: Path) -> dict[str, dict[str, Any]]:
