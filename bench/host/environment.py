@@ -150,12 +150,12 @@ def _memory_gb() -> float | None:
 
 @cache
 def commit() -> str | None:
-    """The checkout's commit, with "+" where files differ from it; None for an installed package."""
+    """The checkout's commit, with "+" where files other than results differ; None for an installed package."""
     root = REPOSITORY
     if not (root / ".git").exists():
         return None
     commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
     return None if commit is None else commit[:12] + ("+" if changed else "")
 
 
