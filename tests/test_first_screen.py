@@ -223,3 +223,13 @@ def test_terms_are_linked_once_and_text_stays_text():
 
 def test_the_package_holds_the_glossary_of_the_docs():
     assert (TEMPLATES / "glossary.md").read_bytes() == (ROOT / "docs/glossary.md").read_bytes()
+
+
+def test_a_report_of_speed_alone_has_no_empty_plots_and_no_pictures_to_come(tmp_path):
+    cells = [factory.cell(steps=n) for n in (50, 20)]
+    with_images, of_speed = (
+        write_report(factory.write(tmp_path / name, made)).read_text()
+        for name, made in (("both", cells), ("speed", [cell | {"quality": None} for cell in cells]))
+    )
+    for part in ('id="plots"', 'href="#plots"', 'id="samples"', 'href="#samples"'):
+        assert part in with_images and part not in of_speed
