@@ -25,7 +25,7 @@ import methods
 from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
 from bench.benchmarks.executor import CHANNELS, SCALE, Setting, ratio, scaled, text
 from bench.benchmarks.interleaved import interleave
-from bench.benchmarks.peers import every_third
+from bench.benchmarks.peers.settings import every_third
 from bench.benchmarks.reuse_floor import ReuseFloor, computed_share
 from bench.cost.plan_cost import plan_macs
 from bench.host.environment import environment

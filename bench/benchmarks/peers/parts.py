@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
+ENTRY = ("setting", "threads", "kernels", "dtype")  # what tells one entry of the results from another
 
 
 def apart(function: Callable[..., Answer], *arguments: Any) -> Answer:
@@ -17,14 +18,14 @@ def apart(function: Callable[..., Answer], *arguments: Any) -> Answer:
 
 
 def joined(results: list[dict[str, Any]], part: dict[str, Any]) -> list[dict[str, Any]]:
-    """`results` with `part`: within the entry of the same setting and threads, else as an entry of its own."""
+    """`results` with `part`: within the entry that it belongs to, else as an entry of its own."""
     if not any(same(entry, part) for entry in results):
         return [*results, part]
     return [merged(entry, part) if same(entry, part) else entry for entry in results]
 
 
 def same(entry: dict[str, Any], part: dict[str, Any]) -> bool:
-    return (entry["setting"]["name"], entry["threads"]) == (part["setting"]["name"], part["threads"])
+    return all(entry[key] == part[key] for key in ENTRY)
 
 
 def merged(entry: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

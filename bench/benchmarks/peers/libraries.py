@@ -1,4 +1,4 @@
-"""Published implementations of cache methods with our weights: what bench/benchmarks/peers.py times.
+"""Published implementations of cache methods with our weights: what bench/benchmarks/peers times.
 
 Each sampler is a loop in the order of operations of diffusers' DiTPipeline, with its DDIMScheduler and without the
 decoder: guidance on all noise channels, both halves through network and scheduler. Networks and caches are those of the
@@ -87,7 +87,12 @@ class OfficialLoop(PublishedLoop):
 
 
 def official(loop: Loop) -> None:
-    """The official code's operations in their order, at the steps and with the guidance of diffusers' pipeline."""
+    """The official code's operations in their order, at the steps and with the guidance of diffusers' pipeline.
+
+    Raises NotImplementedError for other weights than float32: the released code has no half precision.
+    """
+    if loop.model.pos_embed.dtype != torch.float32:
+        raise NotImplementedError(f"the released code has no {loop.model.pos_embed.dtype}".replace("torch.", ""))
     sampler = methods.build("ddim", steps=loop.steps, spacing="leading")
     plan = make_plan(loop.model, sampler, None)
     loop.official = OfficialLoop(loop.model, sampler, plan, loop.scale, loop.model.latent_shape[0])
