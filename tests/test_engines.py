@@ -198,3 +198,29 @@ def test_an_incomplete_engine_is_one_line(tmp_path: Path, body: str, word: str) 
     assert word in done.stderr
     assert (done.stderr.count("\n"), "Traceback" in done.stderr) == (1, False)
     assert "mine " not in done.stdout
+
+
+SILENT = {  # settings that cache nothing and say nothing, then the same with the names that a DiT's modules have
+    "diffusers": ['{ name = "taylorseer", interval = 2, warmup = 1, modules = ["default", "both"] }'],
+    "smoothcache": [
+        '{ name = "smoothcache", helper = "diffusers", schedule = { attn = [1, 0, 0, 1], mlp = [1, 0, 0, 1] } }',
+        '{ name = "smoothcache", schedule = { attn1 = [1, 0, 0, 1], ff = [1, 0, 0, 1] } }',
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", SILENT)
+def test_a_real_library_that_caches_nothing_is_a_failed_row(engine, tmp_path):
+    if lacking := engines.find(engine).lacks():
+        pytest.skip(lacking)
+    blocks = "".join([by_engine(engine), *(by_engine(engine, cache) for cache in SILENT[engine])])
+    suite = write_suite(tmp_path, blocks)
+    done = ditbench("run", suite, "--out", tmp_path / "out", "--plugin", write_plugin(tmp_path))
+    assert done.returncode == 1, done.stderr
+    rows = [row for row in csv.DictReader((tmp_path / "out" / "results.csv").open()) if row["engine"] == engine]
+    uncached, silent, cached = sorted(rows, key=lambda row: (row["cache"] != "none", row["status"] == "ok"))
+    assert (uncached["status"], silent["status"], cached["status"]) == ("ok", "failed", "ok")
+    assert f"{silent['cache']} of {engine}: reused nothing, all 32 branches ran" in silent["reason"]
+    assert not silent["speedup"]
+    assert 0 < float(cached["branches_computed"]) < 1
+    assert "reused nothing, all 32 branches ran" in (tmp_path / "out" / "report.html").read_text()

@@ -1,5 +1,8 @@
 """Sampling: guidance, seeds, and arguments that do not fit."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +60,34 @@ def test_seeds_and_labels_belong_to_the_sample_and_not_to_the_batch():
     assert balanced_labels(range(8, 13), 10).tolist() == [8, 9, 0, 1, 2]
     step_noise, alone = StepNoise(whole), StepNoise(whole[2:3])
     assert all(torch.equal(step_noise(k)[2:3], alone(k)) for k in range(3))
+
+
+def first_weight(model):
+    return model.blocks[0].mlp.fc1.weight
+
+
+CHANGES = {
+    "in place": lambda model: first_weight(model).mul_(2),
+    "past the version counter": lambda model: first_weight(model).data.mul_(2),
+    "through numpy": lambda model: np.multiply(first_weight(model).numpy(), 2, out=first_weight(model).numpy()),
+    "other data": lambda model: setattr(first_weight(model), "data", 2 * first_weight(model).data),
+    "another parameter": lambda model: setattr(
+        model.blocks[0].mlp.fc1, "weight", torch.nn.Parameter(2 * first_weight(model), requires_grad=False)
+    ),
+    "positions": lambda model: model.pos_embed.data.mul_(2),
+    "last layer": lambda model: model.final_layer.linear.weight.data.mul_(2),
+    "loaded": lambda model: model.load_state_dict({key: 2 * value for key, value in model.state_dict().items()}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_second_call_sees_weights_that_changed_in_any_way(model, change):
+    own = copy.deepcopy(model)
+    before = run(own, guidance_scale=1.5)
+    change(own)
+    after = run(own, guidance_scale=1.5)
+    assert not torch.equal(after, before)
+    assert torch.equal(after, run(copy.deepcopy(own), guidance_scale=1.5))
 
 
 def test_an_unconditional_uvit_samples():
