@@ -144,7 +144,7 @@ def test_a_part_that_there_is_not_is_refused(wrong, capsys):
     assert "there are: " in capsys.readouterr().err
 
 
-.mark.parametrize(
+@pytest.mark.parametrize(
     "wrong", [["--kernels", "mkl"], ["--dtype", "float16"], ["--rounds", "0"], ["--steps", "x"], ["--threads", "-1"]]
 )
 def test_what_cannot_be_measured_is_one_line(wrong, capsys):

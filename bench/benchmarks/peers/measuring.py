@@ -24,20 +24,21 @@ def measure(pair: Pair) -> dict[str, Any]:
         except ABSENT as error:
             return {"cases": {}, "left_out": {case: f"{pair.library}: {error}"}, "ratio": {}, "seconds": {}}
         times = timed(pair, in_dtype(pair, model))
-    ours, theirs = times["process"]
     return {
         "cases": {case: {"params": pair.params, "rounds": pair.setting.rounds, **check}},
         "left_out": {},
-        "ratio": {case: ratio(times, ours, theirs)},
-        "seconds": {name: median_interval([ns / 1e9 for ns in series]) for name, series in times["process"].items()},
+        "ratio": {case: ratio(times, "ours", pair.library)},
+        "seconds": {
+            f"{name} {case}": median_interval([ns / 1e9 for ns in series]) for name, series in times["process"].items()
+        },
     }
 
 
 def timed(pair: Pair, model: Any) -> Times:
-    """Ours first, then theirs."""
+    """Of both sides, in turns."""
     inputs = pair.setting.inputs(model)
-    sides = {"ours": pair.ours(model), pair.library: pair.theirs(model)}
-    return interleave({f"{side} {pair.case}": partial(run, *inputs) for side, run in sides.items()}, pair.setting.rounds)
+    calls = {"ours": partial(pair.ours(model), *inputs), pair.library: partial(pair.theirs(model), *inputs)}
+    return interleave(calls, pair.setting.rounds)
 
 
 def ratio(times: Times, ours: str, theirs: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ ONLY_OURS = {"taylorseer": {"cadence": "diffusers"}, "hicache": {"keep": "output
 
 @dataclass(frozen=True)
 class Pair:
-    """`how`: threads and dtype of both sides, and the kernels of our products; a library multiplies as it always does."""
+    """`how`: threads and dtype of both sides, and the kernels of our products alone."""
 
     setting: Setting
     case: str
@@ -62,7 +62,7 @@ class Pair:
         return prepare(model, sampler, plan, batch=self.setting.batch, guidance_scale=SCALE, options=options)
 
     def theirs(self, model: DiT, counted: bool = False) -> Loop:
-        """Raises ImportError where the library is not installed, NotImplementedError where it cannot run in the dtype."""
+        """Raises ImportError where the library is not installed, NotImplementedError where it lacks the dtype."""
         loop = Loop(model, self.setting.steps, SCALE)
         PEERS[self.case][1](loop, **self.params)
         if counted:
