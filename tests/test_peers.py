@@ -116,6 +116,16 @@ def test_other_kernels_dtypes_and_steps_are_rows_of_their_own(in_one_process, mo
     ], "what was measured has a name, and that name's row"  # fmt: skip
 
 
+def test_unequal_sides_are_said_and_the_other_cases_go_on(in_one_process, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(pair, "ONLY_OURS", {})
+    with pytest.raises(SystemExit) as caught:
+        command.main([str(tmp_path / "peers.json"), "--cases", "taylorseer,official"])
+    assert caught.value.code == 1
+    assert "peers: taylorseer, first trajectory" in capsys.readouterr().err
+    (found,) = json.loads((tmp_path / "peers.json").read_text())["results"]
+    assert found["ratio"].keys() == {"official"}
+
+
 def test_memory_is_of_one_side_alone(in_one_process, tmp_path):
     command.main([str(tmp_path / "peers.json"), "--memory", "--cases", "official"])
     (found,) = json.loads((tmp_path / "peers.json").read_text())["results"]

@@ -6,8 +6,8 @@ kernels and case is replaced, so that the table can be made a part at a time. It
 library that is not installed is left out, and `left_out` says so. Every pair has a process of its own: the same
 threads, dtype, noise and labels, a tuned allocator on both sides. Kernels are those of our products; libraries multiply
 as they always do. Before anything is timed the evaluations that compute a branch must be the same ones, and the
-samples equal; else the benchmark ends with an error. With --memory nothing is timed: every side of every pair runs
-once, alone.
+samples equal; a pair of which that is not so is said and left as it was, and the exit code is 1. With --memory nothing
+is timed: every side of every pair runs once, alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.benchmarks.allocator import ALLOCATOR, tuned_allocator
-from bench.benchmarks.peers.equality import TOLERANCE
+from bench.benchmarks.peers.equality import TOLERANCE, Unequal
 from bench.benchmarks.peers.libraries import OFFICIAL, PEERS
 from bench.benchmarks.peers.measuring import measure, memory
 from bench.benchmarks.peers.pair import FLOAT32, Pair
@@ -70,12 +70,16 @@ def positive(word: str) -> int:
     return int(word)
 
 
-def found(pair: Pair, memory_alone: bool) -> dict[str, Any]:
-    """What is measured of a pair in a process of its own, or of each of its sides in one."""
-    if not memory_alone:
+def found(pair: Pair, memory_alone: bool) -> dict[str, Any] | None:
+    """What is measured of a pair in a process of its own, or of each of its sides in one; None where they are unequal."""
+    if memory_alone:
+        sides = {side: apart(memory, pair, side == "ours") for side in ("ours", "theirs")}
+        return {"cases": {}, "left_out": {}, "ratio": {}, "memory_mb": {pair.case: sides}}
+    try:
         return apart(measure, pair)
-    sides = {side: apart(memory, pair, side == "ours") for side in ("ours", "theirs")}
-    return {"cases": {}, "left_out": {}, "ratio": {}, "memory_mb": {pair.case: sides}}
+    except Unequal as error:
+        print(error, file=sys.stderr)
+        return None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,9 +89,16 @@ def main(arguments: list[str] | None = None) -> None:
     versions = {name: version(name) for name in ("torch", *{library for library, _ in PEERS.values()} - {OFFICIAL})}
     head = {"benchmark": "peers", "guidance_scale": SCALE, "allocator": ALLOCATOR, "target": TARGET}
     results = json.loads(args.out.read_text())["results"] if args.out.is_file() else []
+    unequal = 0
     for pair in (Pair(setting, case, how) for setting in args.settings for case in args.cases):
         print(f"{pair.setting.name}: {pair.case}", file=sys.stderr)
         run = {"memory" if args.memory else "time": {pair.case: {"versions": versions, **environment()}}}
-        results = joined(results, {**pair.recorded(), **found(pair, args.memory), "runs": run})
+        part = found(pair, args.memory)
+        if part is None:
+            unequal += 1
+            continue
+        results = joined(results, {**pair.recorded(), **part, "runs": run})
         write_json(args.out, {**head, "results": results})  # each as it is done
     print("\n".join((memory_table if args.memory else table)(results)))
+    if unequal:
+        sys.exit(1)

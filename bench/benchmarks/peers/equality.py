@@ -18,10 +18,14 @@ from models.dit import DiT
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}  # of max|samples|
 
 
+class Unequal(ValueError):
+    """The sides of a pair do not do the same, so that their times could not be compared."""
+
+
 def equality(pair: Pair, model: DiT) -> dict[str, Any]:
     """How near the samples are, beside how far caching moves them, and the branches computed; `model` is in float32.
 
-    Raises ValueError where the sides differ.
+    Raises Unequal where the sides differ.
     """
     exact = compared(pair.at(dtype=FLOAT32), model)
     if pair.how.dtype == FLOAT32:
@@ -48,7 +52,7 @@ def compared(pair: Pair, model: DiT) -> dict[str, Any]:
     for turn in ("first", "second"):
         difference, called = distance(theirs(*inputs), mine), len(theirs.calls)
         if called != taken.sum() or difference > most:
-            raise ValueError(
+            raise Unequal(
                 f"peers: {pair.case}, {turn} trajectory: {taken.sum()} branches computed here, {called} there; samples "
                 f"differ by {difference:.1e} of the largest, caching moves them by {effect:.1e}"
             )
