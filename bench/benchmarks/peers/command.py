@@ -71,7 +71,7 @@ def positive(word: str) -> int:
 
 
 def found(pair: Pair, memory_alone: bool) -> dict[str, Any] | None:
-    """What is measured of a pair in a process of its own, or of each of its sides in one; None where they are unequal."""
+    """What is measured of a pair in a process of its own, or of its sides in one each; None where they are unequal."""
     if memory_alone:
         sides = {side: apart(memory, pair, side == "ours") for side in ("ours", "theirs")}
         return {"cases": {}, "left_out": {}, "ratio": {}, "memory_mb": {pair.case: sides}}
