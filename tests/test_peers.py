@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from bench.sampling.compiled.onednn import ONEDNN
 from bench.suite.cells import Settings
 
 pytest.importorskip("diffusers")
-SMALL = Setting("dit-mnist, batch 1", trained="dit-mnist", rounds=1)
+SMALL = Setting("dit-mnist, batch 1", trained="dit-mnist", rounds=1, threshold=0.1)
 
 
 def small(case: str, **how) -> Pair:
@@ -53,6 +54,12 @@ def test_settings_that_differ_are_no_comparison(monkeypatch):
     monkeypatch.setattr(pair, "ONLY_OURS", {})  # TaylorSeer's own cadence is not diffusers' hook's
     with pytest.raises(ValueError, match=r"^peers: taylorseer, first trajectory: \d+ branches computed here"):
         measure(small("taylorseer"))
+
+
+def test_a_cache_that_reuses_nothing_is_no_case_of_its_own():
+    never = replace(SMALL, threshold=0.0)
+    with pytest.raises(ValueError, match=r"^peers: first-block-cache: nothing is reused"):
+        measure(Pair(never, "first-block-cache", Settings()))
 
 
 def test_a_peer_that_leaks_into_the_next_trajectory_is_found(monkeypatch):

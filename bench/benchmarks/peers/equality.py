@@ -12,14 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
-from bench.benchmarks.peers.pair import FLOAT32, Pair
+from bench.benchmarks.peers.pair import FLOAT32, UNCACHED, Pair
 from models.dit import DiT
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}  # of max|samples|
 
 
 class Unequal(ValueError):
-    """The sides of a pair do not do the same, so that their times could not be compared."""
+    """The sides of a pair do not do the same, or not what the case is named for: their times would mislead."""
 
 
 def equality(pair: Pair, model: DiT) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def compared(pair: Pair, model: DiT) -> dict[str, Any]:
     ours, theirs = pair.ours(model), pair.theirs(model, counted=True)
     mine = ours(*inputs).clone()
     taken, effect = ours.taken().computed, distance(plain, mine)
+    if pair.case not in UNCACHED and taken.all():
+        raise Unequal(f"peers: {pair.case}: nothing is reused, so that its times would be those of no cache")
     most = TOLERANCE[pair.how.dtype]
     if pair.how.dtype == FLOAT32:
         most = min(most, effect / 10 or most)
