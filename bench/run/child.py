@@ -47,7 +47,7 @@ class Server(Executor):
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
         self.watcher = Watcher()
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["bench.run.worker"])
+        self.context.set_forkserver_preload(["bench.run.preload"])
         self.places = list(places)
         self.busy: list[Child] = []
 
