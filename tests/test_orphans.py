@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_on import alive, wait_for
-from tiny_suite import ROOT, environment
+from test_on import alive, descendants, wait_for
+from tiny_suite import ROOT, command, environment, write_plugin, write_suite
 
 from bench.run.strays import MARK
 
@@ -89,3 +89,30 @@ def test_a_probe_that_nobody_hears_any_more_does_not_go_on_as_its_driver(tmp_pat
         [sys.executable, "-c", UNHEARD], cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, check=True
     )
     assert [path.read_text() for path in tmp_path.iterdir()] == ["driver\n"]
+
+
+def unanswered(pid: int, sent: signal.Signals) -> bool:
+    """Whether a process that is there blocks or ignores a signal."""
+    try:
+        stated = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    except OSError:
+        return False
+    masks = [int(stated[name], 16) for name in ("SigBlk", "SigIgn")]
+    return any(mask & 1 << sent - 1 for mask in masks)
+
+
+def servers_of(pid: int) -> list[int]:
+    """Its fork servers, and resource trackers; not what they fork."""
+    words = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in alive(descendants(pid))}
+    return [child for child, said in words.items() if b"multiprocessing." in said]
+
+
+def test_ctrl_c_in_the_terminal_is_answered_by_the_driver_alone(tmp_path: Path) -> None:
+    words = command("run", write_suite(tmp_path), "--plugin", write_plugin(tmp_path), "--out", tmp_path / "out")
+    run = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert wait_for(lambda: len(servers_of(run.pid)) == 2, 200), run.poll()
+    assert all(unanswered(pid, signal.SIGINT) for pid in servers_of(run.pid)), "it would print a traceback"
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: all that is in its foreground hears of it
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "Traceback" not in said

@@ -9,11 +9,12 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
 from typing import Any
 
 from bench.host.environment import environment
 from bench.host.files import OutputError
+from bench.host.interrupts import put_off
 from bench.host.output import bound
 from bench.measure.task import Job, Task, task_of
 from bench.run import worker
@@ -61,6 +62,9 @@ class Server(Executor):
         place = next((place for place in self.places if taken.count(place) < self.places.count(place)), self.places[0])
         ours, theirs = self.context.Pipe(duplex=False)
         process = self.context.Process(target=worker.main, args=(job, theirs, place), daemon=True)
+        resource_tracker.ensure_running()  # before, since it ends with SIGINT let through
+        with put_off():
+            forkserver.ensure_running()
         process.start()
         theirs.close()
         self.busy.append(Child(job, process, ours, place))
