@@ -72,7 +72,8 @@ class Server(Executor):
 
     def wait(self, running: Sequence[Any], timeout: float) -> None:
         left = [max(0.0, child.left) for child in running]
-        connection.wait([child.pipe for child in running], timeout=min([timeout, *left]))
+        said = [end for child in running for end in (child.pipe, child.process.sentinel)]
+        connection.wait(said, timeout=min([timeout, *left]))
 
     def machine(self, device: str) -> dict[str, Any]:
         return environment(device)
@@ -111,7 +112,11 @@ class Child(Running):
         return limit - (now - since)
 
     def messages(self) -> Iterator[Message]:
-        """Every message that has come. A pipe that closes without a result is a crash. Raises OutputError for its."""
+        """Every message that has come. Raises OutputError for its.
+
+        A pipe that closes without a result is a crash; so is an end of the process, whoever else holds the pipe.
+        """
+        over = bool(connection.wait([self.process.sentinel], timeout=0))  # before the last look at what it said
         try:
             while self.result is None and self.pipe.poll():
                 kind, *rest = self.pipe.recv()
@@ -122,6 +127,8 @@ class Child(Running):
                     self.end(rest[0])
                 else:
                     yield "phase" if kind == "shared" else kind, *rest
+            if over and self.result is None:
+                raise EOFError
         except (EOFError, ConnectionError):
             self.process.join(timeout=EXIT_SECONDS)
             self.end(crash(self.process.exitcode))
