@@ -30,6 +30,9 @@ class Fault(Half):
         Path(__file__).with_name(f"started-{pid}").touch()
     def away(self):
         self.fork(away=True)
+    def killed(self):  # leaves who holds its pipe
+        self.away()
+        os.kill(os.getpid(), signal.SIGKILL)
     def closed(self):
         os.closerange(3, 256)
         while True:
@@ -67,7 +70,7 @@ class Hollow(DDIM):
     def sample(self, *args, **kwargs):
         return super().sample(*args, **kwargs) * float("nan")
 '''
-HOWS = ("fork", "away", "closed", "flood", "gone", "thread", "nan")
+HOWS = ("fork", "away", "killed", "closed", "flood", "gone", "thread", "nan")
 LIMIT = 15
 
 
@@ -99,6 +102,7 @@ OUTCOMES = {
     "ddim-4+fault-how-fork": ("ok", None),
     "ddim-4+fault-how-away": ("ok", None),
     "ddim-4+fault-how-thread": ("ok", None),
+    "ddim-4+fault-how-killed": ("oom", "killed by SIGKILL"),
     "ddim-4+fault-how-closed": ("failed", "closed its pipe before it had a result"),
     "ddim-4+fault-how-flood": ("failed", "after the flood"),
     "ddim-4+fault-how-gone": ("failed", "ended with code 0 before it had a result"),

@@ -259,6 +259,35 @@ def test_what_differs_between_worker_and_driver_is_named() -> None:
     assert difference(own, {**own, "code": "0"}) == f"code is {own['code']} there and 0 here"
 
 
+PRIVATE = """
+import sys
+import ray
+ray.init(address="local", include_dashboard=False, num_cpus=1, log_to_driver=False)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+JOINING = """
+import ray
+from bench.run.executors.ray import connect
+connect(ray, None)
+print(ray.get_runtime_context().gcs_address)
+"""
+
+
+@pytest.mark.parametrize("where", places("ray:2"))
+def test_another_runs_own_cluster_is_not_joined(where: str) -> None:
+    """It would end with that run, and take our workers along."""
+    settings = environment() | {"PYTHONPATH": EXTRA}
+    words, pipes = [sys.executable, "-c", PRIVATE], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, env=settings, text=True, stderr=subprocess.DEVNULL, **pipes) as other:
+        there = other.stdout.readline().strip()
+        words = [sys.executable, "-c", JOINING]
+        done = subprocess.run(words, env=settings, capture_output=True, text=True, check=True, timeout=200)
+        other.communicate("")
+    assert there
+    assert done.stdout.strip() not in ("", there)
+
+
 @pytest.mark.parametrize(("name", "package"), [("slurm", "submitit"), ("ray", "ray")])
 def test_a_missing_package_is_one_line(tmp_path: Path, name: str, package: str, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, package, None)

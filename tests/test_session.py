@@ -109,6 +109,43 @@ def test_settings_take_turns_in_orders_of_their_own(late: Path) -> None:
         assert "ddim-3 again" not in record["order"], "only what others are compared with runs twice"
 
 
+FATAL = '''
+class Fatal(DiT):
+    """Ends the process that times, before any setting has begun, while there is a file of that name."""
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        here = Path(__file__).parent
+        if (here / "fatal").exists() and (here / "out" / "sessions").is_dir() and multiprocessing.parent_process():
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+'''
+
+
+def test_a_process_that_ends_before_its_first_setting_fails_all_cells_of_its_model(tmp_path: Path) -> None:
+    text = PLUGIN.replace("architecture=DiT", "architecture=Fatal").replace("import os,", "import multiprocessing, os,")
+    (tmp_path / "fatal.py").write_text(text.replace("CONFIG =", f"{FATAL}CONFIG =", 1))
+    (tmp_path / "fatal").touch()
+    suite = write_suite(tmp_path, cached('{ name = "half" }'))
+    words = ("run", suite, "--plugin", tmp_path / "fatal.py", "--out", tmp_path / "out")
+    done = ditbench(*words)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    why = "the process was killed by SIGSEGV"
+    assert done.stderr.count(f"failed while it was timed: {why}") == 3
+    cells = cells_in(tmp_path / "out")
+    assert {slug: (cell["status"], cell["reason"]) for slug, cell in cells.items()} == dict.fromkeys(
+        ["ddim-3", "ddim-4", "ddim-4+half"], ("failed", why)
+    )
+    assert all(cell["timing"] is None for cell in cells.values())
+    (session,) = read_sessions(tmp_path / "out")
+    assert not session.rounds
+    assert not session.removed, "no setting is to blame"
+    (tmp_path / "fatal").unlink()
+    again = ditbench(*words, "--retry", "failed")
+    assert again.returncode == 0, again.stderr
+    assert all(cell["timing"]["latency_ms"]["median"] > 0 for cell in cells_in(tmp_path / "out").values())
+
+
 LONG = """
 name = "long"
 reference = { name = "ddim", steps = 4 }

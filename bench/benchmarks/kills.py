@@ -43,11 +43,13 @@ def main(*words: str) -> int:
         alone = Chain(Path(folder) / "alone", command, "local:1")
         alone.start().wait()
         expected = deterministic(alone.out)
-        for number, place in enumerate(wanted):
-            draw = random.Random(f"{seed} {place}")
-            for result in of_place(place, wanted[place], Path(folder) / str(number), command, expected, draw):
-                found[place] = result
-                write_json(OUT, {"benchmark": "kills", "places": before | found})
+        try:
+            for number, place in enumerate(wanted):
+                draw = random.Random(f"{seed} {place}")
+                for result in of_place(place, wanted[place], Path(folder) / str(number), command, expected, draw):
+                    found[place] = result
+        finally:  # not before: cells say whether files of the checkout were changed
+            write_json(OUT, {"benchmark": "kills", "places": before | found})
     faults = [fault for result in found.values() for fault in result["faults"]]
     print("\n".join([*faults, f"{sum(result['kills'] for result in found.values())} kills, {len(faults)} faults"]))
     return 1 if faults else 0

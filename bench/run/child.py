@@ -9,11 +9,12 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
 from typing import Any
 
 from bench.host.environment import environment
 from bench.host.files import OutputError
+from bench.host.interrupts import put_off
 from bench.host.output import bound
 from bench.measure.task import Job, Task, task_of
 from bench.run import worker
@@ -47,7 +48,7 @@ class Server(Executor):
             os.environ[name] = str(threads)  # read by the libraries when the fork server imports them
         self.watcher = Watcher()
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["bench.run.worker"])
+        self.context.set_forkserver_preload(["bench.run.preload"])
         self.places = list(places)
         self.busy: list[Child] = []
 
@@ -61,6 +62,9 @@ class Server(Executor):
         place = next((place for place in self.places if taken.count(place) < self.places.count(place)), self.places[0])
         ours, theirs = self.context.Pipe(duplex=False)
         process = self.context.Process(target=worker.main, args=(job, theirs, place), daemon=True)
+        resource_tracker.ensure_running()  # before, since it ends with SIGINT let through
+        with put_off():
+            forkserver.ensure_running()
         process.start()
         theirs.close()
         self.busy.append(Child(job, process, ours, place))
@@ -68,7 +72,8 @@ class Server(Executor):
 
     def wait(self, running: Sequence[Any], timeout: float) -> None:
         left = [max(0.0, child.left) for child in running]
-        connection.wait([child.pipe for child in running], timeout=min([timeout, *left]))
+        said = [end for child in running for end in (child.pipe, child.process.sentinel)]
+        connection.wait(said, timeout=min([timeout, *left]))
 
     def machine(self, device: str) -> dict[str, Any]:
         return environment(device)
@@ -107,7 +112,11 @@ class Child(Running):
         return limit - (now - since)
 
     def messages(self) -> Iterator[Message]:
-        """Every message that has come. A pipe that closes without a result is a crash. Raises OutputError for its."""
+        """Every message that has come. Raises OutputError for its.
+
+        A pipe that closes without a result is a crash; so is an end of the process, whoever else holds the pipe.
+        """
+        over = bool(connection.wait([self.process.sentinel], timeout=0))  # before the last look at what it said
         try:
             while self.result is None and self.pipe.poll():
                 kind, *rest = self.pipe.recv()
@@ -118,6 +127,8 @@ class Child(Running):
                     self.end(rest[0])
                 else:
                     yield "phase" if kind == "shared" else kind, *rest
+            if over and self.result is None:
+                raise EOFError
         except (EOFError, ConnectionError):
             self.process.join(timeout=EXIT_SECONDS)
             self.end(crash(self.process.exitcode))

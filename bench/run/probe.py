@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench import plugins
+from bench.host.parent import end_with_parent
 
 SECONDS = 60.0  # that importing one plugin, or building one of its methods, may take
 THROUGH = "through"  # the last line of a process that came to its end, whether the code is broken or not
@@ -50,9 +52,10 @@ def tried(action: Callable[[Say], object], seconds: float = SECONDS) -> Ended | 
     ours, theirs = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    own = os.getpid()
     pid = os.fork()
     if not pid:
-        _act(action, theirs)
+        _act(action, theirs, own)
     os.close(theirs)
     said, in_time = _heard(ours, seconds)
     os.close(ours)
@@ -81,18 +84,19 @@ def _heard(pipe: int, seconds: float) -> tuple[list[str], bool]:
     return text.decode().splitlines(), True
 
 
-def _act(action: Callable[[Say], object], pipe: int) -> None:
-    """Do it and say so, in silence; never returns."""
+def _act(action: Callable[[Say], object], pipe: int, parent: int) -> None:
+    """Do it and say so, in silence; never returns. It ends with its parent."""
 
     def say(line: str) -> None:
         os.write(pipe, f"{line}\n".encode())
 
     try:
+        end_with_parent(parent)
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        action(say)
-    except BaseException:
-        pass
-    say(THROUGH)
-    os._exit(0)
+        with contextlib.suppress(BaseException):
+            action(say)
+        say(THROUGH)
+    finally:  # whatever happens: what called this is the parent's work
+        os._exit(0)

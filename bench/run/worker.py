@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 import threading
 import traceback
 from multiprocessing import connection, parent_process
@@ -17,14 +15,13 @@ import torch
 from bench import plugins
 from bench.host.files import OutputError
 from bench.host.output import redirect_output
+from bench.host.parent import end_with_parent
 from bench.measure.cell import fill_share, measure, sample_ahead
 from bench.measure.outcome import outcome_of
 from bench.measure.session import time_largest, time_session
 from bench.measure.task import Job, LargestOrder, Reporter, SessionOrder, Task, task_of
 from bench.run.executor import Place
 from bench.store.directory import Store
-
-PR_SET_PDEATHSIG = 1
 
 
 def main(job: Job, pipe: connection.Connection, place: Place) -> None:
@@ -88,8 +85,7 @@ def log_path(job: Job) -> Path:
 def detach() -> None:
     """A process group of its own, which dies with the parent: the terminal's Ctrl-C is the parent's business."""
     os.setsid()
-    if sys.platform == "linux":  # also where a method holds the interpreter's lock; elsewhere the thread sees to it
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()  # also where a method holds the interpreter's lock; on other systems the thread sees to it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=die_with_parent, daemon=True).start()
 

@@ -42,7 +42,8 @@ class Pool:
                 worker = self.idle.pop() if self.idle else Worker(self.server.context, self.task)
                 self.busy.append(worker)
                 worker.give(waiting.popleft())
-            connection.wait([worker.pipe for worker in self.busy], timeout=1.0)
+            ends = [end for worker in self.busy for end in (worker.pipe, worker.process.sentinel)]
+            connection.wait(ends, timeout=1.0)
             for worker in list(self.busy):
                 answer = worker.answer(self.timeout)
                 if answer is not None:
@@ -70,10 +71,13 @@ class Worker:
             self.pipe.send(request)
 
     def answer(self, timeout: float) -> Answer | None:
-        """None while it is at work."""
+        """None while it is at work. A process that has ended is at none, whoever else holds its pipe."""
+        over = bool(connection.wait([self.process.sentinel], timeout=0))  # before the last look at what it said
         try:
             if self.pipe.poll():
                 return self.pipe.recv()
+            if over:
+                raise EOFError
         except (EOFError, ConnectionError):
             self.process.join(timeout=5.0)
             self.kill()

@@ -17,7 +17,7 @@ from bench.run.request import On, RunFacts
 from models.errors import InputError
 
 HERE = False
-HELP = "ray:N,address=A tasks of a Ray cluster (default: the one that runs here, else one is started)"
+HELP = "ray:N,address=A tasks of a Ray cluster (default: that of RAY_ADDRESS or `ray start`, else one is started)"
 OPTIONS = ("address",)
 
 
@@ -34,16 +34,20 @@ def opened(on: On, facts: RunFacts) -> Executor:
 
 
 def connect(ray: Any, address: str | None) -> None:
-    """Raises InputError where there is no cluster at a stated address."""
+    """Without an address: to the cluster that is meant for all, by RAY_ADDRESS or `ray start`, else to one of our own.
+
+    Ray's `address="auto"` would also take another run's own cluster, which ends with that run. Raises InputError where
+    there is no cluster at a stated address.
+    """
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster of our own: or others' work slows the timed, at 15
     with own_handler():
         try:
-            ray.init(address=address or "auto", **quiet)
+            ray.init(address=address, include_dashboard=False, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address:
                 raise InputError(f"--on ray: no cluster at {address}: {' '.join(str(error).split())[:200]}") from None
-            os.environ.setdefault("RAY_worker_niceness", "0")  # or others' work slows the timed, at Ray's own 15
-            ray.init(address="local", include_dashboard=False, **quiet)
+            ray.init(address="local", include_dashboard=False, **quiet)  # what `ray start` has left is over
 
 
 @contextlib.contextmanager

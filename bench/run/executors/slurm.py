@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.host.interrupts import put_off
 from bench.run.executor import Executor
 from bench.run.remote.fleet import Fleet
 from bench.run.request import On, RunFacts
@@ -56,19 +54,6 @@ def parameters(on: On, facts: RunFacts, cluster: str) -> dict[str, Any]:
     return {**given, "cpus_per_task": settings.threads, "slurm_additional_parameters": more}
 
 
-@contextlib.contextmanager
-def put_off(sent: signal.Signals) -> Iterator[None]:
-    """Within it a signal waits; who is started never hears of it: a terminal's Ctrl-C is the driver's business.
-
-    The process with which submitit's stand-in starts a job would answer it with a traceback in the terminal.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {sent})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class Jobs:
     """A launcher (bench/run/remote/fleet.py)."""
 
@@ -78,7 +63,7 @@ class Jobs:
     def launch(self, command: list[str]) -> Any:
         from submitit.helpers import CommandFunction
 
-        with put_off(signal.SIGINT):
+        with put_off():
             job = self.executor.submit(CommandFunction(command, verbose=False))
         return Job(job, queued=self.executor.cluster != "local")
 
