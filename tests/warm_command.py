@@ -70,11 +70,13 @@ def main(number: int) -> None:
     """The server, on the socket of that number; and, in its forks, one command."""
     from bench import cli
     from bench.show.report import page  # noqa: F401  which a run imports at its end
+    from bench.store.code_hash import protocol_code
 
     forkserver.set_forkserver_preload(["bench.run.worker"])
     forkserver.ensure_running()
     for verb in cli.verbs():
         cli.load(verb)
+    protocol_code()  # parses a hundred files, once a process
     asked = next_command(socket.socket(fileno=number))
     sys.exit(cli.main(asked) if asked is not None else 0)
 
