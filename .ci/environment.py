@@ -20,10 +20,21 @@ def fingerprint() -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def pip(directory: Path, *arguments: str) -> None:
-    """Run pip of the environment with its output visible."""
+def run(directory: Path, *words: str, check: bool = True) -> None:
+    """Run a module of the environment's Python with its output visible."""
     python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    subprocess.run([str(python), "-m", "pip", "--disable-pip-version-check", *arguments], check=True, cwd=ROOT)
+    subprocess.run([str(python), "-m", *words], check=check, cwd=ROOT)
+
+
+def install(directory: Path, *words: str) -> None:
+    """By pip, which compiles on one core alone: left to `compiled`."""
+    run(directory, "pip", "--disable-pip-version-check", "install", "--no-compile", *words)
+
+
+def compiled(directory: Path) -> None:
+    """Compile what is installed on all cores, without the packages' own tests. What is no Python is no matter."""
+    tests = r"[/\\]tests[/\\]"
+    run(directory, "compileall", "-qq", "-j", "0", "-x", tests, str(directory / "lib"), check=False)
 
 
 def main(directory: Path) -> None:
@@ -39,8 +50,9 @@ def main(directory: Path) -> None:
         venv.create(directory, with_pip=True, upgrade_deps=False)
     stamp.unlink(missing_ok=True)
     # Without build isolation, so that a reinstall needs no network.
-    pip(directory, "install", "setuptools>=77")
-    pip(directory, "install", "--no-build-isolation", "--editable", f".[{EXTRAS}]")
+    install(directory, "setuptools>=77")
+    install(directory, "--no-build-isolation", "--editable", f".[{EXTRAS}]")
+    compiled(directory)
     stamp.write_text(wanted)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
-from models.text_file import TOO_DEEP, is_too_deep, read_bytes
+from models.text_file import parsed, read_bytes
 
 
 def read_object(path: Path, what: str = "a JSON object") -> dict[str, Any]:
@@ -26,16 +26,10 @@ def parse_object(text: str | bytes, source: object, what: str = "a JSON object")
             raise InputError(f"{source}: '{twice}' is there {names[twice]} times, expected once")
         return dict(pairs)
 
-    try:
-        content = json.loads(text.decode() if isinstance(text, bytes) else text, object_pairs_hook=once)
-    except InputError:
-        raise
-    except RecursionError as error:
-        raise InputError(f"{source}: not a JSON file ({TOO_DEEP})") from error
-    except ValueError as error:
-        raise InputError(f"{source}: not a JSON file ({str(error)[:120]})") from error
-    if is_too_deep(content):
-        raise InputError(f"{source}: {TOO_DEEP}")
+    def read() -> Any:
+        return json.loads(text.decode() if isinstance(text, bytes) else text, object_pairs_hook=once)
+
+    content = parsed(read, source, "JSON")
     if not isinstance(content, dict):
         raise InputError(f"{source}: expected {what}, got {type(content).__name__}")
     return content

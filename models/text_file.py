@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from models.errors import InputError
 
 MAX_BYTES = 2**28  # 256 MB: sessions of thousands of rounds have some ten
 MAX_DEPTH = 64
+MAX_SAID = 120  # characters of what a parser says: it may repeat the text
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+T = TypeVar("T")
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
@@ -29,6 +32,22 @@ def regular_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     if found.st_size > max_bytes:
         raise InputError(f"{path}: holds {found.st_size:,} bytes, expected at most {max_bytes:,}")
     return path.read_bytes()
+
+
+def parsed(parse: Callable[[], T], source: object, kind: str) -> T:
+    """What `parse` makes of a text. Raises InputError where that is no JSON or TOML, or nested too deep to walk."""
+    try:
+        document = parse()
+    except InputError:
+        raise
+    except RecursionError as error:
+        raise InputError(f"{source}: not a {kind} file ({TOO_DEEP})") from error
+    except ValueError as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{source}: not a {kind} file ({said[:MAX_SAID]})") from error
+    if is_too_deep(document):
+        raise InputError(f"{source}: {TOO_DEEP}")
+    return document
 
 
 def is_too_deep(document: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fault_plugins import CALLS, FAULTS, write_plugins
 from test_on import alive
-from tiny_suite import ditbench
+from tiny_suite import freshly
 
 from bench import plugins
 from bench.run import rehearsal
@@ -87,7 +87,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = SUITE.format(limit=LIMIT, caches=", ".join(CACHES), faults=json.dumps(FAULTS), models=json.dumps(MODELS))
     (folder / "matrix.toml").write_text(text)
     words = [word for file in write_plugins(folder) for word in ("--plugin", file)]
-    done = ditbench("run", folder / "matrix.toml", *words, "--jobs", 6, "--out", folder / "out")
+    done = freshly("run", folder / "matrix.toml", *words, "--jobs", 6, "--out", folder / "out")
     (folder / "stderr").write_text(done.stderr)
     assert done.returncode == 1, done.stderr
     return folder

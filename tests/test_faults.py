@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from test_on import alive
-from tiny_suite import cached, ditbench, write_plugin, write_suite
+from tiny_suite import cached, freshly, write_plugin, write_suite
 
 FAULTS = '''
 
@@ -84,7 +84,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     samplers = f'[[cells]]\nmodels = "tiny"\nsampler = [{named}]\n'
     text = cached(f'{{ name = "fault", how = {json.dumps(HOWS)} }}') + cached('{ name = "half" }') + samplers
     started = time.monotonic()
-    done = ditbench("run", write_suite(folder, text, timeout=LIMIT), "--plugin", plugin, "--out", folder / "out")
+    done = freshly("run", write_suite(folder, text, timeout=LIMIT), "--plugin", plugin, "--out", folder / "out")
     (folder / "stderr").write_text(done.stderr)
     (folder / "seconds").write_text(str(time.monotonic() - started))
     assert done.returncode == 1, done.stderr
@@ -149,7 +149,7 @@ def test_a_plugin_that_ends_its_process_fails_its_own_cells_only(tmp_path: Path)
     bad = tmp_path / "bad.py"
     bad.write_text("import os\nos._exit(0)\n")
     suite = write_suite(tmp_path, cached('{ name = "theirs" }'))
-    done = ditbench("run", suite, "--plugin", write_plugin(tmp_path), "--plugin", bad, "--out", tmp_path / "out")
+    done = freshly("run", suite, "--plugin", write_plugin(tmp_path), "--plugin", bad, "--out", tmp_path / "out")
     assert done.returncode == 1, done.stderr
     cells = cells_of(tmp_path)
     assert {slug: cell["status"] for slug, cell in cells.items()} == {

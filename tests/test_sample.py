@@ -79,6 +79,7 @@ def test_a_run_only_measures_what_is_sampled_and_makes_anew_what_is_damaged(samp
     assert quality["samples"] == 1100
     assert quality["features"] == "digit-classifier"
     assert quality["fd"] > 0
+    assert quality["ode_error"] > 0
     assert quality["latent_error"] == quality["latent_error_reference"] > 0
     shown = load_file(out / "samples" / "tiny-digits" / "ddim-3.safetensors")["images"]
     assert shown.shape == (40, 1, 32, 32)

@@ -7,38 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import warm_command
+
+from bench.benchmarks.tiny_run import MODEL
+
 ROOT = Path(__file__).resolve().parent.parent
 
-PLUGIN = '''
-import os, signal, time
-from pathlib import Path
-import torch
-from safetensors.torch import save
-from methods.method import CacheMethod, Parameter
-from methods.plan import Plan, Span
-from models.dit import DiT
-from models.spec import ModelSpec, build_random
-
-CONFIG = dict(input_size=4, patch_size=2, in_channels=2, hidden_size=16, depth=4, num_heads=2, num_classes=3)
-WEIGHTS = Path(__file__).with_name("tiny.safetensors")
-spec = ModelSpec(name="tiny", architecture=DiT, config=CONFIG, num_classes=3, weights=WEIGHTS)
-if not WEIGHTS.exists():
-    model = build_random(spec)
-    generator = torch.Generator().manual_seed(1)
-    state = {k: torch.randn(v.shape, generator=generator) * 0.1 for k, v in model.state_dict().items()}
-    partial = WEIGHTS.with_suffix(f".{os.getpid()}")
-    partial.write_bytes(save(state))
-    os.replace(partial, WEIGHTS)
-
-class Half(CacheMethod):
-    """Reuse everything at every second evaluation."""
-    name = "half"
-    parameters = {"word": Parameter(str, default="")}
-    tiny = {}
-    def plan(self, model, sampler):
-        count = len(sampler.evaluations(model.noise_schedule))
-        return Plan(model.num_branches, tuple((Span(0, model.num_branches),) if k % 2 else () for k in range(count)))
-
+METHODS = '''
 class Misbehave(Half):
     """Fails in the way that `how` says."""
     name = "misbehave"
@@ -60,6 +35,7 @@ class Misbehave(Half):
             time.sleep(self.seconds)
         return super().plan(model, sampler)
 '''
+PLUGIN = MODEL + METHODS
 
 SUITE = """
 name = "{name}"
@@ -98,10 +74,14 @@ def cached(cache: str, steps: str = "4") -> str:
 
 
 def ditbench(*arguments: object, cwd: Path | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own."""
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=cwd, timeout=timeout, env=environment(), check=False
-    )
+    """The command line in a process of its own, without the seconds of its imports."""
+    return warm_command.run(list(map(str, arguments)), cwd, timeout, environment())
+
+
+def freshly(*arguments: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """The command line as a person starts it, with a fork server of its own."""
+    words, settings = command(*arguments), environment()
+    return subprocess.run(words, capture_output=True, text=True, timeout=timeout, env=settings, check=False)
 
 
 def command(*arguments: object) -> list[str]:

@@ -1,16 +1,16 @@
-"""A suite whose cells take a second each, with several shards and a timing session, as files for a run to be broken."""
+"""A tiny model, and a suite whose cells take a second each, as files for a run to be broken: shards, and a session."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-PLUGIN = '''
-import os, time
+# A plugin's text: a model with weights that are written beside it, and a method.
+MODEL = '''
+import os, signal, time
 from pathlib import Path
 import torch
 from safetensors.torch import save
-from methods.ddim import DDIM
-from methods.method import CacheMethod
+from methods.method import CacheMethod, Parameter
 from methods.plan import Plan, Span
 from models.dit import DiT
 from models.spec import ModelSpec, build_random
@@ -21,15 +21,21 @@ spec = ModelSpec(name="tiny", architecture=DiT, config=CONFIG, num_classes=3, we
 if not WEIGHTS.exists():
     generator = torch.Generator().manual_seed(1)
     state = {k: torch.randn(v.shape, generator=generator) * 0.1 for k, v in build_random(spec).state_dict().items()}
-    WEIGHTS.write_bytes(save(state))
+    partial = WEIGHTS.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(save(state))
+    os.replace(partial, WEIGHTS)
 
 class Half(CacheMethod):
     """Reuse everything at every second evaluation."""
     name = "half"
     parameters = {}
+    tiny = {}
     def plan(self, model, sampler):
         count = len(sampler.evaluations(model.noise_schedule))
         return Plan(model.num_branches, tuple((Span(0, model.num_branches),) if k % 2 else () for k in range(count)))
+'''
+METHODS = '''
+from methods.ddim import DDIM
 
 class Leaves(Half):
     """Starts a process in a session of its own that does not end by itself."""
@@ -48,6 +54,7 @@ class Slow(DDIM):
         time.sleep(0.2)
         return super().sample(*args, **kwargs)
 '''
+PLUGIN = MODEL + METHODS
 
 SUITE = """
 name = "tiny"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
-from models.text_file import MAX_DEPTH, TOO_DEEP, is_too_deep, read_bytes
+from models.text_file import MAX_DEPTH, TOO_DEEP, parsed, read_bytes
 
 MAX_BYTES = 2**22  # the largest suites have some ten thousand; reading more takes minutes
 BITS = 64  # of an integer, as TOML has it
@@ -24,14 +24,7 @@ def parse_toml(content: bytes, path: Path) -> dict[str, Any]:
     """The table that the content of `path` is. Raises InputError as `read_toml`."""
     if LONG_KEY.search(content):
         raise InputError(f"{path}: a key is {TOO_DEEP}")
-    try:
-        table = tomllib.loads(content.decode())
-    except RecursionError as error:
-        raise InputError(f"{path}: not a TOML file: {TOO_DEEP}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    if is_too_deep(table):
-        raise InputError(f"{path}: {TOO_DEEP}")
+    table = parsed(lambda: tomllib.loads(content.decode()), path, "TOML")
     if key := _beyond(table):
         raise InputError(f"{path}: '{key}' holds an integer beyond {BITS} bits")
     return table

@@ -13,7 +13,7 @@ from bench.schema.plan_marks import MARKS
 from bench.schema.timing import timing_problem
 from bench.schema.upgrade import upgraded
 from models.errors import InputError
-from models.text_file import TOO_DEEP, is_too_deep, regular_bytes
+from models.text_file import parsed, regular_bytes
 
 SCHEMA = 1
 # `quality.weights_sha256` of the Inception network that FID is defined with: torch-fidelity's pt_inception-2015-12-05.
@@ -136,20 +136,13 @@ def read_json(path: Path) -> Cell:
     """
     try:
         text = patiently(lambda: regular_bytes(path))
-        value = json.loads(
-            text.decode(), parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique
-        )
-        problem = checksum.problem_of(value) if isinstance(value, dict) else None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        detail = TOO_DEEP if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable JSON file ({detail})") from error
+    hooks = {"parse_constant": _refuse, "parse_float": _finite, "parse_int": _exact, "object_pairs_hook": _unique}
+    value = parsed(lambda: json.loads(text.decode(), **hooks), path, "readable JSON")
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
-    if is_too_deep(value):
-        raise InputError(f"{path}: {TOO_DEEP}")
-    if problem:
+    if problem := checksum.problem_of(value):
         raise InputError(f"{path}: {problem}")
     return value
 
