@@ -3,9 +3,11 @@
 import golden_field as field
 import numpy as np
 import pytest
+import torch
 
 import methods
-from methods.clusca import Clusters
+from bench.sampling.executor import Executor
+from methods.clusca import ClusterChoice, Clusters
 from methods.token_choice import TokenScores
 
 
@@ -82,6 +84,23 @@ def test_speca(name, run):
     )
     trace = check(name, run, cache)
     assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]
+    verified = [e["step"] for e in run["speca_log"] if e["type"] == "Taylor" and e["check"]]
+    assert verified_evaluations(name, run, cache) == [run["steps"] - 1 - step for step in verified]
+
+
+def verified_evaluations(name, run, cache):
+    """Where the last block was run for its error alone."""
+    found = set()
+    look_at = Executor.branch
+
+    def branch(self, index, tokens):
+        found.add(self.k)
+        return look_at(self, index, tokens)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Executor, "branch", branch)
+        field.replay(name, run, cache)
+    return sorted(found)
 
 
 def token_method(name, run):
@@ -157,3 +176,51 @@ def test_clusca(name, run):
         patch.setattr(Clusters, "decide", decide)
         trace = check(name, run, cache)
     assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
+def test_clusca_finds_the_recorded_clusters(name, run):
+    """From the clusters that were recorded at one refresh those of the next, token by token; the first were drawn."""
+    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
+    keys = {"interval": "interval", "order": "max_order", "clusters": "cluster_num", "propagation": "propagation_ratio"}
+    cache = methods.build("clusca", **{ours: settings[theirs] for ours, theirs in keys.items()})
+    clustered, compared = Clusters.decide, []
+
+    def fresh(self, k, index, look):
+        row = run["fresh_steps"].index(run["steps"] - 1 - k)
+        return T[f"{tag}.fresh"][row, index // 2].long()
+
+    def decide(self, k, point, look):
+        if not self.policy.full[k]:
+            return
+        recorded = T[f"{tag}.clusters"][run["cluster_steps"].index(run["steps"] - 1 - k)].long()
+        if self.centres is not None:
+            clustered(self, k, point, look)
+            compared.append(self.labels.eq(recorded).all(dim=1))
+        self.labels, self.centres = recorded, means(look.tokens, recorded, settings["cluster_num"], self.centres)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Clusters, "fresh", fresh)
+        patch.setattr(Clusters, "decide", decide)
+        field.replay(name, run, cache)
+    assert len(compared) == len(run["cluster_steps"]) - 1
+    assert torch.stack(compared).all()
+
+
+def means(tokens, labels, clusters, before):
+    """The centres [N,K,D] of labelled tokens; an empty cluster's is where it was."""
+    member = (labels.unsqueeze(-1) == torch.arange(clusters)).to(tokens.dtype)
+    count = member.sum(dim=1).unsqueeze(-1)
+    found = member.transpose(1, 2) @ tokens / count.clamp(min=1)
+    return found if before is None else torch.where(count > 0, found, before)
+
+
+def test_clusca_draws_one_token_of_every_cluster_anew_for_every_layer():
+    policy = ClusterChoice(56, (True, False), 5, 0.0)
+    clusters = Clusters(policy)
+    clusters.labels = torch.randint(0, 4, (3, 64), generator=torch.Generator().manual_seed(0))  # the fifth is empty
+    drawn = [clusters.fresh(1, index, None) for index in range(1, 56, 2)]
+    for tokens in drawn:
+        assert clusters.labels.gather(1, tokens[:, :4]).tolist() == [[0, 1, 2, 3]] * 3
+        assert tokens[:, 4].tolist() == [0, 0, 0], "as published"
+    assert len({tuple(tokens.flatten().tolist()) for tokens in drawn}) == 28
