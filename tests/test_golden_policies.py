@@ -149,11 +149,8 @@ def test_tokens(name, run):
                 assert (k, block) not in chosen
 
 
-@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
-def test_clusca(name, run):
-    """With the recorded draws and clusters, which came from a global generator."""
-    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
-    cache = methods.build(
+def clusca(settings):
+    return methods.build(
         "clusca",
         interval=settings["interval"],
         order=settings["max_order"],
@@ -161,9 +158,19 @@ def test_clusca(name, run):
         propagation=settings["propagation_ratio"],
     )
 
+
+def recorded_draws(run, drawn):
     def fresh(self, k, index, look):
         row = run["fresh_steps"].index(run["steps"] - 1 - k)
-        return T[f"{tag}.fresh"][row, index // 2].long()
+        return drawn[row, index // 2].long()
+
+    return fresh
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
+def test_clusca(name, run):
+    """With the recorded draws and clusters, which came from a global generator."""
+    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
 
     def decide(self, k, point, look):
         step = run["steps"] - 1 - k
@@ -172,47 +179,32 @@ def test_clusca(name, run):
         return ()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clusters, "fresh", fresh)
+        patch.setattr(Clusters, "fresh", recorded_draws(run, T[f"{tag}.fresh"]))
         patch.setattr(Clusters, "decide", decide)
-        trace = check(name, run, cache)
+        trace = check(name, run, clusca(settings))
     assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]
 
 
 @pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
 def test_clusca_finds_the_recorded_clusters(name, run):
-    """From the clusters that were recorded at one refresh those of the next, token by token; the first were drawn."""
+    """From those of the first refresh, whose beginnings were drawn, the clusters of all others, token by token."""
     settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
-    keys = {"interval": "interval", "order": "max_order", "clusters": "cluster_num", "propagation": "propagation_ratio"}
-    cache = methods.build("clusca", **{ours: settings[theirs] for ours, theirs in keys.items()})
-    clustered, compared = Clusters.decide, []
-
-    def fresh(self, k, index, look):
-        row = run["fresh_steps"].index(run["steps"] - 1 - k)
-        return T[f"{tag}.fresh"][row, index // 2].long()
+    clusters = T[f"{tag}.clusters"].long()  # [refreshes, images, tokens]
+    member = torch.nn.functional.one_hot(clusters[0], settings["cluster_num"]).float()
+    found, decided = [], Clusters.decide
 
     def decide(self, k, point, look):
-        if not self.policy.full[k]:
-            return
-        recorded = T[f"{tag}.clusters"][run["cluster_steps"].index(run["steps"] - 1 - k)].long()
-        if self.centres is not None:
-            clustered(self, k, point, look)
-            compared.append(self.labels.eq(recorded).all(dim=1))
-        self.labels, self.centres = recorded, means(look.tokens, recorded, settings["cluster_num"], self.centres)
+        if k == 0:
+            self.centres = member.transpose(1, 2) @ look.tokens / member.sum(dim=1).clamp(min=1).unsqueeze(-1)
+        decided(self, k, point, look)
+        if self.policy.full[k]:
+            found.append(self.labels)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clusters, "fresh", fresh)
+        patch.setattr(Clusters, "fresh", recorded_draws(run, T[f"{tag}.fresh"]))
         patch.setattr(Clusters, "decide", decide)
-        field.replay(name, run, cache)
-    assert len(compared) == len(run["cluster_steps"]) - 1
-    assert torch.stack(compared).all()
-
-
-def means(tokens, labels, clusters, before):
-    """The centres [N,K,D] of labelled tokens; an empty cluster's is where it was."""
-    member = (labels.unsqueeze(-1) == torch.arange(clusters)).to(tokens.dtype)
-    count = member.sum(dim=1).unsqueeze(-1)
-    found = member.transpose(1, 2) @ tokens / count.clamp(min=1)
-    return found if before is None else torch.where(count > 0, found, before)
+        field.replay(name, run, clusca(settings))
+    assert torch.stack(found).equal(clusters)
 
 
 def test_clusca_draws_one_token_of_every_cluster_anew_for_every_layer():
