@@ -201,6 +201,11 @@ def test_a_shipped_sampler_is_checked_by_name(capsys):
     assert "ok   heun: makes its evaluations: dit, heun" in capsys.readouterr().out
 
 
+def test_a_name_that_is_nearly_a_methods(capsys):
+    assert main(["check-method", "smothcache"]) == 2
+    assert capsys.readouterr().err == "ditbench: unknown method 'smothcache'; did you mean 'smoothcache'?\n"
+
+
 def test_a_quick_look_at_a_plugin_beside_its_baseline(tmp_path, capsys):
     path = tmp_path / "glance.py"
     path.write_text(GOOD.format(name="glance"))
