@@ -92,6 +92,11 @@ def read_calibration(method: str, value: Any) -> dict[str, Any]:
         raise InputError(f"{source}: expected a calibration, as `ditbench calibrate {method}` writes it")
     if value.get("method") != method:
         raise InputError(f"{source}: is a calibration of '{value.get('method')}', expected '{method}'")
+    if not isinstance(value.get("params", {}), Mapping):
+        raise InputError(f"{source}: 'params' must be an object of the sampler's parameters, got {value['params']!r}")
+    for key in ("seconds", "images"):
+        if not is_number(value.get(key, 0)) or value.get(key, 0) < 0:
+            raise InputError(f"{source}: '{key}' must be a number from 0 on, got {value[key]!r}")
     return dict(value) | {"source": source}
 
 
@@ -103,7 +108,7 @@ def expect_fits(calibration: Mapping[str, Any], model: Denoiser, sampler: Sample
     evaluations = len(sampler.evaluations(model.noise_schedule))
     wanted = {"model": model.name, "sampler": sampler.name, "evaluations": evaluations}
     stated = dict(calibration)
-    if calibration.get("sampler", sampler.name) == sampler.name and isinstance(calibration.get("params"), Mapping):
+    if calibration.get("sampler", sampler.name) == sampler.name and "params" in calibration:
         stated |= {key: declared.default for key, declared in sampler.parameters.items()} | calibration["params"]
         wanted |= sampler.params
     if model.name in models.names():
@@ -116,7 +121,7 @@ def expect_fits(calibration: Mapping[str, Any], model: Denoiser, sampler: Sample
 
 def cost(calibration: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a calibration cost, as a method's `training`: seconds and images."""
-    if not all(isinstance(calibration.get(key), (int, float)) for key in ("seconds", "images")):
+    if not {"seconds", "images"} <= calibration.keys():
         return None
     return {"seconds": calibration["seconds"], "images": calibration["images"]}
 

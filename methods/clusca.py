@@ -138,7 +138,10 @@ class Clusters(Decisions):
 
 
 def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels [N,T] and centres [N,K,D] of tokens [N,T,D], each with the nearest centre in L1."""
+    """Labels [N,T] and centres [N,K,D] of tokens [N,T,D], each with the nearest centre in L1.
+
+    The centre of a cluster that has lost its tokens moves to the origin, from where it may catch others, as published.
+    """
     import torch
 
     clusters = torch.arange(centres.shape[1], device=tokens.device)
@@ -146,8 +149,7 @@ def k_means(tokens: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     for _ in range(ITERATIONS):
         member = (labels.unsqueeze(-1) == clusters).to(tokens.dtype)  # [N,T,K]
         count = member.sum(dim=1).unsqueeze(-1)  # [N,K,1]
-        means = member.transpose(1, 2) @ tokens / count.clamp(min=1)
-        centres = torch.where(count > 0, means, centres)
+        centres = member.transpose(1, 2) @ tokens / count.clamp(min=1)  # [N,K,D]
         before, labels = labels, nearest(tokens, centres)
         if torch.equal(before, labels):
             break

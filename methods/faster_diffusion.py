@@ -44,6 +44,10 @@ class FasterDiffusion(CacheMethod):
         if (self.interval is None) == (self.key_steps == "interval"):
             raise InputError("faster-diffusion: give 'interval', or 'key_steps' = 'paper' without it")
 
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """A block has to be left for the encoder and one for the decoder."""
+        return "faster-diffusion: one block is no encoder and decoder" if model.num_blocks < 2 else None
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Between key steps the encoder's blocks are not run; what is kept of them stands in their place."""
         last = model.num_blocks // 2 if model.skips else model.num_blocks // 2 - 1  # U-ViT's encoder ends at the middle

@@ -32,6 +32,10 @@ class FirstBlockCache(CacheMethod):
     exact = {"threshold": 0.0}
     threshold: float
 
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """A block has to be left after the first."""
+        return "first-block-cache: the first block is the only one" if model.num_blocks < 2 else None
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Nothing is reused by the plan itself: the policy decides."""
         count = len(sampler.evaluations(model.noise_schedule))

@@ -69,7 +69,8 @@ class MagCache(CacheMethod):
         stored = self.stored["data"].get("ratios")
         if not isinstance(stored, list) or not stored:
             raise InputError(f"{self.stored['source']}: 'ratios' must be a list of numbers")
-        ratios = nearest(numbers(self.stored, "ratios", len(stored)), count)
+        length = self.stored.get("evaluations", len(stored))  # a list of one's own is of any length
+        ratios = nearest(numbers(self.stored, "ratios", length), count)
         whole = (Span(0, model.num_branches, OFFSET),)
         rows = (whole if skip else () for skip in self.skips(ratios))
         return Plan(model.num_branches, tuple(rows), {"training": self.training})

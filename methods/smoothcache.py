@@ -99,7 +99,9 @@ class SmoothCache(CacheMethod):
 
     @staticmethod
     def calibrator(model: Denoiser, evaluations: int) -> Calibrator:
-        """What measures the errors, for `ditbench calibrate`."""
+        """What measures the errors, for `ditbench calibrate`. Raises InputError where there is nothing to reuse."""
+        if evaluations < 2:
+            raise InputError("smoothcache: one evaluation has nothing to reuse, expected at least two")
         return Errors(branches=model.num_branches, evaluations=evaluations)
 
 
@@ -140,7 +142,10 @@ class Errors(Calibrator):
         """By kind of branch, the mean over blocks: [j][k] is the error of evaluation k's output j + 1 later."""
         rows = self.mean().reshape(-1, 2, self.lookahead, self.evaluations - 1).mean(axis=0)
         return {
-            kind: [rows[place, j, : self.evaluations - 1 - j].tolist() for j in range(self.lookahead)]
+            kind: [
+                rows[place, j, : self.evaluations - 1 - j].tolist()
+                for j in range(min(self.lookahead, self.evaluations - 1))
+            ]
             for place, kind in enumerate(KINDS)
         }
 

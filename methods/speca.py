@@ -53,6 +53,10 @@ class SpeCa(CacheMethod):
     }
     tiny = {"threshold": 0.2, "min_steps": 0, "order": 1, "metric": "l2"}
 
+    def supports(self, model: Denoiser, sampler: Sampler) -> str | None:
+        """A block has to be left before the one that verifies."""
+        return "speca: the block that verifies is the only one" if model.num_blocks < 2 else None
+
     def plan(self, model: Denoiser, sampler: Sampler) -> Plan:
         """Nothing is reused by the plan itself: the policy decides."""
         count = len(sampler.evaluations(model.noise_schedule))

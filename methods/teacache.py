@@ -142,7 +142,14 @@ class Changes(Calibrator):
         return ChangePairs(self.measured)
 
     def result(self) -> dict[str, Any]:
-        """Least squares polynomial of the output's change in the input's, highest power first."""
+        """Least squares polynomial of the output's change in the input's, highest power first.
+
+        Raises InputError below two pairs: a batch gives one at its third evaluation, and at each further one.
+        """
+        if len(self.measured) < 2:
+            raise InputError(
+                f"teacache: {len(self.measured)} changes between evaluations were seen, expected at least 2"
+            )
         pairs = np.array(self.measured)
         degree = min(DEGREE, max(1, len(pairs) - 1))
         return {"coefficients": np.polyfit(pairs[:, 0], pairs[:, 1], degree).tolist()}

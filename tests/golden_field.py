@@ -39,13 +39,19 @@ def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return load_file(path.with_suffix(".safetensors")), json.loads(path.read_text())
 
 
+def sidecar(name: str) -> dict[str, Any]:
+    """What a file says beside its tensors, for parametrising; empty where it is absent."""
+    path = find(name)
+    return json.loads(path.read_text()) if path else {}
+
+
 def runs(*names: str, **wanted: Any) -> list[Any]:
     """(file, run) of every run with these values, as parameters with their tags for names."""
     found = []
     for name in names:
-        path = find(name)
-        entries = json.loads(path.read_text())["runs"] if path else []
-        found += [(name, run) for run in entries if all(run.get(k) == v for k, v in wanted.items())]
+        found += [
+            (name, run) for run in sidecar(name).get("runs", []) if all(run.get(k) == v for k, v in wanted.items())
+        ]
     return [pytest.param(name, run, id=f"{name}-{run['tag']}") for name, run in found]
 
 

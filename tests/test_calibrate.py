@@ -8,6 +8,7 @@ import pytest
 
 import methods
 import models
+from bench.cli import main
 from bench.sampling import make_plan
 from methods import calibration
 from models.errors import InputError
@@ -86,6 +87,10 @@ def test_a_calibration_at_another_guidance_is_one_line(calibrated):
         ('{"method": "magcache", "data": {}}', "is a calibration of 'magcache', expected 'smoothcache'"),
         ('{"method": "smoothcache", "data": {"attn": [[1, 1, NaN, 1, 1]]}}', "'attn' must be lists of 5, 4"),
         ('{"method": "smoothcache", "data": {"attn": [[1]], "mlp": 3}}', "'attn' must be lists of 5, 4"),
+        ('{"method": "smoothcache", "data": {}, "params": [1]}', "'params' must be an object"),
+        ('{"method": "smoothcache", "data": {}, "seconds": -1}', "'seconds' must be a number from 0 on, got -1"),
+        ('{"method": "smoothcache", "data": {}, "images": Infinity}', "'images' must be a number from 0 on, got inf"),
+        ('{"method": "smoothcache", "data": {}, "images": "ten"}', "'images' must be a number from 0 on, got 'ten'"),
     ],
 )
 def test_a_damaged_calibration_is_one_line(tmp_path, content, said):
@@ -94,6 +99,35 @@ def test_a_damaged_calibration_is_one_line(tmp_path, content, said):
     model, sampler = models.build("dit-mnist"), methods.build("ddim", steps=6)
     with pytest.raises(InputError, match=f"c.json: .*{said}"):
         make_plan(model, sampler, methods.build("smoothcache", calibration=str(path), threshold=0.1))
+
+
+def test_ratios_that_are_not_all_there_are_one_line(calibrated):
+    content = json.loads((calibrated / "magcache.json").read_text())
+    content["data"]["ratios"].pop()
+    with pytest.raises(InputError, match="'ratios' must be a list of 6 numbers"):
+        make_plan(models.build("dit-mnist"), methods.build("ddim", steps=6), methods.build("magcache", ratios=content))
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "said"),
+    [
+        ("smoothcache", 1, "smoothcache: one evaluation has nothing to reuse, expected at least two"),
+        ("teacache", 1, "teacache: 0 changes between evaluations were seen, expected at least 2"),
+        ("teacache", 3, "teacache: 1 changes between evaluations were seen, expected at least 2"),
+    ],
+)
+def test_too_few_evaluations_are_one_line(tmp_path, capsys, name, steps, said):
+    assert main(["calibrate", name, f"steps={steps}", "--samples", "1", "--out", str(tmp_path / "c.json")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"ditbench: {said}"
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_two_evaluations_are_enough(tmp_path):
+    file = tmp_path / "c.json"
+    assert main(["calibrate", "smoothcache", "steps=2", "--samples", "1", "--out", str(file)]) == 0
+    cache = methods.build("smoothcache", calibration=str(file), threshold=1e6)
+    plan = make_plan(models.build("dit-mnist"), methods.build("ddim", steps=2), cache)
+    assert plan.computed.all(), "first and last"
 
 
 def test_what_is_not_calibrated_is_refused(tmp_path):

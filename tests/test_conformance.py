@@ -113,3 +113,17 @@ def test_a_cached_trajectory_is_finite_and_leaves_the_denoiser_as_it_was(model, 
     assert torch.isfinite(cached).all()
     assert cached.shape == before.shape
     assert torch.equal(before, run(model, sampler))
+
+
+@pytest.mark.parametrize("name", CACHES)
+@pytest.mark.parametrize(
+    "small", [DiT(4, 2, 4, 32, 1, 4, num_classes=10), UViT(4, 2, 4, 32, 1, 4, num_classes=11)], ids=["dit", "uvit"]
+)
+def test_a_model_of_one_block_runs_or_is_refused_with_a_reason(small, name):
+    model, sampler = randomised(small), methods.build("ddim", steps=STEPS)
+    cache = methods.build(name, **methods.find(name).tiny_params(model, sampler))
+    reason = cache.supports(model, sampler)
+    if reason is None:
+        assert torch.isfinite(run(model, sampler, cache)).all()
+    else:
+        assert reason.startswith(f"{name}: ")

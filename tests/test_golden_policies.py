@@ -3,9 +3,11 @@
 import golden_field as field
 import numpy as np
 import pytest
+import torch
 
 import methods
-from methods.clusca import Clusters
+from bench.sampling.executor import Executor
+from methods.clusca import ClusterChoice, Clusters
 from methods.token_choice import TokenScores
 
 
@@ -82,6 +84,23 @@ def test_speca(name, run):
     )
     trace = check(name, run, cache)
     assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]
+    verified = [e["step"] for e in run["speca_log"] if e["type"] == "Taylor" and e["check"]]
+    assert verified_evaluations(name, run, cache) == [run["steps"] - 1 - step for step in verified]
+
+
+def verified_evaluations(name, run, cache):
+    """Where the last block was run for its error alone."""
+    found = set()
+    look_at = Executor.branch
+
+    def branch(self, index, tokens):
+        found.add(self.k)
+        return look_at(self, index, tokens)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Executor, "branch", branch)
+        field.replay(name, run, cache)
+    return sorted(found)
 
 
 def token_method(name, run):
@@ -130,11 +149,8 @@ def test_tokens(name, run):
                 assert (k, block) not in chosen
 
 
-@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
-def test_clusca(name, run):
-    """With the recorded draws and clusters, which came from a global generator."""
-    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
-    cache = methods.build(
+def clusca(settings):
+    return methods.build(
         "clusca",
         interval=settings["interval"],
         order=settings["max_order"],
@@ -142,9 +158,19 @@ def test_clusca(name, run):
         propagation=settings["propagation_ratio"],
     )
 
+
+def recorded_draws(run, drawn):
     def fresh(self, k, index, look):
         row = run["fresh_steps"].index(run["steps"] - 1 - k)
-        return T[f"{tag}.fresh"][row, index // 2].long()
+        return drawn[row, index // 2].long()
+
+    return fresh
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
+def test_clusca(name, run):
+    """With the recorded draws and clusters, which came from a global generator."""
+    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
 
     def decide(self, k, point, look):
         step = run["steps"] - 1 - k
@@ -153,7 +179,40 @@ def test_clusca(name, run):
         return ()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clusters, "fresh", fresh)
+        patch.setattr(Clusters, "fresh", recorded_draws(run, T[f"{tag}.fresh"]))
         patch.setattr(Clusters, "decide", decide)
-        trace = check(name, run, cache)
+        trace = check(name, run, clusca(settings))
     assert np.flatnonzero(trace.all(axis=1)).tolist() == [run["steps"] - 1 - step for step in run["full_steps"]]
+
+
+@pytest.mark.parametrize(("name", "run"), field.runs("clusca_dit"))
+def test_clusca_finds_the_recorded_clusters(name, run):
+    """From those of the first refresh, whose beginnings were drawn, the clusters of all others, token by token."""
+    settings, T, tag = run["settings"], field.load(name)[0], run["tag"]
+    clusters = T[f"{tag}.clusters"].long()  # [refreshes, images, tokens]
+    member = torch.nn.functional.one_hot(clusters[0], settings["cluster_num"]).float()
+    found, decided = [], Clusters.decide
+
+    def decide(self, k, point, look):
+        if k == 0:
+            self.centres = member.transpose(1, 2) @ look.tokens / member.sum(dim=1).clamp(min=1).unsqueeze(-1)
+        decided(self, k, point, look)
+        if self.policy.full[k]:
+            found.append(self.labels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Clusters, "fresh", recorded_draws(run, T[f"{tag}.fresh"]))
+        patch.setattr(Clusters, "decide", decide)
+        field.replay(name, run, clusca(settings))
+    assert torch.stack(found).equal(clusters)
+
+
+def test_clusca_draws_one_token_of_every_cluster_anew_for_every_layer():
+    policy = ClusterChoice(56, (True, False), 5, 0.0)
+    clusters = Clusters(policy)
+    clusters.labels = torch.randint(0, 4, (3, 64), generator=torch.Generator().manual_seed(0))  # the fifth is empty
+    drawn = [clusters.fresh(1, index, None) for index in range(1, 56, 2)]
+    for tokens in drawn:
+        assert clusters.labels.gather(1, tokens[:, :4]).tolist() == [[0, 1, 2, 3]] * 3
+        assert tokens[:, 4].tolist() == [0, 0, 0], "as published"
+    assert len({tuple(tokens.flatten().tolist()) for tokens in drawn}) == 28

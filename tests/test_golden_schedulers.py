@@ -10,6 +10,7 @@ import methods
 from bench.sampling import sample
 from bench.sampling.compiled import Execution
 from models.errors import InputError
+from models.noise_schedule import linear
 
 NAME = "diffusers_schedulers"
 OURS = {
@@ -77,3 +78,42 @@ def test_scheduler(name, run):
         options=Execution("plain"),
     )
     assert relative(final, T[f"{run['tag']}.final"][:half]) < gate(run)
+
+
+GRIDS = {
+    "unipc": ("unipc", {}),
+    "deis": ("deis", {}),
+    "heun": ("heun", {}),
+    "ddim": ("ddim", {}),
+    "dpm_multistep": ("dpm-solver++", {}),
+    "dpm_singlestep": ("dpm-solver++", {"variant": "singlestep"}),
+}
+
+
+def tables():
+    """(scheduler, spacing, further options, recorded table) of every scheduler, spacing and number of steps."""
+    found = []
+    for tag, table in field.sidecar(NAME).get("timestep_tables", {}).items():
+        scheduler, spacing, *options, steps = tag.split(".")
+        found.append(pytest.param(scheduler, spacing, options, int(steps[1:]), table, id=tag))
+    return found
+
+
+def signal(sigmas):
+    """ᾱ of noise levels σ."""
+    return 1 / (1 + np.square(sigmas))
+
+
+@pytest.mark.parametrize(("scheduler", "spacing", "options", "steps", "table"), tables())
+def test_a_grid_is_diffusers_grid(scheduler, spacing, options, steps, table):
+    """Timesteps exactly, Heun's fractional ones as float32 holds them, and noise levels as float32 holds their ᾱ."""
+    name, params = GRIDS[scheduler]
+    if options and name != "ddim":
+        pytest.skip("an offset of trained steps is a parameter of ddim alone")
+    params = params | ({"offset": 1} if options else {})
+    schedule, sampler = linear(), methods.build(name, steps=steps, spacing=spacing, **params)
+    timesteps = [e.timestep for e in sampler.evaluations(schedule)]
+    assert np.allclose(timesteps, table["timesteps"], rtol=0, atol=1e-4 if name == "heun" else 0)
+    if table.get("sigmas"):  # Heun's stand there twice but for the ends
+        recorded = list(dict.fromkeys(table["sigmas"]))
+        assert np.allclose(signal(sampler.grid(schedule).sigmas), signal(recorded), rtol=1e-6, atol=0)

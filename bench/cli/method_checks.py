@@ -2,69 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import methods
+from bench.cli.method_case import IMAGES, STEPS, Case, Failed, expect
+from bench.cli.parameter_checks import defaults_are_allowed, refuses_unknown_parameters, refuses_wrong_values
+from bench.cli.policy_checks import computes_as_much_as_it_says, remembers_no_other_trajectory
 from bench.cost.plan_cost import plan_macs
-from bench.measure.alive import bytes_between_evaluations
-from bench.sampling import balanced_labels, make_plan, sample, seeded_noise
-from bench.sampling.compiled import Execution, prepare
+from bench.sampling import make_plan
 from bench.sampling.executor import Executor
 from methods.method import CacheMethod, Method, Sampler
-from methods.plan import Plan, uncached
+from methods.plan import uncached
 from models.denoiser import Denoiser
-from models.errors import THEIRS, InputError
+from models.errors import THEIRS
 
-STEPS, IMAGES = 6, 2
 AGREEMENT = 1e-4  # of max|sample|: what the compiled path may differ from the plain one by
-
-
-class Failed(Exception):
-    """What was found instead of what was expected."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A method with one denoiser and one sampler; for a sampler, itself."""
-
-    method: type[Method]
-    model: Denoiser
-    sampler: Sampler
-
-    def run(self, cache: Any = None, path: str = "compiled", **settings: Any) -> Tensor:
-        noise, labels = self.inputs()
-        settings |= {"noise": noise, "labels": labels, "guidance_scale": self.scale, "options": Execution(path)}
-        return sample(self.model, self.sampler, cache, **settings)
-
-    def held(self, plan: Plan, path: str) -> list[int]:
-        """Bytes held after each evaluation of a plan's trajectory."""
-        settings: Any = {"batch": IMAGES, "guidance_scale": self.scale, "options": Execution(path)}
-        return bytes_between_evaluations(prepare(self.model, self.sampler, plan, **settings), *self.inputs())
-
-    def inputs(self) -> tuple[Tensor, Tensor]:
-        """Noise [N,C,H,W] and labels [N]."""
-        return seeded_noise(range(IMAGES), self.model.latent_shape), balanced_labels(range(IMAGES), 10)
-
-    @property
-    def scale(self) -> float:
-        return 1.5 if self.model.can_be_guided else 1.0
-
-    def tiny(self) -> Any:
-        """The cache method in the setting of its tests; None where the method is a sampler."""
-        if not issubclass(self.method, CacheMethod):
-            return None
-        return self.method(**self.method.tiny_params(self.model, self.sampler))
-
-
-def expect(held: bool, otherwise: str) -> None:
-    if not held:
-        raise Failed(otherwise)
 
 
 def is_described(case: Case) -> None:
@@ -76,12 +34,12 @@ def is_described(case: Case) -> None:
     expect(not unknown, f"'tiny' sets {', '.join(unknown)}, which is no parameter")
 
 
-def refuses_unknown_parameters(case: Case) -> None:
-    try:
-        case.method(nonsense=1)
-    except InputError:
-        return
-    raise Failed("a parameter 'nonsense' is taken")
+def tiny_setting_is_built(case: Case) -> None:
+    """The setting of the tests is one; a cache method's for this denoiser."""
+    if issubclass(case.method, CacheMethod):
+        case.tiny()
+    else:
+        case.method(**case.method.tiny)
 
 
 def plan_is_valid(case: Case) -> None:
@@ -134,6 +92,19 @@ def keeps_what_its_plan_predicts(case: Case) -> None:
         expect(held <= predicted, f"{path}: {held} bytes are kept between evaluations, the plan predicts {predicted}")
 
 
+def states_its_files_and_its_cost(case: Case) -> None:
+    """Files as paths, the cost of what came before sampling, and what `ditbench choose` screens, where it has any."""
+    cache = case.tiny()
+    make_plan(case.model, case.sampler, cache)
+    files = cache.files(case.model.name, case.sampler) if hasattr(cache, "files") else []
+    expect(isinstance(files, list) and all(isinstance(file, Path) for file in files), f"files() gives {files!r}")
+    cost = getattr(cache, "training", None)
+    numbers = isinstance(cost, Mapping) and all(isinstance(cost.get(key), int | float) for key in ("seconds", "images"))
+    expect(cost is None or numbers, f"'training' must be None or have 'seconds' and 'images', got {cost!r}")
+    unknown = sorted(set(getattr(cache, "sweep", None) or ()) - set(cache.parameters))
+    expect(not unknown, f"'sweep' sets {', '.join(unknown)}, which is no parameter")
+
+
 def makes_its_evaluations(case: Case) -> None:
     seen: list[tuple[int, float]] = []
     case.run(callback=lambda k, t, x, out: seen.append((k, t)))
@@ -141,10 +112,22 @@ def makes_its_evaluations(case: Case) -> None:
     expect(seen == announced, f"{len(seen)} evaluations were made, {len(announced)} announced, or at other timesteps")
 
 
-ONCE = (is_described, refuses_unknown_parameters)
-CACHE = (plan_is_valid, exact_equals_uncached, is_finite_and_repeats, leaves_no_state, paths_agree)
-WITH_DDIM = (keeps_what_its_plan_predicts,)  # a cache's memory does not depend on the sampler
-SAMPLER = (makes_its_evaluations, is_finite_and_repeats, paths_agree)
+Check = Callable[[Case], None]
+ONCE: tuple[Check, ...] = (
+    is_described,
+    tiny_setting_is_built,
+    refuses_unknown_parameters,
+    defaults_are_allowed,
+    refuses_wrong_values,
+)
+CACHE: tuple[Check, ...] = (plan_is_valid, exact_equals_uncached, is_finite_and_repeats, leaves_no_state, paths_agree)
+WITH_DDIM: tuple[Check, ...] = (  # what does not depend on the sampler
+    states_its_files_and_its_cost,
+    keeps_what_its_plan_predicts,
+    remembers_no_other_trajectory,
+    computes_as_much_as_it_says,
+)
+SAMPLER: tuple[Check, ...] = (makes_its_evaluations, is_finite_and_repeats, paths_agree)
 
 
 def checks(method: type[Method], models: dict[str, Denoiser]) -> Iterator[tuple[str, str | None]]:
@@ -152,20 +135,37 @@ def checks(method: type[Method], models: dict[str, Denoiser]) -> Iterator[tuple[
     first = next(iter(models.values()))
     for check in ONCE:
         yield title(check), outcome(check, Case(method, first, methods.build("ddim", steps=STEPS)))
-    is_cache = issubclass(method, CacheMethod)
-    for name, model in models.items():
-        for sampler in methods.names("sampler") if is_cache else [method.name]:
-            case = Case(
-                method, model, methods.build(sampler, **({"steps": STEPS} if is_cache else methods.find(sampler).tiny))
-            )
-            reason = unsupported(case)
-            for check in () if reason else of_kind(case):
-                yield f"{title(check)}: {name}, {sampler}", outcome(check, case)
-            if reason:
-                yield f"says why it does not run: {name}, {sampler} ({reason})", None
+    for (name, model), sampler in product(models.items(), samplers(method)):
+        case = Case(method, model, sampler)
+        if (reason := unsupported(case)) is not None:
+            said = isinstance(reason, str) and reason and "\n" not in reason
+            wrong = None if said else f"supports() gives {reason!r}, expected None or one line that says why not"
+            yield f"says why it does not run: {name}, {sampler.name} ({reason})", wrong
+            continue
+        for check in of_kind(case):
+            yield f"{title(check)}: {name}, {sampler.name}", outcome(check, case)
 
 
-def of_kind(case: Case) -> tuple[Callable[[Case], None], ...]:
+def samplers(method: type[Method]) -> list[Sampler]:
+    """What a cache method is checked with, every sampler in few steps, or the sampler itself, as far as it is built."""
+    if issubclass(method, Sampler):
+        found = [built(method.name, method.tiny)]
+    else:
+        declared = {name: methods.find(name) for name in methods.names("sampler")}
+        steps = {name: {"steps": STEPS} if "steps" in one.parameters else {} for name, one in declared.items()}
+        found = [built(name, one.tiny | steps[name]) for name, one in declared.items()]
+    return [sampler for sampler in found if sampler is not None]
+
+
+def built(name: str, params: Mapping[str, Any]) -> Sampler | None:
+    """A sampler; None where it cannot be built, which its own check says."""
+    try:
+        return methods.build(name, **params)
+    except THEIRS:
+        return None
+
+
+def of_kind(case: Case) -> tuple[Check, ...]:
     """The checks of a method with one denoiser and one sampler."""
     if not issubclass(case.method, CacheMethod):
         return SAMPLER
@@ -182,11 +182,11 @@ def unsupported(case: Case) -> str | None:
         return None
 
 
-def title(check: Callable[[Case], None]) -> str:
+def title(check: Check) -> str:
     return check.__name__.replace("_", " ")
 
 
-def outcome(check: Callable[[Case], None], case: Case) -> str | None:
+def outcome(check: Check, case: Case) -> str | None:
     """None, or one line: a plugin's code may raise anything."""
     try:
         check(case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,7 +59,9 @@ def look(names: list[str], model: Denoiser) -> int:
 
 
 def load(file: str) -> list[str]:
-    """The methods that a plugin adds. Raises InputError where it is broken or adds none."""
+    """The methods that a plugin adds. Raises InputError where it is broken, adds none, or is no file and no name."""
+    if not Path(file).is_file() and "." not in file and "/" not in file:
+        methods.find(file)  # a name that is nobody's: the nearest one
     before = set(methods.names())
     for reason in plugins.load(plugins.files([file])).values():
         raise InputError(reason)
