@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +39,6 @@ LIMIT = 1e-6  # relative, of rounding
 class Finder(Calibration):
     """Finds both kinds of plans of `search` from the outputs of one uncached sampling."""
 
-    images: ClassVar[int] = 5
     slopes: tuple[float, ...] = SLOPES
 
     def measure(self, trajectories: Trajectories) -> dict[str, Any]:

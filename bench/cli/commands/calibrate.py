@@ -27,7 +27,6 @@ from models.errors import InputError
 from models.spec import ModelSpec
 
 HELP = "measure what a cache method is calibrated with"
-IMAGES = 10  # where neither the command nor the method says how many
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", default="dit-mnist", help="a model's name (default: dit-mnist)")
     parser.add_argument("--weights", metavar="FILE", help="official, random, or a file, if not the shipped ones")
-    parser.add_argument("--samples", type=int, help="images to sample (default: 10, or what the method says)")
+    parser.add_argument("--samples", type=int, default=10, help="images to sample (default: 10)")
     parser.add_argument("--batch", type=int, default=10, help="images at a time (default: 10)")
     parser.add_argument(
         "--seed", type=int, default=1_000_000, help="seed of the first image's noise (default: 1000000)"
@@ -75,11 +74,9 @@ def run(args: argparse.Namespace) -> int:
 def calibrate(method: Any, model: Denoiser, sampler: Any, args: argparse.Namespace) -> dict[str, Any]:
     """The file's content: what it was made for, what it cost, and the method's data."""
     spec, evaluations = models.spec(args.model), len(sampler.evaluations(model.noise_schedule))
-    calibration = method.calibrator(model, evaluations)
-    count = args.samples or getattr(calibration, "images", IMAGES)
-    images = Images(model, sampler, spec, range(args.seed, args.seed + count), args.batch, args.device)
+    images = Images(model, sampler, spec, range(args.seed, args.seed + args.samples), args.batch, args.device)
     started = time.perf_counter()
-    data = calibration.measure(images)
+    data = method.calibrator(model, evaluations).measure(images)
     return {
         "method": method.name,
         "model": args.model,
@@ -87,7 +84,7 @@ def calibrate(method: Any, model: Denoiser, sampler: Any, args: argparse.Namespa
         "params": sampler.params,
         "evaluations": evaluations,
         "guidance_scale": spec.guidance_scale,
-        "images": count,
+        "images": args.samples,
         "seconds": time.perf_counter() - started,
         "data": data,
     }
