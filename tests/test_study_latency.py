@@ -111,5 +111,5 @@ def test_latencies_are_the_first_step_so_that_a_short_quiet_time_is_enough(name)
         raise Begun(step_name)
 
     study = studies.load(name)
-    with pytest.raises(Begun, match="^times$"):
+    with pytest.raises(Begun, match=r"^times$"):
         study.run(Subject.named("dit-mnist"), study.QUICK, step)

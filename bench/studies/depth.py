@@ -111,7 +111,7 @@ def equal_compute(model: ModelSpec, other: ModelSpec, share: float) -> Recipe:
 
 def trained(spec: ModelSpec, recipe: Recipe, size: str) -> Denoiser:
     """The averaged weights of the recipe's run, which goes on where it was interrupted; a finished one is only read."""
-    model, data = build_random(spec, recipe.seed), all_digits(spec.name)
+    model, data = build_random(spec, recipe.seed), all_digits(spec)
     recipe.data = data.name
     folder = cache_directory() / "studies" / NAME / f"{spec.name}-{size}-{recipe.steps}"
     folder.mkdir(parents=True, exist_ok=True)
