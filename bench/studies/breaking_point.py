@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.quality.metrics.paired import latent_error
 from bench.studies.lab.judge import Judge, change
-from bench.studies.lab.masks import Array, Learned, Mask, calibrated, learned
+from bench.studies.lab.masks import DDIM_50, FEW, Array, Learned, Mask, calibrated, learned, routed
 from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
@@ -34,22 +34,26 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """`removed` shares of the cacheable branches; errors are of `seeds`, FD and accuracy of `images`."""
+    """`removed` shares of the cacheable branches; errors are of `seeds`, FD and accuracy of `images`.
 
-    sampler: Part
+    Of the `samplers` it is the first that routers are shipped for.
+    """
+
+    samplers: tuple[Part, ...]
     removed: tuple[float, ...]
     seeds: int
     images: int
     coarse: int = 1
 
 
-FULL = Settings(Part("ddim", {"steps": 50}), (0.5, 0.7, 0.9, 0.95, 0.99), seeds=24, images=160)
-QUICK = Settings(Part("ddim", {"steps": 50}), (0.99,), seeds=4, images=32, coarse=10)
+FULL = Settings((DDIM_50,), (0.5, 0.7, 0.9, 0.95, 0.99), seeds=24, images=160)
+QUICK = Settings(FEW, (0.99,), seeds=4, images=32, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
     """One step a method and a share removed."""
-    comparison = Comparison(Trial(subject, settings.sampler, settings.seeds, settings.coarse), settings.images)
+    sampler = routed(subject, settings.samplers)
+    comparison = Comparison(Trial(subject, sampler, settings.seeds, settings.coarse), settings.images)
     uncached = step("uncached", comparison.uncached_errors)
     points = [
         step(f"{method}-{removed:g}", partial(comparison.point, method, removed))
