@@ -53,9 +53,8 @@ def test_the_sentence_says_the_shares():
     assert reusable(data["sizes"][0]) == pytest.approx({"value": 0.25, "low": 0.25, "high": 0.25})
     assert common_limit(data) == pytest.approx(0.11)
     assert answer(data) == (
-        "Of the cacheable branches of denoisers of blocks × width, trained at equal compute, these shares can be "
-        "reused at 10 % more error than uncached: 25 % [25, 25] (6 × 64), 50 % [50, 50] (12 × 64), 100 % [100, 100] "
-        "(12 × 96); at an error of 0.11: 25 % [25, 25] (6 × 64), 50 % [50, 50] (12 × 64), 100 % [100, 100] "
+        "At 10 % more error than uncached, denoisers of blocks × width that were trained at equal compute can reuse "
+        "these shares of their cacheable branches: 25 % [25, 25] (6 × 64), 50 % [50, 50] (12 × 64), 100 % [100, 100] "
         "(12 × 96)."
     )
     assert [row[0] for row in tables(data)[0].rows] == ["6 × 64", "12 × 64", "12 × 96"]

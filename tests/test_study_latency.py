@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from invented_times import session
 
-from bench import plugins
+from bench import plugins, studies
 from bench.studies.lab.latency import UNCACHED, Times, measure
 from bench.studies.lab.subject import Subject
 from bench.studies.lab.trial import Trial
@@ -99,3 +99,17 @@ def test_seeds_may_begin_anywhere():
     subject, part = Subject.named("dit-mnist"), Part("ddim", {"steps": 4})
     whole, later = Trial(subject, part, 3, 20), Trial(subject, part, 2, 20, first=1)
     assert later.errors(None) == pytest.approx(whole.errors(None)[1:], rel=1e-4)
+
+
+class Begun(Exception):
+    """A step is about to be measured."""
+
+
+@pytest.mark.parametrize("name", ["search", "beyond-two-steps"])
+def test_latencies_are_the_first_step_so_that_a_short_quiet_time_is_enough(name):
+    def step(step_name, measure):
+        raise Begun(step_name)
+
+    study = studies.load(name)
+    with pytest.raises(Begun, match=r"^times$"):
+        study.run(Subject.named("dit-mnist"), study.QUICK, step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.quality.metrics.paired import latent_error
 from bench.studies.lab.judge import Judge, change
-from bench.studies.lab.masks import Array, Learned, Mask, calibrated, learned
+from bench.studies.lab.masks import DDIM_50, FEW, Array, Learned, Mask, calibrated, learned, routed
 from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
@@ -22,7 +22,8 @@ from bench.suite.cells import Part
 NAME = "breaking-point"
 QUESTION = "How many cacheable branches can be removed before each measure of quality is surely worse?"
 
-METHODS = ("learned", "SmoothCache", "uniform", "random")
+LEARNED = "learned"
+METHODS = (LEARNED, "SmoothCache", "uniform", "random")
 MEASURES = {
     "moved": "latent error",
     "ode_error": "ODE error",
@@ -33,22 +34,26 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """`removed` shares of the cacheable branches; errors are of `seeds`, FD and accuracy of `images`."""
+    """`removed` shares of the cacheable branches; errors are of `seeds`, FD and accuracy of `images`.
 
-    sampler: Part
+    Of the `samplers` it is the first that routers are shipped for.
+    """
+
+    samplers: tuple[Part, ...]
     removed: tuple[float, ...]
     seeds: int
     images: int
     coarse: int = 1
 
 
-FULL = Settings(Part("ddim", {"steps": 50}), (0.5, 0.7, 0.9, 0.95, 0.99), seeds=24, images=160)
-QUICK = Settings(Part("ddim", {"steps": 50}), (0.99,), seeds=4, images=32, coarse=10)
+FULL = Settings((DDIM_50,), (0.5, 0.7, 0.9, 0.95, 0.99), seeds=24, images=160)
+QUICK = Settings(FEW, (0.99,), seeds=4, images=32, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
     """One step a method and a share removed."""
-    comparison = Comparison(Trial(subject, settings.sampler, settings.seeds, settings.coarse), settings.images)
+    sampler = routed(subject, settings.samplers)
+    comparison = Comparison(Trial(subject, sampler, settings.seeds, settings.coarse), settings.images)
     uncached = step("uncached", comparison.uncached_errors)
     points = [
         step(f"{method}-{removed:g}", partial(comparison.point, method, removed))
@@ -84,7 +89,7 @@ class Comparison:
     def mask(self, method: str, removed: float) -> Mask:
         """That share of the cacheable branches removed, as the method chooses."""
         cacheable = self.trial.cacheable
-        if method == "learned":
+        if method == LEARNED:
             return cacheable.without(self.nearest(removed).importance(), removed)
         if method == "SmoothCache":
             return cacheable.without(self.calibrated, removed)
@@ -136,30 +141,36 @@ def breaking_point(data: Mapping[str, Any], method: str, measure: str) -> float 
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: from where on the ODE error rises, by how much in the end, and which other measures say so."""
-    shares = ", ".join(f"{share_text(data, method, 'ode_error', 'never')} ({method})" for method in METHODS)
-    last = max((p for p in data["points"] if p["method"] == "learned"), key=lambda p: p["removed"])
-    rise = f"by {interval_text(last['ode_error'], 4)} at {100 * last['removed']:g} % (learned){about_others(data)}."
-    if all(breaking_point(data, method, "ode_error") is None for method in METHODS):
-        return f"No order of removing cacheable branches surely raises the ODE error, {rise}"
-    return f"The ODE error surely rises once {shares} of the cacheable branches are removed, {rise}"
+    """One sentence about the router's order: from where on the ODE error rises, by how much in the end, and the rest.
+
+    The other orders are in the tables.
+    """
+    share = breaking_point(data, LEARNED, "ode_error")
+    last = max((p for p in data["points"] if p["method"] == LEARNED), key=lambda p: p["removed"])
+    where = "at no share" if share is None else f"from {100 * share:g} % on"
+    rise = f"by {interval_text(last['ode_error'], 4)} at {100 * last['removed']:g} %"
+    said = f"cacheable branches surely raise the ODE error {where}, {rise}{about_others(data)}"
+    return f"Removed in a router's order, {said}."
 
 
 def about_others(data: Mapping[str, Any]) -> str:
-    """From which share on another measure is surely worse by some order; those that are not by any."""
+    """From which share on another measure is surely worse in the router's order; those that are not at any."""
     first = {
-        name: min((s for m in METHODS if (s := breaking_point(data, m, measure)) is not None), default=None)
-        for measure, name in MEASURES.items()
-        if measure != "ode_error"
+        name: breaking_point(data, LEARNED, measure) for measure, name in MEASURES.items() if measure != "ode_error"
     }
     broken = "".join(f"; {name} is surely worse from {100 * s:g} % on" for name, s in first.items() if s is not None)
     whole = [name for name, share in first.items() if share is None]
-    return broken + (f", where no order surely worsens {' or '.join(whole)}" if whole else "")
+    return broken + (f"; no share surely worsens {either(whole)}" if whole else "")
 
 
-def share_text(data: Mapping[str, Any], method: str, measure: str, none: str = "–") -> str:
+def either(names: Sequence[str]) -> str:
+    """`FD`, `FD or accuracy`, `latent error, FD or accuracy`."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def share_text(data: Mapping[str, Any], method: str, measure: str) -> str:
     share = breaking_point(data, method, measure)
-    return none if share is None else f"{100 * share:g} %"
+    return "–" if share is None else f"{100 * share:g} %"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:

@@ -111,7 +111,7 @@ def equal_compute(model: ModelSpec, other: ModelSpec, share: float) -> Recipe:
 
 def trained(spec: ModelSpec, recipe: Recipe, size: str) -> Denoiser:
     """The averaged weights of the recipe's run, which goes on where it was interrupted; a finished one is only read."""
-    model, data = build_random(spec, recipe.seed), all_digits(spec.name)
+    model, data = build_random(spec, recipe.seed), all_digits(spec)
     recipe.data = data.name
     folder = cache_directory() / "studies" / NAME / f"{spec.name}-{size}-{recipe.steps}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,15 +157,11 @@ def common_limit(data: dict[str, Any]) -> float:
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: the shares of all sizes, at an error relative to each and at one that is the same for all."""
-    limit = common_limit(data)
-    relative, fixed = (
-        ", ".join(f"{percent_text(reusable(size, at))} ({name(size)})" for size in data["sizes"])
-        for at in (None, limit)
-    )
+    """One sentence: the shares of all sizes at an error relative to each; the tables have those at one fixed error."""
+    shares = ", ".join(f"{percent_text(reusable(size))} ({name(size)})" for size in data["sizes"])
     return (
-        f"Of the cacheable branches of denoisers of blocks × width, trained at equal compute, these shares can be "
-        f"reused at {100 * RISE:.0f} % more error than uncached: {relative}; at an error of {limit:.3g}: {fixed}."
+        f"At {100 * RISE:.0f} % more error than uncached, denoisers of blocks × width that were trained at equal "
+        f"compute can reuse these shares of their cacheable branches: {shares}."
     )
 
 

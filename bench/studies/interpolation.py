@@ -11,7 +11,7 @@ import numpy as np
 from bench.statistics.ratio_of_means import ratio_of_means
 from bench.studies.lab.blend import blended
 from bench.studies.lab.judge import Judge
-from bench.studies.lab.masks import Learned, learned
+from bench.studies.lab.masks import DDIM_50, FEW, Learned, learned, routed
 from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
@@ -30,9 +30,12 @@ QUESTION = "Is the path from the cached to the exact model smooth, and is a lear
 
 @dataclass(frozen=True)
 class Settings:
-    """`points` divide each path; `draws` random masks stand against a router's; `images` give the FD at `fd_at`."""
+    """`points` divide each path; `draws` random masks stand against a router's; `images` give the FD at `fd_at`.
 
-    sampler: Part
+    Of the `samplers` it is the first that routers are shipped for.
+    """
+
+    samplers: tuple[Part, ...]
     seeds: int
     points: int
     draws: int
@@ -42,13 +45,14 @@ class Settings:
     coarse: int = 1
 
 
-FULL = Settings(Part("ddim", {"steps": 50}), seeds=24, points=6, draws=2, images=160)
-QUICK = Settings(Part("ddim", {"steps": 50}), seeds=4, points=2, draws=1, images=32, routers=1, fd_at=(0.5,), coarse=10)
+FULL = Settings((DDIM_50,), seeds=24, points=6, draws=2, images=160)
+QUICK = Settings(FEW, seeds=4, points=2, draws=1, images=32, routers=1, fd_at=(0.5,), coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
-    trial = Trial(subject, settings.sampler, settings.seeds, settings.coarse)
-    routers = learned(subject, settings.sampler.method)
+    sampler = routed(subject, settings.samplers)
+    trial = Trial(subject, sampler, settings.seeds, settings.coarse)
+    routers = learned(subject, sampler.method)
     routers.sort(key=lambda router: abs(trial.cacheable.removed(router.mask) - 0.5))
     middle, chosen = routers[0], sorted(routers[: settings.routers], key=lambda router: router.l1)
     places = np.linspace(0, 1, settings.points).tolist()

@@ -153,29 +153,29 @@ def differences(data: dict[str, Any], measure: str) -> list[Interval]:
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: redundancy, gain over FORA, gain over fewer steps; each of the first model and of the others."""
+    """One sentence: redundancy and gain over fewer steps, of the models where they are least and most."""
     first, *others = data["models"]
-    sure = {measure: sum(one.sign != 0 for one in differences(data, measure)) for measure in (REDUNDANT, FORA, FEWER)}
+    redundant, gain = (
+        f"{sum(one.sign != 0 for one in differences(data, measure))} of {len(others)}" for measure in (REDUNDANT, FEWER)
+    )
+    return (
+        f"{span(data, shares_of, percent_text)} of the branch outputs change by at most {100 * SMALL:g} % from one "
+        f"evaluation to the next, surely unlike {title(first)}'s in {redundant} variants; at equal MACs L2C's error is "
+        f"{span(data, partial(ratio, rival=FEWER), interval_text)} times that of fewer steps, surely unlike "
+        f"{title(first)}'s in {gain}."
+    )
 
-    def span(value: Callable[[dict[str, Any]], dict[str, float]], text: Callable[[dict[str, float]], str]) -> str:
-        least, most = (chosen(others, key=lambda model: value(model)["value"]) for chosen in (min, max))
-        return f"{text(value(least))} ({title(least)}) to {text(value(most))} ({title(most)})"
 
-    def all_of(model: dict[str, Any]) -> dict[str, float]:
-        return dict(model["shares"]["all"])
+def shares_of(model: dict[str, Any]) -> dict[str, float]:
+    return dict(model["shares"]["all"])
 
-    said = [
-        f"{percent_text(all_of(first))} of the branch outputs change by at most {100 * SMALL:g} % from one evaluation "
-        f"to the next where noise is predicted, and {span(all_of, percent_text)} in the variants, surely another share "
-        f"in {sure[REDUNDANT]} of {len(others)}"
-    ]
-    for rival in (FORA, FEWER):
-        over = partial(ratio, rival=rival)
-        said.append(
-            f"at equal MACs L2C's error is {interval_text(over(first))} times that of {rival}, in the variants "
-            f"{span(over, interval_text)}, surely another ratio in {sure[rival]} of {len(others)}"
-        )
-    return "; ".join(said) + "."
+
+def span(
+    data: dict[str, Any], value: Callable[[dict[str, Any]], dict[str, float]], text: Callable[[dict[str, float]], str]
+) -> str:
+    """The least and the largest value of all models, and whose they are."""
+    least, most = (chosen(data["models"], key=lambda model: value(model)["value"]) for chosen in (min, max))
+    return f"{text(value(least))} ({title(least)}) to {text(value(most))} ({title(most)})"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:

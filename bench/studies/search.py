@@ -54,7 +54,7 @@ QUICK = Settings(
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
-    """One step a plan, and one for the latencies of all. Raises Unanswerable where no router is shipped."""
+    """One step for the latencies of all, the first, and one a plan. Raises Unanswerable where no router is shipped."""
     same, finer = (
         Trial(subject, part, settings.seeds, settings.coarse, settings.first)
         for part in (settings.sampler, settings.finer)
@@ -62,7 +62,8 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
     contest = Contest(same, finer)
     rivals, plans = contest.rivals(settings.settings), contest.plans(settings.apart)
     solver = [contest.solver(steps) for steps in settings.solver]
-    timed = [way for way in plans if way.said["by"] == GREEDY]
+    greedy = [way for way in plans if way.said["by"] == GREEDY]
+    timed = times(same, [*rivals, *greedy, *solver], settings.timing, step)
     return {
         "samplers": {SAME: title(same.part), FINER: title(finer.part)},
         "resolution": step("resolution", lambda: same.solution.resolution),
@@ -74,7 +75,7 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
         "rivals": points(rivals, step),
         "plans": points(plans, step),
         "solver": points(solver, step),
-        "times": times(same, [*rivals, *timed, *solver], settings.timing, step),
+        "times": timed,
     }
 
 

@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 SLOPES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 MAX_GAP = 10  # evaluations from one computed one to the next
 RUNGS = 40  # plans are kept for every fortieth of the evaluations
-TIMED = 2  # runs
+TIMED, APART = 2, 5  # runs of two plans, the second of which computes so many evaluations more
 LIMIT = 1e-6  # relative, of rounding
 
 
@@ -126,8 +126,8 @@ def link_defects(outputs: Array, weights: Array, slope: float, one_step: bool, m
 
 
 def reuse_share(trajectories: Trajectories, count: int) -> float:
-    """A forecast's time over that of a computed evaluation, from one plan with few computed ones and one with more."""
-    few, more = 1, max(count // 5, min(2, count))
+    """A forecast's time over that of a computed evaluation, from one plan with one computed and one with some more."""
+    few, more = 1, min(1 + APART, count)
     spent = {few: np.inf, more: np.inf}  # seconds, the least of some runs
     for computed in (few, more) * TIMED:
         began = time.perf_counter()

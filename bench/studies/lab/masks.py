@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.studies import Unanswerable
 from bench.studies.lab.subject import Subject
+from bench.suite.cells import Part
 from methods.method import Sampler
 from methods.plan import Plan
 from methods.routing.file import Router, read_router
@@ -24,6 +25,9 @@ from methods.smoothcache import Errors
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
+DDIM_50 = Part("ddim", {"steps": 50})
+# Of few evaluations, for a quick look: one of them has routers of either small model.
+FEW = (Part("ddim", {"steps": 20}), Part("dpm-solver++", {"steps": 20, "variant": "uvit-singlestep"}))
 CALIBRATION = range(1_000_000, 1_000_010)  # seeds apart from those that are judged
 
 
@@ -106,6 +110,11 @@ class Learned:
         rank = np.empty(order.size)
         rank[order] = np.arange(order.size)
         return rank.reshape(self.scores.shape)
+
+
+def routed(subject: Subject, samplers: Sequence[Part]) -> Part:
+    """The first of these samplers that routers of the model are shipped for; the last where there are none."""
+    return next((part for part in samplers if strengths(subject.spec.name, part.method)), samplers[-1])
 
 
 def learned(subject: Subject, sampler: Sampler, interval: int = 2) -> list[Learned]:
