@@ -138,13 +138,16 @@ def read_json(path: Path) -> Cell:
         text = patiently(lambda: regular_bytes(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    hooks = {"parse_constant": _refuse, "parse_float": _finite, "parse_int": _exact, "object_pairs_hook": _unique}
-    value = parsed(lambda: json.loads(text.decode(), **hooks), path, "readable JSON")
+    value = parsed(lambda: _strict(text.decode()), path, "readable JSON")
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
     if problem := checksum.problem_of(value):
         raise InputError(f"{path}: {problem}")
     return value
+
+
+def _strict(text: str) -> Any:
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_exact, object_pairs_hook=_unique)
 
 
 def look_up(cell: Cell, dotted: str) -> Any:
