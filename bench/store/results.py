@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.host.collector import unsearched
 from bench.schema.checksum import is_sealed
 from bench.schema.clipping import clipped
 from bench.store.sessions import FOLDER, Session, read_session
@@ -59,13 +60,8 @@ def read_whole(directory: Path | str) -> Results:
 def _read(directory: Path, clip: bool) -> Results:
     if not directory.is_dir():
         raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")
-    cells: list[StoredCell] = []
     unreadable: list[str] = []
-    for path in sorted(directory.glob("cells/*/*.json")):
-        try:
-            cells.append(read_stored(path, clip))
-        except InputError as error:
-            unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
+    cells = _cells(directory, clip, unreadable)
     if not cells and not unreadable:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
     suite = _suite(directory / "suite.json", clip, unreadable)
@@ -80,6 +76,18 @@ def _read(directory: Path, clip: bool) -> Results:
     if clip:
         unreadable = clipped(unreadable)
     return Results(directory, cells, unreadable, missing, suite, unsealed)
+
+
+def _cells(directory: Path, clip: bool, unreadable: list[str]) -> list[StoredCell]:
+    """Those whose files can be trusted, by their names; of others the reason."""
+    read = []
+    with unsearched():
+        for path in sorted(directory.glob("cells/*/*.json")):
+            try:
+                read.append(read_stored(path, clip))
+            except InputError as error:
+                unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
+    return read
 
 
 def with_sessions(cells: Iterable[StoredCell], sessions: Iterable[Session]) -> list[StoredCell]:

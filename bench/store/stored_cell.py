@@ -38,6 +38,7 @@ from bench.store.parts import (
 )
 from bench.store.sessions import Session
 
+NUMBERS = (int, float)  # of JSON; True and False are none
 Name = tuple[str, str]  # model, slug: what a cell is called within a run
 
 
@@ -178,7 +179,7 @@ def timing_of(table: Table | None) -> Timing:
 def round_of(entry: Any) -> Round:
     """One round of raw times; what is no positive number is no time."""
     table = entry if isinstance(entry, Mapping) else {}
-    times = {name: value for name, value in table.items() if is_number(value) and value > 0}
+    times = {name: value for name, value in table.items() if type(value) in NUMBERS and value > 0}
     return Round(times, bool(table.get("interfered")), process_of(table))
 
 

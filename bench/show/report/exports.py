@@ -57,16 +57,19 @@ def _of(group: Group, cells: Sequence[StoredCell]) -> list[StoredCell]:
 def records(cells: Sequence[StoredCell], table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of the cells' tidy table as objects; what does not apply is null, published numbers are a list."""
     table = table.drop(columns=list(PUBLISHED_COLUMNS)).astype(object)
+    names = [str(name) for name in table]
+    rows = zip(*(_values(name, table[name]) for name in names), strict=True)
     return [
-        {str(key): _value(key, value) for key, value in row.items()} | {"published": published_records(cell)}
-        for cell, row in zip(cells, table.to_dict("records"), strict=True)
+        dict(zip(names, row, strict=True)) | {"published": published_records(cell)}
+        for cell, row in zip(cells, rows, strict=True)
     ]
 
 
-def _value(key: Any, value: Any) -> Any:
-    if pd.isna(value) or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return json.loads(value) if key in _OBJECTS else value
+def _values(name: str, column: pd.Series) -> list[Any]:
+    """Those of a column; None for what is missing, empty or infinite."""
+    there = (column.notna() & (column != "") & (column != math.inf) & (column != -math.inf)).tolist()
+    known = [value if fine else None for value, fine in zip(column.tolist(), there, strict=True)]
+    return [value and json.loads(value) for value in known] if name in _OBJECTS else known
 
 
 def markdown(group: Group, cells: Sequence[StoredCell]) -> str:

@@ -16,6 +16,7 @@ from bench.show.report.column import Row, records
 from bench.show.report.format import distance_heading, distance_name
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
+from bench.store.parts import MedianInterval
 from bench.store.results import Results
 from bench.store.stored_cell import Name, StoredCell
 from bench.suite.judging import DEFAULT, Judging
@@ -82,8 +83,11 @@ class Group:
 
     def latency(self, cell: StoredCell) -> tuple[float, float, float]:
         """Low end, value and high end in ms: paired, or the cell's own where it is on no chain to the reference."""
-        latency, own = self.latencies[cell.slug], cell.timing.latency_ms
-        return latency.interval() if latency.paired or own is None else (own.low, own.median, own.high)
+        return self._intervals[cell.slug]
+
+    @cached_property
+    def _intervals(self) -> dict[str, tuple[float, float, float]]:
+        return {cell.slug: _interval(self.latencies[cell.slug], cell.timing.latency_ms) for cell in self.timed}
 
     @cached_property
     def shown(self) -> list[StoredCell]:
@@ -208,6 +212,10 @@ class Group:
         """Whether the cell's speed-up is one that its own clock can see (docs/protocol.md, "Resolution")."""
         speedup, resolution = cell.timing.speedup, cell.timing.resolution
         return bool(speedup and resolution) and is_resolved(vars(speedup), vars(resolution))
+
+
+def _interval(latency: Latency, own: MedianInterval | None) -> tuple[float, float, float]:
+    return latency.interval() if latency.paired or own is None else (own.low, own.median, own.high)
 
 
 def own_latency(cell: StoredCell) -> float:

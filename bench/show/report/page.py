@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from bench.host.collector import known_sound
 from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
@@ -52,8 +53,13 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     that cannot be trusted is listed on the page and none of its numbers is used.
     """
     directory = Path(directory)
-    target = directory / "report.html" if out is None else Path(out)
     results = read_results(directory)
+    with known_sound():
+        return _written(results, directory / "report.html" if out is None else Path(out))
+
+
+def _written(results: Results, target: Path) -> Written:
+    directory = results.directory
     for path in (target, directory / "results.csv"):
         expect_writable(path)
     made = decisions(results)
