@@ -52,7 +52,7 @@ SETTINGS = (
     Setting("width 192, batch 4", batch=4),
     Setting("DiT-S/2, batch 1", width=384, size=32, rounds=7, threshold=0.74),
     Setting("DiT-S/2, batch 4", width=384, size=32, batch=4, rounds=5, threshold=0.74),
-    Setting("DiT-XL/2, batch 1", width=1152, depth=28, heads=16, size=32, steps=10, rounds=3),
+    Setting("DiT-XL/2, batch 1", width=1152, depth=28, heads=16, size=32, steps=10, rounds=3, threshold=0.99),
     Setting("dit-mnist, batch 8", batch=8, trained="dit-mnist", threshold=0.1),
 )
 
