@@ -16,6 +16,9 @@ from bench.cost import device_rates, dry_run
 from bench.cost.suite_cost import cost_of, measured_rate, scaled
 from bench.store.stored_cell import stored
 from bench.suite import file as suite
+from bench.suite.cells import Cell
+from bench.suite.part import Part
+from bench.suite.protocol import Protocol
 from models.errors import InputError
 
 PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2", "imagenet512-dit-xl-2"]
@@ -239,3 +242,15 @@ def test_a_device_has_a_rate_of_each_dtype():
 )
 def test_costs_are_written_in_units_that_suit_them(value, text):
     assert scaled(value) == text
+
+
+@pytest.mark.parametrize(
+    ("sampler", "params", "taken"),
+    [("flow-euler", {}, "velocity"), ("flow-heun", {}, "velocity"), ("ddim", {"prediction": "v"}, "v")],
+)
+def test_a_sampler_that_takes_the_output_for_something_else_is_unsupported(sampler, params, taken, monkeypatch):
+    cell = Cell("dit-mnist", Part(sampler, {"steps": 4, **params}), None, Protocol(samples=64))
+    said = f"unsupported: {sampler} takes the network's output for {taken}, dit-mnist puts out noise"
+    assert dry_run.without_plan(cell) == said
+    monkeypatch.setattr(dry_run.meta_model("dit-mnist"), "output", taken, raising=False)
+    assert dry_run.without_plan(cell) is None

@@ -51,7 +51,7 @@ def plan_of(cell: Cell) -> tuple[Denoiser, Plan]:
     if cell.broken:
         raise InputError(cell.broken)
     model = meta_model(cell.model)
-    refused = cell.refused_by_library(model)
+    refused = cell.refused(model)
     if refused:
         raise InputError(f"unsupported: {refused}")
     return model, make_plan(model, cell.sampler.method, cell.planned)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bench.sampling.compiled import Execution
     from models.denoiser import Denoiser
 
+NOISE = "noise"  # what a denoiser puts out that states no other `output`
+
 
 def _default_execution() -> Execution:
     from bench.sampling.compiled import Execution  # loads torch, which reading a suite does not need
@@ -89,6 +91,13 @@ class Cell:
     def planned(self) -> Any:
         """The cache method that makes the plan; None where there is none, or a library decides for itself."""
         return self.cache.method if self.cache is not None and self.engine == OURS else None
+
+    def refused(self, model: Denoiser) -> str | None:
+        """Why the sampler or the cell's library cannot run that model, in one line; else None."""
+        taken, given = self.sampler.method.prediction or NOISE, getattr(model, "output", NOISE)
+        if taken != given:
+            return f"{self.sampler.name} takes the network's output for {taken}, {self.model} puts out {given}"
+        return self.refused_by_library(model)
 
     def refused_by_library(self, model: Denoiser) -> str | None:
         """Why the cell's library cannot run it here, or not on that model, in one line; else None."""
