@@ -106,5 +106,7 @@ def become(asked: dict[str, Any], files: list[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.path[0], sys.argv = asked["cwd"], ["ditbench", *asked["words"]]
-    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]  it runs, as the server's child
+    # It runs, as the server's child.
+    forkserver.ensure_running = lambda: None
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     return asked["words"]
