@@ -30,8 +30,9 @@ def cell(clock):
     ours, theirs = multiprocessing.Pipe(duplex=False)
     rules = Protocol(timeout=100.0)
     task = Task(Cell("dit-mnist", Part("ddim", {"steps": 5}), None, rules), None, Settings(), "out", ())
-    child = Child(task, SimpleNamespace(pid=2**22, kill=lambda: None, join=lambda timeout=None: None), ours, ANYWHERE)
-    return child, Reporter(theirs)
+    alive, process = multiprocessing.Pipe(duplex=False)  # readable once the process is gone
+    process = SimpleNamespace(pid=2**22, kill=process.close, join=lambda timeout=None: None, sentinel=alive)
+    return Child(task, process, ours, ANYWHERE), Reporter(theirs)
 
 
 def said(child):

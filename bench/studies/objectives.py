@@ -223,6 +223,7 @@ def changed(data: dict[str, Any]) -> list[tuple[str, ...]]:
 def plot(data: dict[str, Any]) -> Any:
     """Left how far outputs change along the trajectory, right what L2C's error is of FORA's and of fewer steps'."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6.9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -235,6 +236,7 @@ def plot(data: dict[str, Any]) -> Any:
         errorbars(
             right, (places + shift).tolist(), [ratio(model, rival) for model in models], fmt=mark, label=f"over {rival}"
         )
+    left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     left.set(xlabel="evaluation m", ylabel="‖f(hₘ) − f(hₘ₋₁)‖² / ‖f(hₘ)‖², median branch")
     right.set(ylabel="L2C's error / theirs, at equal MACs")
     right.set_xticks(places, [title(model) for model in models], rotation=30, ha="right")
