@@ -1,7 +1,4 @@
-"""Python's search for objects that hold each other in a circle, spared what thousands of cells hold without any.
-
-It walks through all of that again and again, which takes a fifth of a report's time.
-"""
+"""Python's garbage collector, kept from walking through thousands of cells, which hold no circles, again and again."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def unsearched() -> Iterator[None]:
-    """Within it nothing is searched: for what makes many objects and no circles."""
+def gc_off() -> Iterator[None]:
+    """Within it nothing is collected: for what makes many objects and no circles."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -23,8 +20,8 @@ def unsearched() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def known_sound() -> Iterator[None]:
-    """Within it what is there already is not searched, but what comes is."""
+def gc_frozen() -> Iterator[None]:
+    """Within it only what is new is looked at, not what was there before."""
     gc.freeze()
     try:
         yield

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.host.collector import unsearched
+from bench.host.collector import gc_off
 from bench.schema.checksum import is_sealed
 from bench.schema.clipping import clipped
 from bench.store.sessions import FOLDER, Session, read_session
@@ -81,7 +81,7 @@ def _read(directory: Path, clip: bool) -> Results:
 def _cells(directory: Path, clip: bool, unreadable: list[str]) -> list[StoredCell]:
     """Those whose files can be trusted, by their names; of others the reason."""
     read = []
-    with unsearched():
+    with gc_off():
         for path in sorted(directory.glob("cells/*/*.json")):
             try:
                 read.append(read_stored(path, clip))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bench.host.collector import known_sound
+from bench.host.collector import gc_frozen
 from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
@@ -54,7 +54,7 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     """
     directory = Path(directory)
     results = read_results(directory)
-    with known_sound():
+    with gc_frozen():
         return _written(results, directory / "report.html" if out is None else Path(out))
 
 
