@@ -18,11 +18,12 @@ import models
 from bench import engines
 from bench.engines import OURS, Engine, EngineCache
 from bench.engines.diffusers import OnDiffusers
-from bench.measure.library import TOLERANCE, check_again, check_computed, distance
+from bench.measure.library import TOLERANCE, cause_of, check_again, check_computed, distance, uncached_difference
 from bench.measure.timing.contenders import Contender
 from bench.sampling import balanced_labels, make_plan, seeded_noise
 from bench.sampling.compiled import prepare
 from bench.sampling.library import LibraryTrajectory
+from models.dit import DiT
 from models.errors import InputError
 
 STEPS, SCALE = 8, 1.5
@@ -203,10 +204,54 @@ def test_a_forecast_around_a_denoiser_takes_any_architecture(engine, backend, in
     assert (computed.all(axis=1) == computed.any(axis=1)).all(), "the whole network, or nothing of it"
 
 
+@pytest.mark.parametrize("engine", [*SHIPPED, "echo"], indirect=True)
+def test_in_half_precision_a_librarys_samples_are_as_exact_as_ours(model, engine, inputs):
+    """The sampler's state is float32 for both: rounded after each of many steps it would be charged to the library."""
+    half, sampler = models.build("dit-mnist", dtype=torch.bfloat16), methods.build("ddim", steps=100)
+    runs = [prepare(m, sampler, make_plan(m, sampler, None), batch=2, guidance_scale=SCALE) for m in (model, half)]
+    exact, ours = runs[0](*inputs), runs[1](inputs[0].bfloat16(), inputs[1])
+    theirs = LibraryTrajectory(half, sampler, engine, None, guidance_scale=SCALE, guidance_channels=None)
+    library = theirs(inputs[0].bfloat16(), inputs[1])
+    assert library.dtype == ours.dtype == torch.bfloat16
+    assert relative(library, exact) <= 1.5 * relative(ours, exact)
+
+
+def relative(samples: Tensor, exact: Tensor) -> float:
+    return float((samples.float() - exact).norm() / exact.norm())
+
+
+DIFFERENT = {"input_size": 4, "patch_size": 2, "hidden_size": 32, "depth": 2, "num_heads": 2, "num_classes": 5}
+
+
+@pytest.mark.parametrize("engine", ON_DIFFUSERS, indirect=True)
+def test_other_widths_of_the_mlp_are_refused(engine):
+    reason = engine.refuses(DiT(**DIFFERENT, mlp_ratio=2.0))
+    assert reason == (
+        f"engine '{engine.name}' has MLPs 4 times as wide as the tokens alone, "
+        "this model has MLPs of 64 features at a width of 32"
+    )
+
+
+@pytest.mark.parametrize("options", [{"class_dropout_prob": 0.0}, {"learn_sigma": False}, {"in_channels": 3}])
+@pytest.mark.parametrize("engine", ["diffusers"], indirect=True)
+def test_whatever_dit_it_takes_it_runs(engine, options):
+    model = DiT(**DIFFERENT | options).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(len(parameter)))
+    assert engine.refuses(model) is None
+    inputs = seeded_noise(range(2), model.latent_shape), torch.tensor([0, 4])
+    contender = Contender(SAMPLER, make_plan(model, SAMPLER, None), engine)
+    assert uncached_difference(contender, model, *inputs) <= TOLERANCE
+
+
+def test_an_engine_that_names_too_few_branches_is_one_line(model, echo, inputs):
+    short = type("Short", (echo,), {"branches": lambda self, network: echo.branches(self, network)[:-1]})()
+    with pytest.raises(InputError, match=r"^engine 'echo': branches\(\) gives 23 modules, the model has 24 branches$"):
+        run_of(model, short).counted(*inputs)
+
+
 @pytest.mark.parametrize("engine", ["diffusers"], indirect=True)
 def test_half_precision_says_why_outputs_differ(engine):
-    from bench.measure.library import cause_of, uncached_difference
-
     model = models.build("dit-mnist", dtype=torch.bfloat16)
     noise = seeded_noise(range(2), model.latent_shape).bfloat16()
     contender = Contender(SAMPLER, make_plan(model, SAMPLER, None), engine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,17 @@ def test_an_incomplete_engine_is_one_line(tmp_path: Path, body: str, word: str) 
     assert word in done.stderr
     assert (done.stderr.count("\n"), "Traceback" in done.stderr) == (1, False)
     assert "mine " not in done.stdout
+
+
+def test_the_engine_on_the_page_runs(tmp_path):
+    """And is held to all that others are: our network, every trajectory like the first, half of the branches reused."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "engines.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "mine.py").write_text(example)
+    suite = write_suite(tmp_path, by_engine("copied") + by_engine("copied", '{ name = "hold" }'))
+    done = ditbench("run", suite, "--out", tmp_path / "out", *arguments(tmp_path), "--plugin", tmp_path / "mine.py")
+    assert done.returncode == 0, done.stderr
+    rows = {row["slug"]: row for row in csv.DictReader((tmp_path / "out" / "results.csv").open())}
+    assert [float(rows[f"ddim-4@copied{cache}"]["branches_computed"]) for cache in ("", "+hold")] == [1, 0.5]
 
 
 SILENT = {  # settings that cache nothing and say nothing, then the same with the names that a DiT's modules have

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench.benchmarks import half_precision
-from bench.cli.commands import run
+from bench.cli import main, options
 from bench.host import environment
 
 
@@ -27,6 +27,7 @@ def test_both_dtypes_are_timed_and_their_errors_are_to_one_solution():
 def test_what_a_processor_says_of_bfloat16(flags, known, monkeypatch):
     monkeypatch.setattr(environment, "_cpuinfo", lambda: {flags: "fpu avx512_bf16 sse"})
     assert environment.bfloat16_instructions() == known
+    assert environment._numerics()["bfloat16_instructions"] == (None if known is None else "avx512_bf16")
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,17 @@ def test_what_a_processor_says_of_bfloat16(flags, known, monkeypatch):
      ("cpu", "float32", [], 0), ("cuda", "bfloat16", [], 0)],
 )  # fmt: skip
 def test_a_processor_that_emulates_bfloat16_is_named(device, dtype, instructions, lines, monkeypatch, capsys):
-    monkeypatch.setattr(run, "bfloat16_instructions", lambda: instructions)
-    run.warn_of_half_precision(device, dtype)
+    monkeypatch.setattr(options, "bfloat16_instructions", lambda: instructions)
+    options.warn_of_half_precision(device, dtype)
     said = capsys.readouterr().err
     assert said.count("\n") == lines
     assert ("slower than float32" in said) == bool(lines)
+
+
+@pytest.mark.parametrize("words", ["run nothing", "sample nothing", "choose nothing --error 0.1", "train nothing"])
+def test_every_command_that_computes_in_bfloat16_says_so(words, monkeypatch, capsys):
+    monkeypatch.setattr(options, "bfloat16_instructions", list)
+    assert main([*words.split(), "--dtype", "bf16"]) == 2
+    slower, unknown = capsys.readouterr().err.splitlines()
+    assert "slower than float32" in slower
+    assert "'nothing'" in unknown

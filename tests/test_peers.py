@@ -72,6 +72,14 @@ def test_a_peer_that_leaks_into_the_next_trajectory_is_found(monkeypatch):
         measure(small("taylorseer"))
 
 
+def test_the_scheduler_is_made_before_the_clock_runs(monkeypatch):
+    """As a pipeline has one of its own, and as our side is prepared."""
+    loop = small("uncached").theirs(model := SMALL.model())
+    monkeypatch.setattr("diffusers.DDIMScheduler", None)
+    noise, labels = SMALL.inputs(model)
+    assert loop(noise, labels).shape == noise.shape
+
+
 def test_a_library_that_is_missing_is_named(monkeypatch):
     def missing(loop):
         raise ImportError("No module named 'nothing'")

@@ -42,6 +42,20 @@ def test_guidance_is_linear_in_the_scale_and_leaves_other_channels_to_the_condit
     assert not torch.equal(everything[:, 3], cond[:, 3])
 
 
+def test_the_plain_paths_state_is_float32_whatever_the_denoisers_dtype(model):
+    """As the compiled path's: what is rounded is the denoiser's work alone."""
+    half, seen = copy.deepcopy(model).bfloat16(), []
+    noise = seeded_noise(range(2), model.latent_shape).bfloat16()
+    sampler = methods.build("ddim", steps=40)
+    given = {"noise": noise, "labels": balanced_labels(range(2), 10), "guidance_scale": 1.5}
+    plain = sample(half, sampler, **given, callback=lambda k, t, *tensors: seen.extend(tensors))
+    assert {tensor.dtype for tensor in seen} == {torch.float32}
+    assert plain.dtype == torch.bfloat16
+    exact = sample(model, sampler, **given | {"noise": noise.float()})
+    errors = [(found.float() - exact).norm() / exact.norm() for found in (plain, sample(half, sampler, **given))]
+    assert errors[0] <= 1.5 * errors[1]
+
+
 def test_scale_one_makes_no_unconditional_evaluation(model):
     sizes = []
     original = model.embed

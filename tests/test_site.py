@@ -189,6 +189,11 @@ def test_one_number_per_method_stands_on_index_and_run(site):
         assert re.search(r"\d× \[[\d.…]+, [\d.…]+\]: DDIM-\d+ \+ L2C", text), name
 
 
+def test_times_stand_beside_the_machine_threads_and_dtype_that_they_are_of(site):
+    for name in ("suite/first.html", "model/dit-mnist.html"):
+        assert "timed in batches of 8 in float32 on 1 thread(s) of Test data, no such CPU." in (site / name).read_text()
+
+
 def test_a_method_is_compared_with_fewer_steps_first(site):
     links = pages(site)["method/fora.html"].links
     found = [link for link in links if link.startswith("../versus/first-dit-mnist.html#?a=")]

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.host.environment import bfloat16_instructions
 from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
@@ -44,6 +45,13 @@ def check_device(device: str) -> None:
     expect_device_name(device)
     if device != "cpu" and (torch.device(device).index or 0) >= torch.cuda.device_count():
         raise InputError(f"--device {device}: torch finds {torch.cuda.device_count()} CUDA devices here")
+
+
+def warn_of_half_precision(device: str, dtype: str | None) -> None:
+    """Say where a processor has to emulate the dtype."""
+    if device == "cpu" and dtype == "bfloat16" and bfloat16_instructions() == []:
+        lacks = "this processor has no instructions for it (avx512_bf16, amx_bf16)"
+        say(f"--dtype bfloat16: {lacks}, so it is slower than float32")
 
 
 def expect_device_name(device: str) -> None:
@@ -152,4 +160,5 @@ def check_scale_options(verb: str, args: argparse.Namespace) -> None:
         raise InputError(f"{verb}: --save-every must lie in 0..1e6 seconds, got {args.save_every}")
     check_device(args.device)
     args.dtype = None if args.dtype is None else dtype_name(args.dtype)
+    warn_of_half_precision(args.device, args.dtype)
     require(args.plugin)

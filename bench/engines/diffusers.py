@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 VERSION = "0.42.1"
 MODULES = {"both": ("attn1", "ff"), "attention": ("attn1",), "mlp": ("ff",)}  # of a block
 DEFAULT = "default"  # the patterns that the library comes with
+MLP_RATIO = 4  # of its DiT: no setting of it
 
 
 class FirstBlockCache(EngineCache):
@@ -76,9 +77,12 @@ class OnDiffusers(Engine):
     def takes_not(self, model: Denoiser) -> str | None:
         from models.dit import DiT
 
-        if type(model) is DiT:
-            return None
-        return f"engine '{self.name}' has the class-conditional DiT alone, this model is a {type(model).__name__}"
+        if type(model) is not DiT:
+            return f"engine '{self.name}' has the class-conditional DiT alone, this model is a {type(model).__name__}"
+        if model.mlp_width != MLP_RATIO * model.width:
+            wide = f"MLPs of {model.mlp_width} features at a width of {model.width}"
+            return f"engine '{self.name}' has MLPs {MLP_RATIO} times as wide as the tokens alone, this model has {wide}"
+        return None
 
     def network(self, model: Any) -> Any:
         return transformer_of(model)
@@ -120,7 +124,7 @@ def transformer_of(model: Any) -> Any:
             num_layers=model.num_blocks,
             sample_size=model.latent_shape[1],
             patch_size=model.patch_size,
-            num_embeds_ada_norm=model.null_label,
+            num_embeds_ada_norm=model.label_rows - 1,  # the table has one more
             norm_eps=model.blocks[0].norm2.eps,
         )
     theirs.load_state_dict(diffusers_names(model), assign=True)

@@ -67,6 +67,7 @@ def _numerics() -> dict[str, Any]:
     import torch
 
     cuda = torch.backends.cuda
+    known = bfloat16_instructions()
     kernels = {
         "flash": cuda.flash_sdp_enabled(),
         "efficient": cuda.mem_efficient_sdp_enabled(),
@@ -78,6 +79,7 @@ def _numerics() -> dict[str, Any]:
         "float32_matmul": torch.get_float32_matmul_precision(),
         "tf32_convolutions": torch.backends.cudnn.allow_tf32,
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16_instructions": None if known is None else ", ".join(known) or "none",
     }
 
 

@@ -15,6 +15,7 @@ from bench.sampling import plain
 from methods.method import Sampler
 from methods.plan import Plan, from_mask, uncached
 from models.denoiser import Denoiser
+from models.errors import InputError
 
 
 class LibraryExecutor:
@@ -62,7 +63,10 @@ class LibraryTrajectory:
         return plain.run(self.executor, self.sampler, noise, labels, *self.guidance, step_noise)
 
     def counted(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, np.ndarray]:
-        """Samples, and which branches were computed, bool [evaluations, branches]; no hook is left behind."""
+        """Samples, and which branches were computed, bool [evaluations, branches]; no hook is left behind.
+
+        Raises InputError where the engine names more or fewer branches than the denoiser has.
+        """
         executor = self.executor
         self.computed = computed = np.zeros((len(executor.plan), executor.plan.branches), dtype=bool)
 
@@ -73,6 +77,11 @@ class LibraryTrajectory:
             return modules[branch].register_forward_pre_hook(seen)
 
         modules = executor.engine.branches(executor.network)
+        if len(modules) != executor.plan.branches:
+            raise InputError(
+                f"engine '{executor.engine.name}': branches() gives {len(modules)} modules, "
+                f"the model has {executor.plan.branches} branches"
+            )
         handles = [count(branch) for branch in range(len(modules))]
         try:
             return self(noise, labels), computed

@@ -45,7 +45,10 @@ def run(
     step_noise: Tensor | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
-    """Samples [B,C,H,W]; the arguments are those of `bench.sampling.sample`."""
+    """Samples [B,C,H,W]; the arguments are those of `bench.sampling.sample`.
+
+    The state is float32 at least, whatever the denoiser's dtype, which is that of `noise` and of the samples.
+    """
     model = executor.model
     evaluations = sampler.evaluations(model.noise_schedule)
     check_plan(executor.plan, len(evaluations))
@@ -57,16 +60,17 @@ def run(
 
     def denoise(k: int, x: Tensor) -> Tensor:
         check_state(f"evaluation {k} was asked for", x, noise)
-        out = guide(executor, k, evaluations[k], x)
+        out = guide(executor, k, evaluations[k], x, noise.dtype)
         if callback is not None:
             callback(k, evaluations[k].timestep, x, out)
         return out
 
     draw = StepNoise(noise) if step_noise is None else lambda k: step_noise[k]
-    result = sampler.sample(denoise, noise, model.noise_schedule, draw)
+    start = noise.to(torch.promote_types(noise.dtype, torch.float32))
+    result = sampler.sample(denoise, start, model.noise_schedule, draw)
     executor.reset()
     check_state("sampling gave", result, noise)
-    return result
+    return result.to(noise.dtype)
 
 
 class Guidance:
@@ -77,11 +81,13 @@ class Guidance:
         self.null = torch.full_like(labels, model.null_label)
         self.labels = labels if scale == 1 else torch.cat([labels, self.null])
 
-    def __call__(self, executor: Evaluator, k: int, evaluation: Evaluation, x: Tensor) -> Tensor:
-        batch = x if self.scale == 1 else torch.cat([x, x])
+    def __call__(self, executor: Evaluator, k: int, evaluation: Evaluation, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Of the state x [B,C,H,W], which the denoiser gets in `dtype`; in the state's dtype."""
+        batch = (x if self.scale == 1 else torch.cat([x, x])).to(dtype)
         t = torch.full((len(batch),), evaluation.timestep, dtype=torch.float32, device=x.device)
         out = executor.evaluate(k, batch, t, self.labels)
         check_output(k, out, x, len(batch))
+        out = out.to(x.dtype)
         return out if self.scale == 1 else self.fold(out, x.shape[1])
 
     def fold(self, out: Tensor, noise_channels: int) -> Tensor:

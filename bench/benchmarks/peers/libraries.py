@@ -36,12 +36,16 @@ class Loop:
     calls: list[int] = field(default_factory=list)
     engine: Engine = field(init=False)
     network: Any = field(init=False)
+    scheduler: Any = field(init=False)
     official: OfficialLoop | None = None  # instead of a library
 
     def run_by(self, engine: str) -> None:
-        """Take a library's network. Raises ImportError where it is not installed."""
+        """Take a library's network, and a pipeline's scheduler. Raises ImportError where one is not installed."""
+        from diffusers import DDIMScheduler
+
         self.engine = engines.find(engine)()
         self.network = self.engine.network(self.model)
+        self.scheduler = DDIMScheduler(beta_schedule="linear", clip_sample=False)
 
     @torch.no_grad()  # as released
     def __call__(self, noise: Tensor, labels: Tensor) -> Tensor:
@@ -51,10 +55,8 @@ class Loop:
         return self.by_library(noise, labels) if self.official is None else self.official(noise, labels)
 
     def by_library(self, noise: Tensor, labels: Tensor) -> Tensor:
-        from diffusers import DDIMScheduler
-
-        scheduler: Any = DDIMScheduler(beta_schedule="linear", clip_sample=False)
-        scheduler.set_timesteps(self.steps)
+        scheduler = self.scheduler
+        scheduler.set_timesteps(self.steps)  # in every call, as pipelines do
         x, channels = torch.cat([noise, noise]), noise.shape[1]
         y = torch.cat([labels, torch.full_like(labels, self.model.null_label)])
         for t in scheduler.timesteps:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import plugins
-from bench.cli.options import check_device, execution_arguments, execution_of
+from bench.cli.options import check_device, execution_arguments, execution_of, warn_of_half_precision
 from bench.host.environment import cores
 from bench.suite.cells import Settings
 from bench.suite.protocol import LIMITS
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = args.jobs if args.jobs is not None else default_jobs(args)
     expect_within("jobs", jobs, 1, 4096)
     check_device(args.device)
+    warn_of_half_precision(args.device, args.dtype)
     if args.suite is not None:
         expect_writable(Path(args.suite))
     plugins.require(args.plugin)

@@ -15,8 +15,9 @@ from bench.cli.options import (
     execution_of,
     quality_arguments,
     quality_overrides,
+    warn_of_half_precision,
 )
-from bench.host.environment import bfloat16_instructions, cores
+from bench.host.environment import cores
 from bench.host.notice import say
 from bench.run import executors
 from bench.run.request import On, parse
@@ -78,13 +79,6 @@ def run(args: argparse.Namespace) -> int:
     finished = run_suite(args.suite, args.out, args.only, retry, settings, args.plugin, jobs, overrides, on)
     report(finished.directory)
     return 1 if finished.failed else 0
-
-
-def warn_of_half_precision(device: str, dtype: str) -> None:
-    """Say where a processor has to emulate the run's dtype."""
-    if device == "cpu" and dtype == "bfloat16" and bfloat16_instructions() == []:
-        lacks = "this processor has no instructions for it (avx512_bf16, amx_bf16)"
-        say(f"--dtype bfloat16: {lacks}, so it is slower than float32")
 
 
 def warn_of_sharing(device: str, jobs: int | None) -> None:

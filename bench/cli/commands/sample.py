@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.options import check_device, execution_arguments, execution_of, quality_arguments, quality_overrides
+from bench.cli.options import (
+    check_device,
+    execution_arguments,
+    execution_of,
+    quality_arguments,
+    quality_overrides,
+    warn_of_half_precision,
+)
 from bench.run.sample_run import own_device, sample_suite, worker_share
 from bench.suite.cells import Settings
 
@@ -24,5 +31,6 @@ def run(args: argparse.Namespace) -> int:
     share = worker_share()
     own_device(args.device)
     check_device(args.device)
+    warn_of_half_precision(args.device, args.dtype)
     settings = Settings(args.device, args.dtype, args.threads, execution_of(args), args.weights)
     return sample_suite(args.suite, args.out, args.only, settings, args.plugin, quality_overrides(args), share)

@@ -42,7 +42,7 @@ def measured(cells: Sequence[StoredCell]) -> str:
     facts = [
         samples is not None and f"{samples:,} samples a cell (seeds from {seed})",
         guidance is not None and f"guidance {guidance:g}",
-        batch is not None and f"timed in batches of {batch} in {cell.settings.dtype} on {_machine(cell)}",
+        batch is not None and f"timed in batches of {batch} in {cell.settings.dtype} on {machine_words(cell)}",
         cell.environment.torch and f"torch {cell.environment.torch}",
         f"protocol {cell.protocol}",
         f"commit {', '.join(dict.fromkeys(str(c.environment.commit or '?')[:7] for c in cells))}",
@@ -63,12 +63,14 @@ def _images_by(cells: Sequence[StoredCell]) -> str | None:
     return f"images {' and '.join(part for part in said if part)}"
 
 
-def _machine(cell: StoredCell) -> str:
+def machine_words(cell: StoredCell) -> str:
+    """`2 thread(s) of AMD EPYC with onednn products`; of a cell that ran on a GPU, the GPU."""
     machine, settings = cell.environment, cell.settings
     if machine.gpu and not str(settings.device).startswith("cpu"):
         return str(machine.gpu)
+    threads = f"{settings.threads} thread(s) of " if settings.threads else ""
     products = "" if settings.kernels == "blas" else f" with {settings.kernels} products"
-    return f"{settings.threads} thread(s) of {machine.cpu}{products}"
+    return f"{threads}{machine.cpu or 'an unrecorded machine'}{products}"
 
 
 def _period(times: list[str]) -> str:

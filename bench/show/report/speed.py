@@ -10,6 +10,7 @@ from bench.show.batch_table import COLUMNS, rows_of
 from bench.show.report.column import Column, Row, records
 from bench.show.report.format import MISSING, between, duration, figure, percent
 from bench.show.report.group import Group
+from bench.show.report.provenance import machine_words
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,5 @@ def conditions(group: Group) -> str:
     first = group.timed[0]
     size = first.settings.image_size
     images = f"Images of {size} × {size} pixels" if size else "Images of unrecorded size"
-    machine = first.environment.gpu or first.environment.cpu or "an unrecorded machine"
     batch, dtype = first.timing.batch or "?", first.settings.dtype or "?"
-    return f"{images}, timed in batches of {batch} in {dtype} on {machine}."
+    return f"{images}, timed in batches of {batch} in {dtype} on {machine_words(first)}."
