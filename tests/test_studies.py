@@ -17,15 +17,20 @@ from bench import studies
 from bench.cli import main
 from bench.show.study_page import render, svg, write_pages
 from bench.store.code_hash import Hashes
+from bench.studies.lab import result as results
 from bench.studies.lab import ways
-from bench.studies.lab.result import MEASURING, VERSION, Order, Table, conduct, plot, read_result, tables
+from bench.studies.lab.identity import KINDS, MEASURING
+from bench.studies.lab.result import VERSION, Order, Table, conduct, plot, read_result, tables
 from bench.studies.lab.steps import Steps
+from methods import calibration
+from methods.routing import file as router_files
+from methods.routing import shipped
 from models.errors import InputError
 
 NAMES = studies.names()
 ROOM = Path(studies.__path__[0])
 # Of uvit-mnist no routers of DDIM-20 are shipped, and it is no DiT.
-UNANSWERED = {"uvit-mnist": ("beyond-two-steps", "router", "depth")}
+UNANSWERED = {"uvit-mnist": ("beyond-two-steps", "depth")}
 ANSWERABLE = [name for name in NAMES if models.spec(studies.usual_models(name)[0]).weights]
 
 
@@ -41,9 +46,32 @@ def cache(tmp_path_factory):
 def quick(tmp_path_factory, cache) -> Path:
     """Every study of both small models, quickly, as `tox -e studies -- --quick` runs them."""
     out, began = tmp_path_factory.mktemp("studies"), spent()
-    assert main(["study", "all", "--quick", "--out", str(out)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        reads = recorded(patch)
+        assert main(["study", "all", "--quick", "--out", str(out)]) == 0
     (out / "spent").write_text(f"{spent() - began} {os.getloadavg()[0]}")
+    (out / "reads").write_text(json.dumps(reads))
     return out
+
+
+def recorded(patch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """Study, model and file of every shipped router or calibration that is opened while a study is measured."""
+    now, reads = [], []
+    measure = results.measure
+    patch.setattr(results, "measure", lambda path, order: now.append(order) or measure(path, order))
+    for module, name, place in (
+        (router_files, "safe_open", shipped.ROUTERS),
+        (calibration, "read_object", calibration.SHIPPED),
+    ):
+        original = getattr(module, name)
+
+        def opened(path, *rest, place=place, original=original):
+            if now and Path(path).is_relative_to(place):
+                reads.append((now[-1].study, now[-1].model, str(path)))
+            return original(path, *rest)
+
+        patch.setattr(module, name, opened)
+    return reads
 
 
 def spent() -> float:
@@ -58,6 +86,15 @@ def test_all_of_them_take_less_than_a_minute(quick):
     if load > (os.cpu_count() or 1) + 1:
         pytest.skip(f"the machine is busy (load {load:.1f}), so {seconds:.0f} s say nothing")
     assert seconds < 60
+
+
+def test_every_file_that_a_study_reads_is_part_of_its_identity(quick):
+    reads = {tuple(read) for read in json.loads((quick / "reads").read_text())}
+    assert {"router", "search", "transfer"} <= {study for study, *_ in reads}
+    for study, model, file in reads:
+        kinds = Order(study, model, quick=True).files[model]
+        counted = {path for kind in kinds for path in KINDS[kind][0](models.spec(model), None)}
+        assert Path(file) in counted, study
 
 
 def test_every_file_is_a_study_under_the_name_of_its_file():
