@@ -138,6 +138,7 @@ def test_list_says_which_there_are(capsys):
         (["redundancy", "--json"], "--json belongs to list"),
         (["redundancy", "--model", "dit-xl-2", "--quick"], "dit-xl-2"),
         (["redundancy", "--qick"], "did you mean '--quick'?"),
+        (["redundancy", "--weights", "x.pt"], "x.pt: one model's file, but these studies are of dit-mnist, uvit-mnist"),
     ],
 )
 def test_bad_input_is_one_line(words, said, tmp_path, capsys):
@@ -195,10 +196,12 @@ def test_what_was_measured_is_only_said_anew(tmp_path, monkeypatch):
     assert again == first | {"answer": "Other words."} == read_result(tmp_path / "redundancy" / "dit-mnist.json")
 
 
-@pytest.mark.parametrize("change", [{"identity": "other code"}, {"version": 0}])
-def test_what_other_code_measured_is_measured_anew(change, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "change", [{"identity": "other code"}, {"version": 0}, {"data": {"samplers": 1}}, {"checksum": "0" * 64}]
+)
+def test_what_other_code_measured_or_somebody_edited_is_measured_anew(change, tmp_path, monkeypatch):
     order, module = Order("redundancy", "dit-mnist", quick=True), studies.load("redundancy")
-    left = {"version": VERSION, "data": {}, "identity": order.identity} | change
+    left = {"version": VERSION, "data": {}, "identity": order.identity, "checksum": results.sum_of({})} | change
     path = tmp_path / "redundancy" / "dit-mnist.json"
     path.parent.mkdir()
     path.write_text(json.dumps(left))
@@ -233,6 +236,10 @@ def test_steps_are_kept_until_the_study_is_done(tmp_path):
     (tmp_path / "kept" / "one.json").write_text('{"identity": "same", "val')
     assert steps("one", measure) == first
     assert len(made) == 3
+    damaged = json.loads((tmp_path / "kept" / "one.json").read_text()) | {"value": {"value": 0.2}}
+    (tmp_path / "kept" / "one.json").write_text(json.dumps(damaged))
+    assert steps("one", measure) == first
+    assert len(made) == 4
     steps.forget()
     assert not (tmp_path / "kept").exists()
 

@@ -15,6 +15,7 @@ import models
 from bench import studies
 from bench.host.environment import environment
 from bench.host.files import write_bytes
+from bench.schema.checksum import checksum
 from bench.store.code_hash import protocol_code
 from bench.store.studies import VERSION, StoredTable
 from bench.studies.lab.identity import code, read_files
@@ -83,12 +84,18 @@ def said(module: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def measured(path: Path, order: Order) -> dict[str, Any] | None:
-    """The result that the same order left behind; None where there is none, or it is another one's or damaged."""
+    """The result that the same order left behind; None where there is none, or another one's, or it was damaged."""
     try:
         kept = read_result(path)
     except InputError:
         return None
-    return kept if kept.get("identity") == order.identity else None
+    whole = kept.get("checksum") == sum_of(kept["data"])
+    return kept if whole and kept.get("identity") == order.identity else None
+
+
+def sum_of(data: dict[str, Any]) -> str:
+    """Of what was measured, as it stands in a file: an edited number is found by it. What is said is made anew."""
+    return checksum({"data": data})
 
 
 def measure(path: Path, order: Order) -> dict[str, Any]:
@@ -111,7 +118,7 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
     }
     result = json.loads(compact(result))  # as it will be read again
     steps.forget()
-    return result
+    return result | {"checksum": sum_of(result["data"])}
 
 
 def subject_of(order: Order) -> Subject:
