@@ -8,6 +8,7 @@ import small_models
 import torch
 
 import methods
+import models
 from bench.sampling import seeded_noise
 from bench.statistics.rank_correlation import rank_correlation
 from bench.studies.lab import recorder
@@ -17,7 +18,7 @@ from bench.studies.redundancy import answer, shares
 from bench.train.router.interpolation import record
 from methods.plan import Plan
 from models.errors import InputError
-from models.spec import build_random
+from models.spec import build_random, structure
 
 CONSTANT = 3  # the MLP of block 1
 
@@ -45,12 +46,26 @@ def test_a_constant_branch_is_wholly_redundant(subject):
 
 def test_several_passes_find_the_same(subject, monkeypatch):
     sampler = methods.build("ddim", steps=4)
-    at_once = redundancy(subject, sampler, range(2), batch=2)
+    at_once = redundancy(subject, sampler, range(2), batch=1)
     monkeypatch.setattr(recorder, "KEPT_BYTES", 1)
     assert branch_groups(subject, sampler, 2) == [(0,), (1,), (2,), (3,)]
     found = redundancy(subject, sampler, range(2), batch=2)
     assert np.array_equal(found.errors, at_once.errors)
     assert np.array_equal(found.lengths, at_once.lengths)
+
+
+def test_a_large_model_is_sampled_few_times_within_the_memory(monkeypatch):
+    spec, sampler, passes = models.spec("dit-xl-2"), methods.build("ddim", steps=50), []
+    large = Subject(structure(spec), spec, 1.5)
+
+    def recorded(subject, sampler, seeds, branches):
+        passes.append((len(seeds), len(branches)))
+        return Changes(np.zeros((len(seeds), len(branches), 2, 2)), np.zeros((len(seeds), len(branches), 2)))
+
+    monkeypatch.setattr(recorder, "of_group", recorded)
+    assert redundancy(large, sampler, range(2), batch=8).errors.shape == (2, 56, 2, 2)
+    assert sum(images for images, _ in passes) <= 2 * 4  # trajectories
+    assert max(images * branches for images, branches in passes) * recorder.kept_bytes(large, sampler) <= 2**31
 
 
 def test_what_is_recorded_is_what_the_branches_put_out(subject):
