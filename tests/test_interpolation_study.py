@@ -10,6 +10,7 @@ import torch
 import methods
 from bench.sampling import sample, seeded_noise
 from bench.statistics.ratio_of_means import ratio_of_means
+from bench.studies.interpolation import falls
 from bench.studies.lab.blend import blended
 from bench.studies.lab.masks import Cacheable, Learned, radical_inverse
 from bench.studies.lab.subject import Subject
@@ -103,3 +104,12 @@ def test_ratio_of_known_means():
     assert noisy.low < noisy.value < noisy.high
     with pytest.raises(InputError, match="ratio of means"):
         ratio_of_means(below[:, :-1], below)
+
+
+def test_only_what_falls_at_nearly_all_seeds_surely_falls():
+    errors = [[4.0, 4.1, 4.0, 4.2], [2.0, 2.1, 2.1, 2.1], [2.1, 2.0, 2.2, 2.0], [1.0, 1.1, 1.0, 1.1]]
+    steps, largest = falls([{"errors": one} for one in errors])
+    assert [step["low"] > 0 for step in steps] == [True, False, True]
+    assert [step["value"] for step in steps] == pytest.approx([2.0, 0.0, 1.025])
+    assert largest["value"] == pytest.approx(2.0 / 3.025)
+    assert largest["low"] < largest["value"] < largest["high"]

@@ -63,10 +63,22 @@ def test_only_what_surely_differs_is_called_different(data):
     assert gains[0].low < np.log(0.5 / 0.8) < gains[0].high
     assert answer(data) == (
         "60 % [60, 60] (noise) to 90 % [90, 90] (velocity) of the branch outputs change by at most 1 % from one "
-        "evaluation to the next, surely unlike noise's in 1 of 2 variants; at equal MACs L2C's error is 1.00 [0.99, "
-        "1.01] (noise) to 2.00 [1.99, 2.01] (velocity) times that of fewer steps, surely unlike noise's in 1 of 2."
+        "evaluation to the next, surely unlike noise's in 1 of 2 variants (velocity); at equal MACs L2C's error is "
+        "1.00 [0.99, 1.01] (noise) to 2.00 [1.99, 2.01] (velocity) times that of fewer steps, surely unlike noise's in "
+        "1 of 2 variants (velocity)."
     )
     assert [row[0] for row in tables(data)[-1].rows] == ["velocity", "data"]
+
+
+def test_nothing_is_called_different_that_the_exact_solution_is_not_known_well_enough_for(data):
+    sure = differences(data, FEWER)[0]
+    assert sure.low > 0
+    data["models"][1]["resolution"] = 1.0  # of errors of 1 to 8, and less
+    unsure = differences(data, FEWER)[0]
+    assert unsure.low < 0 < unsure.value == sure.value
+    assert differences(data, REDUNDANT)[0].sign == 1  # redundancy has no such limit
+    assert ratio(data["models"][1], FEWER)["low"] < 1 < ratio(data["models"][1], FEWER)["value"]
+    assert "surely unlike noise's in 0 of 2 variants." in answer(data)
 
 
 def test_a_mask_saves_as_much_as_is_asked_for():

@@ -70,7 +70,7 @@ def test_the_sentence_compares_images_seeds_and_thresholds():
     assert said == (
         "10 images give a router 1.500 [1.500, 1.500] times the error that 50 give; two seeds decide 75 % of the "
         "branches alike (chance: 50 %), with 1.100 [1.100, 1.100] times the error; moving the threshold instead of λ "
-        "is surely worse in 1 of 2 cases."
+        "is surely worse in 1 of 2 cases (surely better in 1)."
     )
 
 

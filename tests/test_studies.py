@@ -17,9 +17,14 @@ from bench import studies
 from bench.cli import main
 from bench.show.study_page import render, svg, write_pages
 from bench.store.code_hash import Hashes
+from bench.studies.lab import result as results
 from bench.studies.lab import ways
-from bench.studies.lab.result import MEASURING, VERSION, Order, Table, conduct, plot, read_result, tables
+from bench.studies.lab.identity import KINDS, MEASURING
+from bench.studies.lab.result import VERSION, Order, Table, conduct, plot, read_result, tables
 from bench.studies.lab.steps import Steps
+from methods import calibration
+from methods.routing import file as router_files
+from methods.routing import shipped
 from models.errors import InputError
 
 NAMES = studies.names()
@@ -41,9 +46,32 @@ def cache(tmp_path_factory):
 def quick(tmp_path_factory, cache) -> Path:
     """Every study of both small models, quickly, as `tox -e studies -- --quick` runs them."""
     out, began = tmp_path_factory.mktemp("studies"), spent()
-    assert main(["study", "all", "--quick", "--out", str(out)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        reads = recorded(patch)
+        assert main(["study", "all", "--quick", "--out", str(out)]) == 0
     (out / "spent").write_text(f"{spent() - began} {os.getloadavg()[0]}")
+    (out / "reads").write_text(json.dumps(reads))
     return out
+
+
+def recorded(patch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """Study, model and file of every shipped router or calibration that is opened while a study is measured."""
+    now, reads = [], []
+    measure = results.measure
+    patch.setattr(results, "measure", lambda path, order: now.append(order) or measure(path, order))
+    for module, name, place in (
+        (router_files, "safe_open", shipped.ROUTERS),
+        (calibration, "read_object", calibration.SHIPPED),
+    ):
+        original = getattr(module, name)
+
+        def opened(path, *rest, place=place, original=original):
+            if now and Path(path).is_relative_to(place):
+                reads.append((now[-1].study, now[-1].model, str(path)))
+            return original(path, *rest)
+
+        patch.setattr(module, name, opened)
+    return reads
 
 
 def spent() -> float:
@@ -58,6 +86,15 @@ def test_all_of_them_take_less_than_a_minute(quick):
     if load > (os.cpu_count() or 1) + 1:
         pytest.skip(f"the machine is busy (load {load:.1f}), so {seconds:.0f} s say nothing")
     assert seconds < 60
+
+
+def test_every_file_that_a_study_reads_is_part_of_its_identity(quick):
+    reads = {tuple(read) for read in json.loads((quick / "reads").read_text())}
+    assert {"router", "search", "transfer"} <= {study for study, *_ in reads}
+    for study, model, file in reads:
+        kinds = Order(study, model, quick=True).files[model]
+        counted = {path for kind in kinds for path in KINDS[kind][0](models.spec(model), None)}
+        assert Path(file) in counted, study
 
 
 def test_every_file_is_a_study_under_the_name_of_its_file():
@@ -101,6 +138,7 @@ def test_list_says_which_there_are(capsys):
         (["redundancy", "--json"], "--json belongs to list"),
         (["redundancy", "--model", "dit-xl-2", "--quick"], "dit-xl-2"),
         (["redundancy", "--qick"], "did you mean '--quick'?"),
+        (["redundancy", "--weights", "x.pt"], "x.pt: one model's file, but these studies are of dit-mnist, uvit-mnist"),
     ],
 )
 def test_bad_input_is_one_line(words, said, tmp_path, capsys):
@@ -158,10 +196,12 @@ def test_what_was_measured_is_only_said_anew(tmp_path, monkeypatch):
     assert again == first | {"answer": "Other words."} == read_result(tmp_path / "redundancy" / "dit-mnist.json")
 
 
-@pytest.mark.parametrize("change", [{"identity": "other code"}, {"version": 0}])
-def test_what_other_code_measured_is_measured_anew(change, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "change", [{"identity": "other code"}, {"version": 0}, {"data": {"samplers": 1}}, {"checksum": "0" * 64}]
+)
+def test_what_other_code_measured_or_somebody_edited_is_measured_anew(change, tmp_path, monkeypatch):
     order, module = Order("redundancy", "dit-mnist", quick=True), studies.load("redundancy")
-    left = {"version": VERSION, "data": {}, "identity": order.identity} | change
+    left = {"version": VERSION, "data": {}, "identity": order.identity, "checksum": results.sum_of({})} | change
     path = tmp_path / "redundancy" / "dit-mnist.json"
     path.parent.mkdir()
     path.write_text(json.dumps(left))
@@ -196,6 +236,10 @@ def test_steps_are_kept_until_the_study_is_done(tmp_path):
     (tmp_path / "kept" / "one.json").write_text('{"identity": "same", "val')
     assert steps("one", measure) == first
     assert len(made) == 3
+    damaged = json.loads((tmp_path / "kept" / "one.json").read_text()) | {"value": {"value": 0.2}}
+    (tmp_path / "kept" / "one.json").write_text(json.dumps(damaged))
+    assert steps("one", measure) == first
+    assert len(made) == 4
     steps.forget()
     assert not (tmp_path / "kept").exists()
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-import methods
 from bench.sampling import make_plan
 from bench.studies.lab.latency import UNCACHED, Times
 from bench.studies.lab.masks import Cacheable, learned
@@ -20,7 +19,10 @@ from bench.studies.lab.ways import Way, points, ratio_at_equal_time, times
 from bench.studies.lab.words import interval_text
 from bench.suite.cells import Part
 from bench.suite.protocol import Timing
+from methods.fora import Fora
+from methods.method import CacheMethod
 from methods.plan import from_mask, uncached
+from methods.taylorseer import TaylorSeer
 
 NAME = "beyond-two-steps"
 QUESTION = (
@@ -54,8 +56,8 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
     trial = Trial(subject, settings.sampler, settings.seeds, settings.coarse)
     ways = {
         RIVALS[0]: [with_steps(trial, steps) for steps in settings.fewer],
-        RIVALS[1]: [cached(trial, "fora", interval=n) for n in settings.intervals],
-        RIVALS[2]: [cached(trial, "taylorseer", interval=n, order=settings.order) for n in settings.intervals],
+        RIVALS[1]: [cached(trial, Fora, interval=n) for n in settings.intervals],
+        RIVALS[2]: [cached(trial, TaylorSeer, interval=n, order=settings.order) for n in settings.intervals],
         L2C: [way for n in settings.intervals for way in routed(trial, n)],
     }
     timed = times(trial, [way for found in ways.values() for way in found], settings.timing, step)
@@ -73,9 +75,9 @@ def with_steps(trial: Trial, steps: int) -> Way:
     return Way(f"steps-{steps}", {"steps": steps}, replace(trial, part=part), plan)
 
 
-def cached(trial: Trial, method: str, **params: int) -> Way:
-    plan = make_plan(trial.subject.model, trial.part.method, methods.build(method, **params))
-    return Way(f"{method}-{params['interval']}", params, trial, plan)
+def cached(trial: Trial, method: type[CacheMethod], **params: int) -> Way:
+    plan = make_plan(trial.subject.model, trial.part.method, method(**params))
+    return Way(f"{method.name}-{params['interval']}", params, trial, plan)
 
 
 def routed(trial: Trial, interval: int) -> list[Way]:
@@ -156,7 +158,7 @@ def plot(data: dict[str, Any]) -> Any:
     known = Times(data["times"])
     figure = Figure(figsize=(6.9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for rival, mark in zip(RIVALS, ("ko-", "s-", "^-"), strict=True):
+    for rival, mark in zip(RIVALS, ("ko-", "C2s-", "C1^-"), strict=True):
         line = sorted((speedup(known, p)["value"], np.mean(p["errors"])) for p in data[rival])
         left.plot(*zip(*line, strict=True), mark, markersize=3, linewidth=1, label=rival)
     intervals = sorted({point["interval"] for point in data[L2C]})
@@ -165,7 +167,7 @@ def plot(data: dict[str, Any]) -> Any:
         left.plot(
             *zip(*line, strict=True), "d--", color=colour, markersize=5, linewidth=0.6, label=f"L2C, interval {n}"
         )
-    for rival, mark, colour in zip(RIVALS, "os^", ("black", "C0", "C1"), strict=True):
+    for rival, mark, colour in zip(RIVALS, "os^", ("black", "C2", "C1"), strict=True):
         found = [(speedup(known, p)["value"], r) for p, r in zip(data[L2C], against(data, rival), strict=True) if r]
         if found:
             errorbars(right, *zip(*found, strict=True), fmt=mark, color=colour, label=f"over {rival}")

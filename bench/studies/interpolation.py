@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.statistics.ratio_of_means import ratio_of_means
+from bench.statistics.interval import Interval
+from bench.statistics.ratio_of_means import TAIL, picks, ratio_of_means
 from bench.studies.lab.blend import blended
 from bench.studies.lab.judge import Judge
 from bench.studies.lab.masks import DDIM_50, FEW, Learned, learned, routed
 from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
-from bench.studies.lab.trial import Trial, mean_error
-from bench.studies.lab.words import interval_text
+from bench.studies.lab.trial import Trial, mean_error, mean_of
+from bench.studies.lab.words import interval_text, percent_text
 from bench.suite.cells import Part
 
 PATHS = (
@@ -108,19 +109,28 @@ def distances(trial: Trial, settings: Settings) -> list[dict[str, float]]:
 
 def answer(data: dict[str, Any]) -> str:
     """One sentence: the blend's shape, and how the learned masks stand against random ones."""
-    means = np.array([np.mean(point["errors"]) for point in data["blend"]])
-    fall, steps = means[0] - means[-1], -np.diff(means)
-    monotone = "falls" if (steps > 0).all() else "does not fall"
-    largest = 100 * abs(steps).max() / abs(fall)
+    steps, largest = falls(data["blend"])
+    sure = sum(step["low"] > 0 for step in steps)
     ratios = [mask["ratio"] for mask in data["masks"]]
     better, worse = sum(r["low"] > 1 for r in ratios), sum(r["high"] < 1 for r in ratios)
     most = max(ratios, key=lambda ratio: ratio["value"])
     return (
-        f"From cached to computed the error {monotone} at each of {len(steps)} steps, none making more than "
-        f"{largest:.0f} % of the difference; learned masks surely beat random ones of equal cost in {better} of "
-        f"{len(ratios)} cases (surely lose in {worse}), the random ones' error being up to {interval_text(most)} times "
-        f"theirs."
+        f"From cached to computed the error surely falls at {sure} of {len(steps)} steps, the largest making "
+        f"{percent_text(largest)} of the difference; learned masks surely beat random ones of equal cost in {better} "
+        f"of {len(ratios)} cases (surely lose in {worse}), the random ones' error being up to {interval_text(most)} "
+        f"times theirs."
     )
+
+
+def falls(blend: list[dict[str, Any]]) -> tuple[list[dict[str, float]], dict[str, float]]:
+    """By how much the error falls at every step, of paired seeds, and which part of it all the largest step makes."""
+    errors = np.array([point["errors"] for point in blend])  # [points, seeds]
+    steps, whole = errors[:-1] - errors[1:], errors[0] - errors[-1]
+    largest = steps[np.abs(steps.mean(axis=1)).argmax()]
+    (drawn,) = picks((len(whole),), 0)
+    low, high = np.quantile(largest[drawn].mean(axis=1) / whole[drawn].mean(axis=1), [TAIL, 1 - TAIL])
+    share = Interval(float(largest.mean() / whole.mean()), float(low), float(high))
+    return [mean_of(step) for step in steps], asdict(share)
 
 
 def tables(data: dict[str, Any]) -> list[Table]:

@@ -140,30 +140,52 @@ def of_seeds(model: dict[str, Any], measure: str) -> Array:
 
 
 def ratio(model: dict[str, Any], rival: str) -> dict[str, float]:
-    """L2C's error over a rival's, the geometric mean over seeds."""
-    return {key: float(np.exp(value)) for key, value in mean_of(of_seeds(model, rival)).items()}
+    """L2C's error over a rival's, the geometric mean over seeds; the interval holds the solution's resolution, too."""
+    logs, wide = mean_of(of_seeds(model, rival)), known(model, rival)
+    ends = {"value": logs["value"], "low": logs["low"] - wide, "high": logs["high"] + wide}
+    return {key: float(np.exp(value)) for key, value in ends.items()}
+
+
+def known(model: dict[str, Any], measure: str) -> float:
+    """How far a measure may be off because the exact solution is known to its resolution only: of a log ratio."""
+    if measure == REDUNDANT:
+        return 0.0
+    parts = [model["resolution"] / float(np.mean(model["errors"][kind])) for kind in (L2C, measure)]
+    return float(-np.log1p(-np.minimum(parts, LEVEL)).sum())
 
 
 def differences(data: dict[str, Any], measure: str) -> list[Interval]:
-    """Every variant's measure less the first model's; the intervals of all pairs of models hold at once."""
+    """Every variant's measure less the first model's; the intervals of all pairs of models hold at once.
+
+    They hold the resolutions of both models' exact solutions, too.
+    """
+    first, *others = data["models"]
     axis = from_repetitions(np.stack([of_seeds(model, measure) for model in data["models"]], axis=1))
     low, high = axis.ends(axis.critical(LEVEL))
-    gaps = axis.gaps
-    return [Interval(*(float(side[i, 0]) for side in (gaps, low, high))) for i in range(1, len(gaps))]
+    slack = [known(first, measure) + known(model, measure) for model in others]
+    return [
+        Interval(float(axis.gaps[i, 0]), float(low[i, 0]) - wide, float(high[i, 0]) + wide)
+        for i, wide in enumerate(slack, start=1)
+    ]
 
 
 def answer(data: dict[str, Any]) -> str:
     """One sentence: redundancy and gain over fewer steps, of the models where they are least and most."""
-    first, *others = data["models"]
-    redundant, gain = (
-        f"{sum(one.sign != 0 for one in differences(data, measure))} of {len(others)}" for measure in (REDUNDANT, FEWER)
-    )
+    first = title(data["models"][0])
     return (
         f"{span(data, shares_of, percent_text)} of the branch outputs change by at most {100 * SMALL:g} % from one "
-        f"evaluation to the next, surely unlike {title(first)}'s in {redundant} variants; at equal MACs L2C's error is "
-        f"{span(data, partial(ratio, rival=FEWER), interval_text)} times that of fewer steps, surely unlike "
-        f"{title(first)}'s in {gain}."
+        f"evaluation to the next, surely unlike {first}'s in {unlike(data, REDUNDANT)}; at equal MACs L2C's error is "
+        f"{span(data, partial(ratio, rival=FEWER), interval_text)} times that of fewer steps, surely unlike {first}'s "
+        f"in {unlike(data, FEWER)}."
     )
+
+
+def unlike(data: dict[str, Any], measure: str) -> str:
+    """How many variants surely differ from the first model, and which."""
+    others = data["models"][1:]
+    found = [title(model) for model, gap in zip(others, differences(data, measure), strict=True) if gap.sign]
+    named = f" ({', '.join(found)})" if 0 < len(found) < len(others) else ""
+    return f"{len(found)} of {len(others)} variants{named}"
 
 
 def shares_of(model: dict[str, Any]) -> dict[str, float]:
@@ -241,7 +263,7 @@ def plot(data: dict[str, Any]) -> Any:
     right.set(ylabel="L2C's error / theirs, at equal MACs")
     right.set_xticks(places, [title(model) for model in models], rotation=30, ha="right")
     right.axhline(1.0, color="black", linestyle="--", linewidth=0.8)
-    logarithmic(left.yaxis)
+    logarithmic(left.yaxis, right.yaxis)
     for axes in (left, right):
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)

@@ -106,11 +106,19 @@ def answer(data: dict[str, Any]) -> str:
     """One sentence about the sampler of most evaluations, and about all routers."""
     most = max(data["samplers"], key=lambda one: one["evaluations"])
     shares = most["shares"]
-    said = (
-        f"With {most['sampler']}, {percent_text(shares['all'])} of the branch outputs change by at most "
-        f"{100 * SMALL:g} % of their squared length from one evaluation to the next"
+    largest, smallest = (
+        chosen((group for group in shares if group != "all"), key=lambda group: shares[group]["value"])
+        for chosen in (max, min)
     )
-    return f"{said}; {about_routers(data)}."
+    return (
+        f"With {most['sampler']}, {percent_text(shares['all'])} of the branch outputs change by at most "
+        f"{100 * SMALL:g} % of their squared length from one evaluation to the next, {percent_text(shares[largest])} "
+        f"{where(largest)} and {percent_text(shares[smallest])} {where(smallest)}; {about_routers(data)}."
+    )
+
+
+def where(group: str) -> str:
+    return f"in the {group} of the time" if group in THIRDS else f"of {group} branches"
 
 
 def about_routers(data: dict[str, Any]) -> str:
@@ -119,10 +127,10 @@ def about_routers(data: dict[str, Any]) -> str:
         known = [r[kind] for one in data["samplers"] for r in one["routers"] if r[kind]]
         if not known:
             return "no router is shipped whose scores could be compared"
-        most = max(known, key=lambda rho: rho["value"])
-        sure = sum(rho["low"] > 0 for rho in known)
-        said.append(f"{kind} change in {sure} of {len(known)} routers (ρ at most {interval_text(most)})")
-    return f"L2C's scores surely rise with the {' and with the '.join(said)}"
+        least, most = (interval_text(chosen(known, key=lambda rho: rho["value"])) for chosen in (min, max))
+        rise, fall = sum(rho["low"] > 0 for rho in known), sum(rho["high"] < 0 for rho in known)
+        said.append(f"{kind} change in {rise} of {len(known)} routers, surely fall in {fall} (ρ {least} to {most})")
+    return f"L2C's scores surely rise with the {', and with the '.join(said)}"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:

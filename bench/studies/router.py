@@ -125,12 +125,13 @@ def answer(data: dict[str, Any]) -> str:
     twice = agreement(most["scores"], again["scores"])
     least, other = (interval_text(over(one["errors"], most["errors"]), 3) for one in (few[0], again))
     points = [p for p in data["thresholds"]["points"] if p["l1"] != data["thresholds"]["middle"]]
-    worse = sum(over(p["moved"], p["errors"])["low"] > 1 for p in points)
+    ratios = [over(p["moved"], p["errors"]) for p in points]
+    worse, better = sum(r["low"] > 1 for r in ratios), sum(r["high"] < 1 for r in ratios)
     alike, chance = (f"{100 * twice[key]:.0f} %" for key in ("alike", "chance"))
     return (
         f"{few[0]['images']} images give a router {least} times the error that {most['images']} give; two seeds decide "
         f"{alike} of the branches alike (chance: {chance}), with {other} times the error; moving the threshold instead "
-        f"of λ is surely worse in {worse} of {len(points)} cases."
+        f"of λ is surely worse in {worse} of {len(points)} cases (surely better in {better})."
     )
 
 

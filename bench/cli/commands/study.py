@@ -60,6 +60,8 @@ def orders(args: argparse.Namespace) -> list[Order]:
     import models
     from bench import plugins
     from bench.studies.lab.result import Order
+    from bench.suite.cells import Settings
+    from bench.suite.weights import is_file
 
     plugins.require(args.plugin)
     names = studies.names() if args.name == ALL else [args.name]
@@ -67,6 +69,11 @@ def orders(args: argparse.Namespace) -> list[Order]:
     wanted = list(dict.fromkeys(model for chosen in of.values() for model in chosen))
     for model in wanted:
         models.spec(model)
+    if is_file(Settings(weights=args.weights)) and len(wanted) > 1:
+        raise InputError(
+            f"--weights {args.weights}: one model's file, but these studies are of {', '.join(wanted)}; "
+            "choose one with --model"
+        )
     return [Order(name, model, args.weights, args.quick) for model in wanted for name in names if model in of[name]]
 
 

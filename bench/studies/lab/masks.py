@@ -43,7 +43,7 @@ class Cacheable:
     def of(cls, subject: Subject, sampler: Sampler, interval: int = 2) -> Cacheable:
         """Where one evaluation in `interval` is full."""
         evaluations = sampler.evaluations(subject.model.noise_schedule)
-        decided = tuple(routed.evaluation for routed, _ in routed_between(subject.model, evaluations, interval))
+        decided = tuple(one.evaluation for one, _ in routed_between(subject.model, evaluations, interval))
         return cls(len(evaluations), subject.model.num_branches, decided)
 
     @property

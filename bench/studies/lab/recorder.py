@@ -16,7 +16,7 @@ from methods.policy import Decisions, Look, Policy
 from models.errors import InputError
 
 Array = NDArray[np.float64]
-KEPT_BYTES = 2**30  # recorded at once; a larger model's branches are recorded in several passes
+KEPT_BYTES = 2**31  # recorded at once: of a larger model fewer images, and then its branches in several passes
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,12 @@ class Changes:
 
 
 def redundancy(subject: Subject, sampler: Sampler, seeds: range, batch: int) -> Changes:
-    """Of every image, branch and pair of evaluations of the uncached trajectory, `batch` images at a time."""
+    """Of every image, branch and pair of evaluations of the uncached trajectory, at most `batch` images at a time.
+
+    Every pass samples anew, so of a large model as few images are taken as are recorded in the fewest passes.
+    """
     changes = []
+    batch = max(1, min(batch, KEPT_BYTES // (kept_bytes(subject, sampler) * subject.model.num_branches)))
     for first in range(seeds.start, seeds.stop, batch):
         part = range(first, min(first + batch, seeds.stop))
         groups = branch_groups(subject, sampler, len(part))
@@ -86,11 +90,14 @@ def redundancy(subject: Subject, sampler: Sampler, seeds: range, batch: int) -> 
 
 def branch_groups(subject: Subject, sampler: Sampler, images: int) -> list[tuple[int, ...]]:
     """The branches, as many at a time as may be kept of a whole trajectory."""
-    tokens, width = subject.model.token_shape()
-    halves = 1 if subject.guidance == 1 else 2
-    each = subject.evaluations(sampler) * images * halves * tokens * width * 4
-    size, count = max(1, KEPT_BYTES // each), subject.model.num_branches
+    size, count = max(1, KEPT_BYTES // (images * kept_bytes(subject, sampler))), subject.model.num_branches
     return [tuple(range(j, min(j + size, count))) for j in range(0, count, size)]
+
+
+def kept_bytes(subject: Subject, sampler: Sampler) -> int:
+    """Of one branch's outputs along one image's trajectory, both halves of the guidance, in float32."""
+    tokens, width = subject.model.token_shape()
+    return subject.evaluations(sampler) * (1 if subject.guidance == 1 else 2) * tokens * width * 4
 
 
 def of_group(subject: Subject, sampler: Sampler, seeds: range, branches: tuple[int, ...]) -> Changes:

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import models
 from bench import studies
 from bench.host.environment import environment
 from bench.host.files import write_bytes
-from bench.store.code_hash import digest, protocol_code
+from bench.schema.checksum import checksum
+from bench.store.code_hash import protocol_code
 from bench.store.studies import VERSION, StoredTable
+from bench.studies.lab.identity import code, read_files
 from bench.studies.lab.steps import Steps, compact
 from bench.studies.lab.subject import Subject
 from models.errors import InputError
@@ -23,7 +26,6 @@ from models.json_object import read_object
 from models.official import ways_out
 
 MADE_WITH = ("torch", "numpy", "cpu_model", "os", "ditbench")  # of the environment: what numbers may depend on
-MEASURING = ("bench.studies", "bench.train", "methods")  # rooms of code that a study runs, beside the protocol's
 Table = StoredTable
 
 
@@ -49,12 +51,16 @@ class Order:
             ["ditbench", "study", self.study, "--model", self.model, *stated, *(["--quick"] if self.quick else [])]
         )
 
-    @property
+    @cached_property
+    def files(self) -> dict[str, dict[str, str]]:
+        """Hashes of what is read: bench/studies/lab/identity.py. Raises InputError for weights that cannot be had."""
+        return read_files(self.study, self.settings, self.model, self.weights)
+
+    @cached_property
     def identity(self) -> str:
-        """Of what is measured: settings, model and the code that `run` uses; not of what is said of it."""
-        code = digest([(studies.load(self.study).__name__, "run")], MEASURING)
-        said = json.dumps([asdict(self), asdict(self.settings), protocol_code(), code])
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        """Of what is measured: settings, model, files and the code that `run` uses; not of what is said of it."""
+        said = [asdict(self), asdict(self.settings), self.files, protocol_code(), code(self.study)[0]]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def conduct(order: Order, out: Path) -> dict[str, Any]:
@@ -78,12 +84,18 @@ def said(module: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def measured(path: Path, order: Order) -> dict[str, Any] | None:
-    """The result that the same order left behind; None where there is none, or it is another one's or damaged."""
+    """The result that the same order left behind; None where there is none, or another one's, or it was damaged."""
     try:
         kept = read_result(path)
     except InputError:
         return None
-    return kept if kept.get("identity") == order.identity else None
+    whole = kept.get("checksum") == sum_of(kept["data"])
+    return kept if whole and kept.get("identity") == order.identity else None
+
+
+def sum_of(data: dict[str, Any]) -> str:
+    """Of what was measured, as it stands in a file: an edited number is found by it. What is said is made anew."""
+    return checksum({"data": data})
 
 
 def measure(path: Path, order: Order) -> dict[str, Any]:
@@ -101,12 +113,12 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
         "command": order.command,
         "identity": order.identity,
         "settings": asdict(order.settings),
-        "made_with": {key: value for key, value in environment().items() if key in MADE_WITH},
+        "made_with": {key: value for key, value in environment().items() if key in MADE_WITH} | {"files": order.files},
         "data": data,
     }
     result = json.loads(compact(result))  # as it will be read again
     steps.forget()
-    return result
+    return result | {"checksum": sum_of(result["data"])}
 
 
 def subject_of(order: Order) -> Subject:

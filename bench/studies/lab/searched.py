@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import methods
 from bench.sampling import make_plan
 from bench.studies import Unanswerable
 from bench.studies.lab.subject import title
@@ -13,12 +12,14 @@ from bench.studies.lab.trial import Trial
 from bench.studies.lab.ways import Way
 from bench.suite.cells import Part
 from methods.calibration import read_calibration
+from methods.fora import Fora
 from methods.l2c import L2C
 from methods.method import CacheMethod
 from methods.plan import uncached
 from methods.routing.shipped import strengths
 from methods.search import Search
 from methods.searching.forecast import DYNAMIC, GREEDY, evaluations, forecasting
+from methods.smoothcache import SmoothCache
 
 SAME, FINER = "same", "finer"
 LEAST = 0.2  # of the coarser sampler's evaluations: no rival is faster
@@ -44,11 +45,11 @@ class Contest:
                 f"no router is shipped for {self.model} with {sampler.label}, which this study compares with"
             )
         calibration = f"{self.model}-{title(self.same.part)}"
-        smooth = {x: methods.build("smoothcache", calibration=calibration, threshold=x) for x in (0.1, 0.2, 0.3)}
+        smooth = {x: SmoothCache(calibration=calibration, threshold=x) for x in (0.1, 0.2, 0.3)}
         kinds: list[list[tuple[str, str, CacheMethod]]] = [
             [("L2C", f"λ {l1:g}", L2C(l1=l1)) for l1 in routers],
             [("SmoothCache", f"α {x:g}", cache) for x, cache in smooth.items()],
-            [("FORA", f"interval {n}", methods.build("fora", interval=n)) for n in (2, 3, 4)],
+            [("FORA", f"interval {n}", Fora(interval=n)) for n in (2, 3, 4)],
         ]
         return [self.rival(n, *one) for kind in kinds for n, one in enumerate(kind[:most])]
 
@@ -92,7 +93,7 @@ class Contest:
 
     def seconds(self) -> dict[str, Any]:
         """What was spent before sampling: on both calibrations, and on each router."""
-        trained = [methods.build("l2c", router=str(path)).training
+        trained = [L2C(router=str(path)).training
                    for path in strengths(self.model, self.same.part.method).values()]  # fmt: skip
         calibrated = {
             key: self.calibration(trial)["seconds"] for key, trial in ((SAME, self.same), (FINER, self.finer))

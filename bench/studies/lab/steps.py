@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.host.files import write_bytes
+from bench.schema.checksum import is_sealed, problem_of, sealed
 from models.errors import InputError, expect_name
 from models.json_object import read_object
 
@@ -32,9 +33,9 @@ class Steps:
         path = self.folder / f"{name}.json"
         kept = read_kept(path)
         if kept.get("identity") != self.identity or "value" not in kept:
-            kept = {"identity": self.identity, "value": measure()}
+            value = json.loads(compact(measure()))  # as a resumed run reads it
+            kept = sealed({"identity": self.identity, "value": value})
             write_bytes(path, compact(kept))
-            kept = json.loads(compact(kept))  # as a resumed run reads it
         return kept["value"]
 
     def forget(self) -> None:
@@ -43,8 +44,9 @@ class Steps:
 
 
 def read_kept(path: Path) -> dict[str, Any]:
-    """What a file keeps; nothing where there is none, or it is damaged: the step is then made anew."""
+    """What a file keeps; nothing where there is none, or it is damaged or was edited: the step is then made anew."""
     try:
-        return read_object(path, "a study's step") if path.is_file() else {}
+        kept = read_object(path, "a study's step") if path.is_file() else {}
     except InputError:
         return {}
+    return kept if is_sealed(kept) and problem_of(kept) is None else {}
