@@ -34,6 +34,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)  # (step, mean loss since the last entry)
+    unnoted: list[float] = field(default_factory=list)  # losses of the steps since the last entry, as of a checkpoint
 
 
 class Loop(ABC):
@@ -55,6 +56,7 @@ class Loop(ABC):
         self.streams = Streams(recipe.seed, recipe.parts, self.world)
         torch.manual_seed(recipe.seed)  # dropout draws from the global generator
         self.progress = Progress()
+        self.losses: list[Tensor] = []  # of the steps since the last entry of the curve
         if checkpoint.exists():
             self._resume()
 
@@ -73,12 +75,11 @@ class Loop(ABC):
 
     def _steps(self, save_every_s: float, interrupted: Callable[[], bool]) -> None:
         started, earlier = time.monotonic(), self.progress.seconds
-        due, losses, stop = started + save_every_s, [], False
+        due, stop = started + save_every_s, False
         while self.progress.step < self.recipe.steps and not stop:
-            losses.append(self._step())
-            if len(losses) == REPORT_EVERY or self.progress.step == self.recipe.steps:
-                self._note(losses)
-                losses = []
+            self.losses.append(self._step())
+            if len(self.losses) == REPORT_EVERY or self.progress.step == self.recipe.steps:
+                self._note()
             self.progress.seconds = earlier + time.monotonic() - started
             stop, save = self.world.any(interrupted(), time.monotonic() > due)
             if save and not stop:
@@ -106,10 +107,11 @@ class Loop(ABC):
         for kept, new in zip(self.ema.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
-    def _note(self, losses: list[Tensor]) -> None:
+    def _note(self) -> None:
         """Add the mean of the losses, over the processes too, to the curve, and report."""
-        mean = torch.stack(losses).double().mean().cpu()
+        mean = torch.stack([loss.double() for loss in self.losses]).mean().cpu()
         self.world.average([mean])
+        self.losses = []
         self.progress.losses.append((self.progress.step, mean.item()))
         if self.world.leads:
             self._report()
@@ -124,9 +126,15 @@ class Loop(ABC):
 
     def save(self) -> None:
         """Write the checkpoint atomically, from the process that leads. Raises OutputError."""
-        streams = self.streams.state()
+        streams, self.progress.unnoted = self.streams.state(), self._unnoted()
         if self.world.leads:
             write_state(self.checkpoint, self._state() | {"streams": streams})
+
+    def _unnoted(self) -> list[float]:
+        """The losses since the last entry of the curve, each the mean over the processes."""
+        losses = torch.stack([loss.double() for loss in self.losses]).cpu() if self.losses else torch.empty(0)
+        self.world.average([losses])
+        return losses.tolist()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -148,6 +156,7 @@ class Loop(ABC):
         self.streams.restore(state["streams"])
         torch.set_rng_state(state["global_generator"])
         self.progress = Progress(**state["progress"])
+        self.losses = [*torch.tensor(self.progress.unnoted, dtype=torch.float64, device=self.world.device)]
         if self.world.leads:
             print(f"resumed {self.checkpoint} at step {self.progress.step}", file=sys.stderr)
 
