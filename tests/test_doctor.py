@@ -12,6 +12,14 @@ from bench import plugins
 from bench.cli import health, machine_health, main
 from bench.suite import file as suite
 
+UNBUILT = """
+from methods.ddim import DDIM
+class Unbuilt(DDIM):
+    name = "unbuilt"
+    def __init__(self, **given):
+        raise OSError("no licence")
+"""
+
 
 def test_a_machine_is_described_line_by_line(capsys) -> None:
     assert main(["doctor"]) == 0
@@ -164,3 +172,14 @@ def test_a_containers_limit_is_memory_that_can_be_had(tmp_path: Path, monkeypatc
     assert health.available_memory() == 2_000_000
     (tmp_path / "fs/cgroup/memory.max").write_text("max\n")
     assert health.available_memory() == 5000 * 1024
+
+
+def test_a_method_that_cannot_be_built_is_something_to_do(tmp_path: Path, capsys) -> None:
+    plugin = write_plugin(tmp_path)
+    plugin.write_text(plugin.read_text() + UNBUILT)
+    suite = tmp_path / "s.toml"
+    suite.write_text('name = "s"\n[[cells]]\nmodels = "tiny"\nsampler = { name = "unbuilt", steps = [3, 4] }\n')
+    assert main(["doctor", str(suite), "--plugin", str(plugin), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    todo = [line for line in said if line.startswith("todo")]
+    assert todo == ["todo    cells: unbuilt: OSError: no licence; cells: 2"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -41,6 +41,7 @@ def of_suite(
     settings = Settings(device=device, weights=weights)
     directory = Path(out if out is not None else Path("runs") / chosen.name)
     findings = [Finding(TODO, "plugin", reason) for reason in broken.values()]
+    findings += broken_cells(chosen, set(broken.values()) | {"; ".join(broken.values())})
     cells = [cell for cell in chosen.cells if cell.broken is None]
     findings += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
     for name in sorted({cell.engine for cell in cells} - {OURS}):
@@ -48,6 +49,12 @@ def of_suite(
     if any(finding.state == TODO for finding in findings):
         return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
     return [*findings, *references(cells, settings), memory(cells, device), disk(directory, cells)]
+
+
+def broken_cells(chosen: suite.Suite, said: Collection[str]) -> list[Finding]:
+    """What cannot be built, one finding a reason that was not said yet."""
+    reasons = Counter(cell.broken for cell in chosen.cells if cell.broken not in (None, *said))
+    return [Finding(TODO, "cells", f"{why}; cells: {count}") for why, count in reasons.items()]
 
 
 def weights_of(model: str, cells: Sequence[Cell], settings: Settings) -> Finding:
