@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_on import alive, descendants, deterministic, run_alone, wait_for
+from test_on import alive, descendants, deterministic, heard, run_alone, wait_for
 from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
@@ -167,7 +167,8 @@ def blocked(pid: int) -> int:
 def test_ctrl_c_in_the_terminal_is_answered_by_the_driver_alone(tmp_path: Path, where: str) -> None:
     words = command(*suite_in(tmp_path), "--out", tmp_path / "out", "--on", where)
     settings = environment() | {"PYTHONPATH": EXTRA}
-    run = subprocess.Popen(words, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    with heard(signal.SIGINT):
+        run = subprocess.Popen(words, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert wait_for(lambda: any("submitit.local" in name_of(pid) for pid in descendants(run.pid)), 200), run.poll()
     started = descendants(run.pid)
     jobs = [pid for pid in started if "submitit.local" in name_of(pid)]
