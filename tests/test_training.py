@@ -236,3 +236,16 @@ def test_the_shipped_weights_are_those_of_their_card(name):
 def test_shipped_denoisers_draw_the_digit_that_was_asked_for(name):
     accuracy = label_accuracy(models.spec(name), models.build(name), samples=40, batch=40)
     assert accuracy["accuracy_guided_1.5"] >= 0.9
+
+
+def test_two_trainings_in_one_place_are_refused_in_one_line(tmp_path):
+    """With other recipes they would replace each other's checkpoints, and neither could be gone on with."""
+    other = trainer(tmp_path, recipe=Recipe(steps=5, batch=4))
+
+    def beside(model, generator):
+        with pytest.raises(InputError, match=r"checkpoint\.pt: another training is writing it"):
+            other.run()
+        return regression(model, generator)
+
+    trainer(tmp_path, beside).run()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from bench.host.files import OutputError
+from bench.host.files import OutputError, make_folder
 from models.errors import InputError
 
 
@@ -26,6 +26,18 @@ def locked(path: Path, busy: str, shared: bool = False) -> Iterator[IO[str]]:
             if _is_at(file, path):
                 yield file
                 return
+
+
+@contextlib.contextmanager
+def alone(path: Path, busy: str) -> Iterator[None]:
+    """Have a file to oneself, by the lock of another beside it, which goes afterwards. Raises as `locked`."""
+    make_folder(path.parent)
+    lock = path.with_name(f".{path.name}.lock")
+    with locked(lock, busy):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def take_alone(file: IO[str]) -> bool:

@@ -7,7 +7,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.host.lock import alone
 from bench.train.checkpoint import read_state, write_state
 from bench.train.distributed import World
 from bench.train.interrupt import deferred_interrupt
@@ -63,11 +64,17 @@ class Loop(ABC):
     def run(self, save_every_s: float = 60.0) -> nn.Module:
         """Train to the end of the recipe and return the EMA weights' model, in eval mode.
 
-        Ctrl-C saves the checkpoint before KeyboardInterrupt is raised. Raises OutputError where it cannot be saved.
+        Ctrl-C saves the checkpoint before KeyboardInterrupt is raised. Raises OutputError where it cannot be saved,
+        InputError where another training is at it.
         """
-        with deferred_interrupt() as interrupted:
+        with self._alone(), deferred_interrupt() as interrupted:
             self._steps(save_every_s, interrupted)
         return self.ema
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Nobody else writes this checkpoint meanwhile."""
+        busy = f"{self.checkpoint}: another training is writing it; wait for it or choose --out"
+        return alone(self.checkpoint, busy) if self.world.leads else nullcontext()
 
     @abstractmethod
     def move(self) -> Tensor:
