@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,6 +11,7 @@ import torch
 
 import models
 from bench import engines, plugins
+from bench.cli.control_groups import memory_left, text_of
 from bench.cli.machine_health import OK, PROC, SYS, TODO, WARNING, Finding
 from bench.cost.dry_run import macs_of, without_plan
 from bench.cost.suite_cost import FLOAT32, cost_of, scaled
@@ -28,8 +28,6 @@ from models.fetch import cache_directory
 SPARE = 2.0  # times the disk that samples need: results, logs and the images come on top
 COPIES = 3  # of a network's weights that a worker may hold: the file's, its own, and what it keeps on the way
 PROCESS = 0.6e9  # bytes of a worker before it has a network: Python, torch and what quality is judged with
-LIMITS = (("fs/cgroup/memory.max", "fs/cgroup/memory.current"),
-          ("fs/cgroup/memory/memory.limit_in_bytes", "fs/cgroup/memory/memory.usage_in_bytes"))  # fmt: skip
 
 
 def of_suite(
@@ -118,20 +116,9 @@ def memory(cells: Sequence[Cell], device: str = "cpu") -> Finding:
 
 def available_memory() -> float:
     """Bytes that new processes can have: what the system has left, or a container's limit."""
-    left = [
-        float(line.split()[1]) * 1024 for line in read(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")
-    ]
-    for limit, used in LIMITS:
-        with contextlib.suppress(ValueError):  # "max": there is none
-            left.append(float(read(SYS / limit)) - float(read(SYS / used)))
+    known = [line.split() for line in text_of(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")]
+    left = [*(float(words[1]) * 1024 for words in known), *memory_left(PROC, SYS)]
     return min(left) if left else float("inf")
-
-
-def read(path: Path) -> str:
-    """A small file's text, empty where it is not there."""
-    with contextlib.suppress(OSError):
-        return path.read_text()
-    return ""
 
 
 def parameters(model: str) -> int:
