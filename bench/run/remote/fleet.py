@@ -155,7 +155,7 @@ class Fleet(Executor):
             self.give(order)
 
     def hire(self) -> None:
-        """Start one more worker, later where that is refused. Raises NotLaunched where none is there, nor was of late."""
+        """Start one more, later where that is refused. Raises NotLaunched where no worker is there, nor was of late."""
         number, self.started = self.started, self.started + 1
         try:
             self.hands.append(Hand(self.run, number, self.launcher))
