@@ -451,3 +451,16 @@ def test_a_job_that_sbatch_refuses_is_one_line(tmp_path: Path, capfd) -> None:
     with pytest.raises(NotLaunched, match="no job could be submitted: sbatch: error: invalid partition sbatch: error"):
         jobs.launch(["true"])
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999", "[::1]:1", f"{'x' * 99}:1"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_where_no_ray_cluster_answers_is_said_at_once(address: str, stated: bool, tmp_path: Path, monkeypatch) -> None:
+    """Ray tries for minutes; and a cluster of one's own is not what RAY_ADDRESS has asked for."""
+    silent = SimpleNamespace(init=lambda **_: pytest.fail("it was asked to connect"))
+    monkeypatch.setitem(sys.modules, "ray", silent)
+    if not stated:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(), str(tmp_path))
+    with pytest.raises(InputError, match=r"--on ray: no cluster at .*: "):
+        executors.find("ray").opened(On("ray", (2,), {"address": address} if stated else {}), facts)
