@@ -56,10 +56,13 @@ def test_what_a_plugin_starts_while_it_is_imported_ends_with_the_command(tmp_pat
 
 LEAVES = """
 import atexit, os, subprocess, sys
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import resource_tracker
 from bench.host import offspring
 offspring.adopt()
 resource_tracker.ensure_running()
+pool = ProcessPoolExecutor(1)  # that nobody closes
+pool.submit(int).result()
 inner = "import subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid, flush=True)"
 subprocess.run([sys.executable, "-c", inner], check=True)
 atexit.register(lambda: print("said at exit"))

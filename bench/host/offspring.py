@@ -27,12 +27,20 @@ def adopt() -> None:
 
 def leave(code: int) -> NoReturn:
     """End this process with all that is below it, after its exit functions, and whatever its threads still do."""
+    end_workers()
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError):  # nobody reads any more
         sys.stdout.flush()
         sys.stderr.flush()
     end_all()
     os._exit(code)
+
+
+def end_workers() -> None:
+    """Kill the processes for which multiprocessing's own exit function would wait: an open pool's, for ever."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    for child in multiprocessing.active_children() if multiprocessing else ():
+        child.kill()
 
 
 def end_all() -> None:
