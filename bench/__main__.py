@@ -4,10 +4,12 @@ from typing import NoReturn
 
 from bench.cli import main
 from bench.host import offspring
+from bench.host.output import stand_in
 
 
 def run() -> NoReturn:
     """Ends this process when its work is done, with what plugins have started in it: processes, threads."""
+    stand_in()
     offspring.adopt()
     offspring.leave(main())
 

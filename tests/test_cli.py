@@ -200,3 +200,13 @@ def test_every_command_ends_by_a_signal_as_by_ctrl_c(monkeypatch, capsys, number
             signal.signal(sent, handler)
     assert ended == [number]
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed):
+    """As by a service's manager: no traceback, the exit code says how it went, and no file gets what is printed."""
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command("list", "methods")]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    refused = subprocess.run([*words[:4], *command("lst")], env=environment(), check=False, capture_output=True)
+    assert refused.returncode == 2
