@@ -18,7 +18,7 @@ def hold(directory: Path) -> None:
     """From now on nobody is `alone` there. Where nothing can be written, nothing can be removed either."""
     if directory not in _held:
         with contextlib.suppress(OSError):
-            lock = (directory / FILE).open("a")
+            lock = (directory / FILE).open("a+")  # a network file system asks for the right to read, to share it
             fcntl.flock(lock, fcntl.LOCK_SH)
             _held[directory] = lock
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -174,3 +175,38 @@ def test_closed_stdout_is_no_error():
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()
     process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_every_command_ends_by_a_signal_as_by_ctrl_c(monkeypatch, capsys, number):
+    """Wherever it is: a run that loads its suite or writes its report, too. What ends is not broken off by a second."""
+    ended = []
+
+    def work(_):
+        try:
+            signal.raise_signal(number)
+        finally:
+            for again in (signal.SIGTERM, signal.SIGHUP):
+                signal.raise_signal(again)
+            ended.append(number)
+
+    monkeypatch.setattr(cli, "dispatch", work)
+    before = {sent: signal.signal(sent, signal.SIG_DFL) for sent in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert cli.main(["report", "out"]) == 130
+        assert {signal.getsignal(sent) for sent in before} == {signal.SIG_DFL}
+    finally:
+        for sent, handler in before.items():
+            signal.signal(sent, handler)
+    assert ended == [number]
+    assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed):
+    """As by a service's manager: no traceback, the exit code says how it went, and no file gets what is printed."""
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command("list", "methods")]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    refused = subprocess.run([*words[:4], *command("lst")], env=environment(), check=False, capture_output=True)
+    assert refused.returncode == 2

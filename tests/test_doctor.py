@@ -9,8 +9,16 @@ from fake_engine import by_engine, write_engine
 from tiny_suite import write_plugin, write_suite
 
 from bench import plugins
-from bench.cli import health, machine_health, main
+from bench.cli import control_groups, health, machine_health, main
 from bench.suite import file as suite
+
+UNBUILT = """
+from methods.ddim import DDIM
+class Unbuilt(DDIM):
+    name = "unbuilt"
+    def __init__(self, **given):
+        raise OSError("no licence")
+"""
 
 
 def test_a_machine_is_described_line_by_line(capsys) -> None:
@@ -164,3 +172,51 @@ def test_a_containers_limit_is_memory_that_can_be_had(tmp_path: Path, monkeypatc
     assert health.available_memory() == 2_000_000
     (tmp_path / "fs/cgroup/memory.max").write_text("max\n")
     assert health.available_memory() == 5000 * 1024
+
+
+def test_a_method_that_cannot_be_built_is_something_to_do(tmp_path: Path, capsys) -> None:
+    plugin = write_plugin(tmp_path)
+    plugin.write_text(plugin.read_text() + UNBUILT)
+    suite = tmp_path / "s.toml"
+    suite.write_text('name = "s"\n[[cells]]\nmodels = "tiny"\nsampler = { name = "unbuilt", steps = [3, 4] }\n')
+    assert main(["doctor", str(suite), "--plugin", str(plugin), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    todo = [line for line in said if line.startswith("todo")]
+    assert todo == ["todo    cells: unbuilt: OSError: no licence; cells: 2"]
+
+
+# /proc/self/cgroup of a cluster's job, and where the limits of the job lie.
+JOBS = {
+    "version 1": ("5:memory:/slurm/uid_1/job_7/step_0\n3:cpu,cpuacct:/slurm/uid_1/job_7/step_0\n", "memory/", "cpu/",
+                  ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
+    "version 2": ("0::/slurm/uid_1/job_7/step_0\n", "", "", ("memory.max", "memory.current", "inactive_file")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_the_limits_of_a_clusters_job_are_found(job: str, tmp_path: Path, monkeypatch) -> None:
+    """They are those of the groups that the process is in, not of the machine's; kept files are no memory in use."""
+    said, memory, cpu, (limit, used, kept) = JOBS[job]
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text(said)
+    group = "slurm/uid_1/job_7"
+    for folder in (memory + group, cpu + group):
+        (tmp_path / "fs/cgroup" / folder / "step_0").mkdir(parents=True, exist_ok=True)
+    for name, text in {limit: "9000000", used: "5000000", "memory.stat": f"cache 1\n{kept} 3000000\n"}.items():
+        (tmp_path / "fs/cgroup" / memory / group / name).write_text(text)
+    quota = {"cpu.max": "150000 100000"} if not cpu else {"cpu.cfs_quota_us": "150000\n", "cpu.cfs_period_us": "100000"}
+    for name, text in quota.items():
+        (tmp_path / "fs/cgroup" / cpu / group / name).write_text(text)
+    for place in (health, machine_health):
+        monkeypatch.setattr(place, "PROC", tmp_path)
+        monkeypatch.setattr(place, "SYS", tmp_path)
+    assert health.available_memory() == 7_000_000
+    assert machine_health.core_quota() == 1.5
+
+
+@pytest.mark.parametrize("said", ["0::/../../elsewhere\n", "0::/\n", "nonsense\n", "x::/a\n1:memory,cpu:/b\n"])
+def test_a_group_that_cannot_be_seen_limits_nothing(said: str, tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text(said)
+    assert [*control_groups.memory_left(tmp_path, tmp_path / "sys")] == []
+    assert [*control_groups.core_quotas(tmp_path, tmp_path / "sys")] == []

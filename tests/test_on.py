@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +132,22 @@ def state_of(pid: int) -> str:
         return ""
 
 
+@contextlib.contextmanager
+def heard(sent: signal.Signals) -> Iterator[None]:
+    """What is started within it hears of the signal: what nohup, or a shell's background, ignores, children ignore."""
+    before = signal.signal(sent, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(sent, before)
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_run_and_all_its_processes(tmp_path: Path, sent: signal.Signals) -> None:
     words = suite_in(tmp_path, cached('{ name = "misbehave", how = "sleep" }', "[4, 3]"))
     words = command(*words, "--out", tmp_path / "out", "--only", "*sleep", "--on", "local:2")
-    before = signal.signal(sent, signal.SIG_DFL)  # what nohup, or a shell's background, ignores, children ignore too
-    try:
+    with heard(sent):
         run = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(sent, before)
     assert wait_for(lambda: len(list((tmp_path / "out").rglob("*sleep.log"))) == 2, 100)
     started = descendants(run.pid)
     run.send_signal(sent)

@@ -9,17 +9,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_on import alive, descendants, deterministic, run_alone, wait_for
+from test_offspring import started_in, write_busy_plugin
+from test_on import alive, descendants, deterministic, heard, run_alone, wait_for
 from tiny_suite import cached, command, ditbench, environment, write_plugin, write_suite
 
 from bench.cli import main
 from bench.measure.task import Task
 from bench.run import executors
 from bench.run.remote.equality import cell_difference, difference, signature
-from bench.run.remote.fleet import Fleet
+from bench.run.remote.fleet import Fleet, NotLaunched
 from bench.run.remote.letters import Pulse
 from bench.run.remote.order import Order
 from bench.run.remote.orders import facts_of, facts_to_json, job_to_json
@@ -164,10 +166,24 @@ def blocked(pid: int) -> int:
 
 
 @pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
+def test_what_a_plugin_starts_while_a_worker_imports_it_ends_with_the_worker(tmp_path: Path, where: str) -> None:
+    words = [*suite_in(tmp_path), "--out", tmp_path / "out", "--only", "*ddim-4", "--on", where]
+    write_busy_plugin(tmp_path)
+    settings = environment() | {"PYTHONPATH": EXTRA}
+    with (tmp_path / "said").open("w") as said:  # a pipe would be held by what is left
+        done = subprocess.run(command(*words), stdout=said, stderr=said, env=settings, timeout=280, check=False)
+    assert done.returncode == 0, (tmp_path / "said").read_text()
+    started = started_in(tmp_path)
+    assert len(started) > 6, "driver and workers import it"
+    assert wait_for(lambda: not alive(started), 20), alive(started)
+
+
+@pytest.mark.parametrize("where", places("slurm:2,cluster=local"))
 def test_ctrl_c_in_the_terminal_is_answered_by_the_driver_alone(tmp_path: Path, where: str) -> None:
     words = command(*suite_in(tmp_path), "--out", tmp_path / "out", "--on", where)
     settings = environment() | {"PYTHONPATH": EXTRA}
-    run = subprocess.Popen(words, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    with heard(signal.SIGINT):
+        run = subprocess.Popen(words, env=settings, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert wait_for(lambda: any("submitit.local" in name_of(pid) for pid in descendants(run.pid)), 200), run.poll()
     started = descendants(run.pid)
     jobs = [pid for pid in started if "submitit.local" in name_of(pid)]
@@ -379,3 +395,72 @@ def test_a_run_that_finds_nothing_to_do_leaves_no_folder_of_workers(tmp_path: Pa
     (tmp_path / "workers" / "submitit").mkdir(parents=True)  # as submitit makes it when it is opened
     Fleet(facts, Idle(), 2).close()  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+class Refusing:
+    """A launcher whose first attempts are refused, all but those with the given numbers."""
+
+    def __init__(self, *taken: int) -> None:
+        self.taken, self.attempts = taken, 0
+
+    def launch(self, words: list[str]) -> object:
+        self.attempts += 1
+        if self.attempts - 1 in self.taken:
+            return SimpleNamespace(done=lambda: False, cancel=lambda: None)
+        raise NotLaunched("no job could be submitted: invalid partition")
+
+    def close(self) -> None:
+        """Nothing is at work."""
+
+
+def fleet_of(folder: Path, launcher: Refusing, count: int = 2) -> Fleet:
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(), str(folder))
+    return Fleet(facts, launcher, count)  # type: ignore[arg-type]
+
+
+def test_workers_that_cannot_be_launched_end_a_run_that_begins(tmp_path: Path) -> None:
+    with pytest.raises(NotLaunched, match="invalid partition"):
+        fleet_of(tmp_path, Refusing()).look()
+
+
+def test_workers_that_cannot_be_launched_are_launched_later_beside_others(tmp_path: Path, monkeypatch) -> None:
+    """A controller is away now and then; a run of days goes on, and only ends where nobody works for it any more."""
+    launcher, now = Refusing(0, 3), [1000.0]
+    fleet = fleet_of(tmp_path, launcher)
+    monkeypatch.setattr("bench.run.remote.fleet.time.monotonic", lambda: now[0])
+    fleet.seen = now[0]
+    for seconds, hands in ((0, 1), (1, 1), (30, 1), (30, 2)):
+        now[0] += seconds
+        fleet.look()
+        assert len(fleet.hands) == hands
+    assert launcher.attempts == 4, "the first, and one every half minute"
+    fleet.hands.clear()
+    now[0] += 601
+    with pytest.raises(NotLaunched, match="invalid partition"):
+        fleet.look()
+
+
+def test_a_job_that_sbatch_refuses_is_one_line(tmp_path: Path, capfd) -> None:
+    utils = pytest.importorskip("submitit.core.utils")
+
+    def submit(_: object) -> None:
+        print("sbatch: error: invalid partition", file=sys.stderr)
+        raise utils.FailedJobError("sbatch: error: invalid partition\nsbatch: error: Batch job submission failed")
+
+    jobs = executors.find("slurm").Jobs(SimpleNamespace(submit=submit, cluster="slurm"))
+    with pytest.raises(NotLaunched, match="no job could be submitted: sbatch: error: invalid partition sbatch: error"):
+        jobs.launch(["true"])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999", "[::1]:1", f"{'x' * 99}:1"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_where_no_ray_cluster_answers_is_said_at_once(address: str, stated: bool, tmp_path: Path, monkeypatch) -> None:
+    """Ray tries for minutes; and a cluster of one's own is not what RAY_ADDRESS has asked for."""
+    silent = SimpleNamespace(init=lambda **_: pytest.fail("it was asked to connect"))
+    monkeypatch.setitem(sys.modules, "ray", silent)
+    if not stated:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    facts = RunFacts("tiny.toml", "", {}, (), Settings(), str(tmp_path))
+    with pytest.raises(InputError, match=r"--on ray: no cluster at .*: "):
+        executors.find("ray").opened(On("ray", (2,), {"address": address} if stated else {}), facts)

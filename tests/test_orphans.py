@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_on import alive, descendants, wait_for
+from test_on import alive, descendants, heard, wait_for
 from tiny_suite import ROOT, command, environment, write_plugin, write_suite
 
 from bench.run.strays import MARK
@@ -109,7 +109,8 @@ def servers_of(pid: int) -> list[int]:
 
 def test_ctrl_c_in_the_terminal_is_answered_by_the_driver_alone(tmp_path: Path) -> None:
     words = command("run", write_suite(tmp_path), "--plugin", write_plugin(tmp_path), "--out", tmp_path / "out")
-    run = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    with heard(signal.SIGINT):
+        run = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert wait_for(lambda: len(servers_of(run.pid)) == 2, 200), run.poll()
     assert all(unanswered(pid, signal.SIGINT) for pid in servers_of(run.pid)), "it would print a traceback"
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: all that is in its foreground hears of it

@@ -11,6 +11,7 @@ from torch import nn
 import models
 from bench.cli import main
 from bench.host.files import OutputError
+from bench.train import loop
 from bench.train.accuracy import label_accuracy
 from bench.train.denoiser import DenoisingLoss, variational_term
 from bench.train.latents import in_memory
@@ -60,7 +61,49 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [2, 7, 11])
+def test_an_interrupted_training_has_the_loss_curve_of_an_uninterrupted_one(tmp_path, monkeypatch, after):
+    monkeypatch.setattr(loop, "REPORT_EVERY", 5)
+    monkeypatch.setattr(loop, "SAVING_SHARE", 0)  # a checkpoint after every step
+    whole = trainer(tmp_path / "whole")
+    whole.run()
+    calls = iter(range(after))
+
+    def until_cut(model, generator):
+        if next(calls, None) is None:
+            raise Stop
+        return regression(model, generator)
+
+    with pytest.raises(Stop):
+        trainer(tmp_path / "cut", until_cut).run(save_every_s=0)
+    resumed = trainer(tmp_path / "cut")
+    resumed.run()
+    assert [step for step, _ in whole.progress.losses] == [5, 10, 12]
+    assert resumed.progress.losses == whole.progress.losses
+
+
+def test_sigterm_is_heard_where_ctrl_c_is_ignored(tmp_path):
+    """A shell's jobs in the background ignore Ctrl-C, also those of a batch script."""
+    calls = iter(range(7))
+
+    def ended(model, generator):
+        if next(calls, None) is None:
+            signal.raise_signal(signal.SIGTERM)
+        return regression(model, generator)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    term = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("it was not put off"))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer(tmp_path, ended).run()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, term)
+    assert trainer(tmp_path).progress.step == 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_saves_the_whole_step_that_it_falls_into(tmp_path, number):
     whole = trainer(tmp_path / "whole").run()
     calls = iter(range(7))
@@ -71,13 +114,13 @@ def test_ctrl_c_saves_the_whole_step_that_it_falls_into(tmp_path, number):
             signal.raise_signal(number)
         return error
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(number, signal.default_int_handler)  # pytest itself may run where it is ignored
     try:
         with pytest.raises(KeyboardInterrupt):
             trainer(tmp_path / "cut", pressed).run()
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(number) is signal.default_int_handler
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
     resumed = trainer(tmp_path / "cut")
     assert resumed.progress.step == 8
     assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
@@ -193,3 +236,16 @@ def test_the_shipped_weights_are_those_of_their_card(name):
 def test_shipped_denoisers_draw_the_digit_that_was_asked_for(name):
     accuracy = label_accuracy(models.spec(name), models.build(name), samples=40, batch=40)
     assert accuracy["accuracy_guided_1.5"] >= 0.9
+
+
+def test_two_trainings_in_one_place_are_refused_in_one_line(tmp_path):
+    """With other recipes they would replace each other's checkpoints, and neither could be gone on with."""
+    other = trainer(tmp_path, recipe=Recipe(steps=5, batch=4))
+
+    def beside(model, generator):
+        with pytest.raises(InputError, match=r"checkpoint\.pt: another training is writing it"):
+            other.run()
+        return regression(model, generator)
+
+    trainer(tmp_path, beside).run()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

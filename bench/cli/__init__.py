@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from bench.cli import commands
+from bench.host.interrupts import ends_cleanly
 from bench.host.notice import say
 from models.errors import InputError, expect_one_of
 
@@ -29,7 +30,8 @@ OUTPUTS = ("--out", "--figures", "--png", "--smoothcache")  # options that name 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     try:
-        code = dispatch(list(sys.argv[1:] if argv is None else argv))
+        with ends_cleanly():
+            code = dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except InputError as error:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
 
 import models
 from bench import engines, plugins
+from bench.cli.control_groups import memory_left, text_of
 from bench.cli.machine_health import OK, PROC, SYS, TODO, WARNING, Finding
 from bench.cost.dry_run import macs_of, without_plan
 from bench.cost.suite_cost import FLOAT32, cost_of, scaled
@@ -28,8 +28,6 @@ from models.fetch import cache_directory
 SPARE = 2.0  # times the disk that samples need: results, logs and the images come on top
 COPIES = 3  # of a network's weights that a worker may hold: the file's, its own, and what it keeps on the way
 PROCESS = 0.6e9  # bytes of a worker before it has a network: Python, torch and what quality is judged with
-LIMITS = (("fs/cgroup/memory.max", "fs/cgroup/memory.current"),
-          ("fs/cgroup/memory/memory.limit_in_bytes", "fs/cgroup/memory/memory.usage_in_bytes"))  # fmt: skip
 
 
 def of_suite(
@@ -41,6 +39,7 @@ def of_suite(
     settings = Settings(device=device, weights=weights)
     directory = Path(out if out is not None else Path("runs") / chosen.name)
     findings = [Finding(TODO, "plugin", reason) for reason in broken.values()]
+    findings += broken_cells(chosen, set(broken.values()) | {"; ".join(broken.values())})
     cells = [cell for cell in chosen.cells if cell.broken is None]
     findings += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
     for name in sorted({cell.engine for cell in cells} - {OURS}):
@@ -48,6 +47,12 @@ def of_suite(
     if any(finding.state == TODO for finding in findings):
         return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
     return [*findings, *references(cells, settings), memory(cells, device), disk(directory, cells)]
+
+
+def broken_cells(chosen: suite.Suite, said: Collection[str]) -> list[Finding]:
+    """What cannot be built, one finding a reason that was not said yet."""
+    reasons = Counter(cell.broken for cell in chosen.cells if cell.broken not in (None, *said))
+    return [Finding(TODO, "cells", f"{why}; cells: {count}") for why, count in reasons.items()]
 
 
 def weights_of(model: str, cells: Sequence[Cell], settings: Settings) -> Finding:
@@ -111,20 +116,9 @@ def memory(cells: Sequence[Cell], device: str = "cpu") -> Finding:
 
 def available_memory() -> float:
     """Bytes that new processes can have: what the system has left, or a container's limit."""
-    left = [
-        float(line.split()[1]) * 1024 for line in read(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")
-    ]
-    for limit, used in LIMITS:
-        with contextlib.suppress(ValueError):  # "max": there is none
-            left.append(float(read(SYS / limit)) - float(read(SYS / used)))
+    known = [line.split() for line in text_of(PROC / "meminfo").splitlines() if line.startswith("MemAvailable")]
+    left = [*(float(words[1]) * 1024 for words in known), *memory_left(PROC, SYS)]
     return min(left) if left else float("inf")
-
-
-def read(path: Path) -> str:
-    """A small file's text, empty where it is not there."""
-    with contextlib.suppress(OSError):
-        return path.read_text()
-    return ""
 
 
 def parameters(model: str) -> int:

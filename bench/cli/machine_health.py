@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from packaging.requirements import InvalidRequirement, Requirement
 
+from bench.cli.control_groups import core_quotas
 from bench.cost.suite_cost import scaled
 from bench.host.environment import cores, environment, load, version
 from bench.measure.timing.telemetry import REASONS, THERMAL, find
@@ -24,7 +25,6 @@ OLDEST_TORCH, TESTED_TORCH = (2, 6), (2, 14)
 BUSY = 0.25  # of the cores: above, others are at work and times say so
 LOOK = 0.3  # seconds in which processes are watched
 PROC, SYS = Path("/proc"), Path("/sys")
-QUOTAS = (("fs/cgroup/cpu.max", ""), ("fs/cgroup/cpu/cpu.cfs_quota_us", "fs/cgroup/cpu/cpu.cfs_period_us"))
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,8 @@ def cpu() -> Finding:
 
 
 def core_quota() -> float | None:
-    """Cores that a container's quota amounts to; None where there is none."""
-    for quota, period in QUOTAS:
-        with contextlib.suppress(OSError, ValueError):
-            words = (SYS / quota).read_text().split() + ((SYS / period).read_text().split() if period else [])
-            if words[0].isdigit():
-                return int(words[0]) / int(words[1])
-    return None
+    """Cores that the least quota of a container or job amounts to; None where there is none."""
+    return min(core_quotas(PROC, SYS), default=None)
 
 
 def gpu(device: str) -> Finding:

@@ -1,17 +1,45 @@
-"""Ctrl-C in a terminal reaches all that is in its foreground, and is the business of one process there."""
+"""Signals that end work: which process hears them, and that it ends in order, with all that it started."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def ends_cleanly() -> Iterator[None]:
+    """Within it SIGTERM and a closed terminal end the work as Ctrl-C does: all is ended, what is finished is kept.
+
+    The first one counts; batch systems send several, and the next must not break off what ends there.
+    """
+
+    def interrupt(*_: object) -> None:
+        for number in taken:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()  # Python allows no handlers elsewhere
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP) if in_main}
+    taken = [
+        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
+    ]  # nohup has it ignored
+    try:
+        for number in taken:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 @contextlib.contextmanager
 def put_off(sent: signal.Signals = signal.SIGINT) -> Iterator[None]:
     """Within it a signal waits; who is started within it never hears of it, unless it wants to (`never_hear`).
 
-    A Python process would answer with a traceback in the terminal while it starts.
+    Ctrl-C in a terminal reaches all that is in its foreground, and is the business of one process there. Another
+    Python process would answer with a traceback while it starts.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {sent})
     try:

@@ -1,15 +1,24 @@
-"""What a process prints, into a file."""
+"""Where goes what a process prints."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from bench.host.files import OutputError, make_folder
 from bench.host.patience import patiently
 
 MAX_LOG, KEPT = 4_000_000, 1_000_000  # bytes of a log, and of its end that are kept where it grows larger
+
+
+def stand_in() -> None:
+    """Open standard streams that are closed, to nowhere: the next file would be one, and be given what is printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
 
 
 def redirect_output(path: Path) -> None:

@@ -13,7 +13,7 @@ import models
 from bench import engines, plugins
 from bench.host.notice import say as tell
 from bench.quality import extractors
-from bench.run import probe
+from bench.run import probe, strays
 from bench.suite import file as suite
 from bench.suite.cells import Cell
 from models.errors import InputError
@@ -29,6 +29,7 @@ def prepared(
 
     Cells of what is broken fail with that reason when they run. Raises InputError as suite.load.
     """
+    strays.mark()  # also of what a plugin starts while it is imported
     broken = probe.broken(files)
     sound = [file for file in files if file not in broken]
     broken |= plugins.load(sound)

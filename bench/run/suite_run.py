@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +65,7 @@ def run_suite(
     find_weights(cells, settings)
     folder, file = str(store.directory.resolve()), str(suite.find(name).resolve())
     facts = RunFacts(file, chosen.sha256, overrides or {}, tuple(sound), settings, folder, broken)
-    with ends_cleanly(), store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
+    with store.exclusive(), contextlib.closing(executor_of(on, jobs, facts, chosen)) as executor:
         store.open(chosen, settings, files)
         records = Records(store, chosen.name, settings, executor.machine)
         run = SuiteRun(chosen, cells, settings, records, sound, retry)
@@ -83,29 +80,6 @@ def executor_of(on: On | None, jobs: int, facts: RunFacts, chosen: suite.Suite) 
     if on is None:
         return Server(facts.settings.threads, [ANYWHERE] * jobs)
     return executors.opened(on.or_else(chosen.options.get(on.name, {})), facts)
-
-
-@contextlib.contextmanager
-def ends_cleanly() -> Iterator[None]:
-    """Within it SIGTERM and a closed terminal end the run as Ctrl-C does: all is ended, what is finished is kept."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # where Python allows no handlers
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    taken = [
-        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
-    ]  # nohup has it ignored
-    try:
-        for number in taken:
-            signal.signal(number, interrupt)
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])
 
 
 class SuiteRun:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from bench.host.files import OutputError, is_temporary, make_folder, set_aside, write_json
+from bench.host.files import is_temporary, make_folder, set_aside, write_json
+from bench.host.lock import locked, take_alone
 from bench.host.notice import say
 from bench.host.patience import patiently
 from bench.schema.cell import SCHEMA, read_json
@@ -101,7 +102,7 @@ class Store:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """`exclusive`, for whoever leaves what is there as it is."""
-        with self._locked(fcntl.LOCK_EX):
+        with self._locked():
             try:
                 yield
             finally:
@@ -110,12 +111,11 @@ class Store:
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """For those that only add samples: side by side, but not beside a run. Raises InputError where one is."""
-        with self._untouched_by_refusal(), self._locked(fcntl.LOCK_SH) as lock:
+        with self._untouched_by_refusal(), self._locked(shared=True) as lock:
             try:
                 yield
             finally:
-                with contextlib.suppress(BlockingIOError):  # the last one tidies up
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if take_alone(lock):  # the last one tidies up
                     self._remove_locks()
 
     @contextlib.contextmanager
@@ -133,27 +133,14 @@ class Store:
                         folder.rmdir()
             raise
 
-    @contextlib.contextmanager
-    def _locked(self, mode: int) -> Iterator[IO[str]]:
+    def _locked(self, shared: bool = False) -> AbstractContextManager[IO[str]]:
         make_folder(self.directory)
-        with self._open_lock(self.directory / ".run.lock") as lock:
-            try:
-                fcntl.flock(lock, mode | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"{self.directory}: another run is writing here; wait for it or choose --out"
-                ) from None
-            yield lock
+        busy = f"{self.directory}: another run is writing here; wait for it or choose --out"
+        return locked(self.directory / ".run.lock", busy, shared)
 
     def _remove_locks(self) -> None:
         for left in self.directory.glob(".*.lock"):
             left.unlink(missing_ok=True)
-
-    def _open_lock(self, path: Path) -> IO[str]:
-        try:
-            return path.open("a")
-        except OSError as error:
-            raise OutputError(f"cannot write in {self.directory}: {error.strerror}") from error
 
     def read(self, cell: Cell) -> StoredCell | None:
         """A cell's stored result, None where there is none. Raises InputError for a corrupt file."""

@@ -7,29 +7,30 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Yields a function that says whether Ctrl-C was pressed. A second one interrupts at once.
 
-    SIGTERM, which torchrun and batch systems end a process with, counts as well, however often it comes.
+    SIGTERM, which torchrun and batch systems end a process with, and SIGHUP of a closed terminal count as well, however
+    often they come. Each is ignored where it was before, as Ctrl-C is by a job in the background.
     """
     pressed = threading.Event()
-    before, before_term = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     in_main = threading.current_thread() is threading.main_thread()  # no other thread may handle signals
-    if not (in_main and callable(before)):  # background jobs ignore Ctrl-C, and go on ignoring it
-        yield pressed.is_set
-        return
+    before = {number: signal.getsignal(number) for number in SENT if in_main}
+    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
 
     def note(number: int, _: object) -> None:
         pressed.set()
         if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(number, before[signal.SIGINT])
 
-    signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, note)
     try:
+        for number in taken:
+            signal.signal(number, note)
         yield pressed.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGTERM, before_term)
+        for number in taken:
+            signal.signal(number, before[number])

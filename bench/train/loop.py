@@ -7,7 +7,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.host.lock import alone
 from bench.train.checkpoint import read_state, write_state
 from bench.train.distributed import World
 from bench.train.interrupt import deferred_interrupt
@@ -34,6 +35,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)  # (step, mean loss since the last entry)
+    unnoted: list[float] = field(default_factory=list)  # losses of the steps since the last entry, as of a checkpoint
 
 
 class Loop(ABC):
@@ -55,17 +57,24 @@ class Loop(ABC):
         self.streams = Streams(recipe.seed, recipe.parts, self.world)
         torch.manual_seed(recipe.seed)  # dropout draws from the global generator
         self.progress = Progress()
+        self.losses: list[Tensor] = []  # of the steps since the last entry of the curve
         if checkpoint.exists():
             self._resume()
 
     def run(self, save_every_s: float = 60.0) -> nn.Module:
         """Train to the end of the recipe and return the EMA weights' model, in eval mode.
 
-        Ctrl-C saves the checkpoint before KeyboardInterrupt is raised. Raises OutputError where it cannot be saved.
+        Ctrl-C saves the checkpoint before KeyboardInterrupt is raised. Raises OutputError where it cannot be saved,
+        InputError where another training is at it.
         """
-        with deferred_interrupt() as interrupted:
+        with self._alone(), deferred_interrupt() as interrupted:
             self._steps(save_every_s, interrupted)
         return self.ema
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Nobody else writes this checkpoint meanwhile."""
+        busy = f"{self.checkpoint}: another training is writing it; wait for it or choose --out"
+        return alone(self.checkpoint, busy) if self.world.leads else nullcontext()
 
     @abstractmethod
     def move(self) -> Tensor:
@@ -73,12 +82,11 @@ class Loop(ABC):
 
     def _steps(self, save_every_s: float, interrupted: Callable[[], bool]) -> None:
         started, earlier = time.monotonic(), self.progress.seconds
-        due, losses, stop = started + save_every_s, [], False
+        due, stop = started + save_every_s, False
         while self.progress.step < self.recipe.steps and not stop:
-            losses.append(self._step())
-            if len(losses) == REPORT_EVERY or self.progress.step == self.recipe.steps:
-                self._note(losses)
-                losses = []
+            self.losses.append(self._step())
+            if len(self.losses) == REPORT_EVERY or self.progress.step == self.recipe.steps:
+                self._note()
             self.progress.seconds = earlier + time.monotonic() - started
             stop, save = self.world.any(interrupted(), time.monotonic() > due)
             if save and not stop:
@@ -106,10 +114,11 @@ class Loop(ABC):
         for kept, new in zip(self.ema.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
-    def _note(self, losses: list[Tensor]) -> None:
+    def _note(self) -> None:
         """Add the mean of the losses, over the processes too, to the curve, and report."""
-        mean = torch.stack(losses).double().mean().cpu()
+        mean = torch.stack([loss.double() for loss in self.losses]).mean().cpu()
         self.world.average([mean])
+        self.losses = []
         self.progress.losses.append((self.progress.step, mean.item()))
         if self.world.leads:
             self._report()
@@ -124,9 +133,15 @@ class Loop(ABC):
 
     def save(self) -> None:
         """Write the checkpoint atomically, from the process that leads. Raises OutputError."""
-        streams = self.streams.state()
+        streams, self.progress.unnoted = self.streams.state(), self._unnoted()
         if self.world.leads:
             write_state(self.checkpoint, self._state() | {"streams": streams})
+
+    def _unnoted(self) -> list[float]:
+        """The losses since the last entry of the curve, each the mean over the processes."""
+        losses = torch.stack([loss.double() for loss in self.losses]).cpu() if self.losses else torch.empty(0)
+        self.world.average([losses])
+        return losses.tolist()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -148,6 +163,7 @@ class Loop(ABC):
         self.streams.restore(state["streams"])
         torch.set_rng_state(state["global_generator"])
         self.progress = Progress(**state["progress"])
+        self.losses = [*torch.tensor(self.progress.unnoted, dtype=torch.float64, device=self.world.device)]
         if self.world.leads:
             print(f"resumed {self.checkpoint} at step {self.progress.step}", file=sys.stderr)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from pathlib import Path
 from typing import Any
 
 from bench.host.interrupts import put_off
 from bench.run.executor import Executor
-from bench.run.remote.fleet import Fleet
+from bench.run.remote.fleet import Fleet, NotLaunched
 from bench.run.request import On, RunFacts
 from bench.store.directory import WORKERS
 from bench.suite import slurm
@@ -63,8 +65,12 @@ class Jobs:
     def launch(self, command: list[str]) -> Any:
         from submitit.helpers import CommandFunction
 
-        with put_off():
-            job = self.executor.submit(CommandFunction(command, verbose=False))
+        try:
+            with put_off(), contextlib.redirect_stderr(io.StringIO()):  # sbatch's own words are in the error, too
+                job = self.executor.submit(CommandFunction(command, verbose=False))
+        except (RuntimeError, OSError) as error:
+            why = " ".join(str(error).split())[:300]
+            raise NotLaunched(f"--on slurm: no job could be submitted: {why}") from error
         return Job(job, queued=self.executor.cluster != "local")
 
     def close(self) -> None:

@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+from bench.host import offspring
 from bench.host.output import redirect_output
 from bench.run.remote.driver import Driver
 from bench.run.remote.letters import FACTS, LOG, Letters, read
@@ -12,7 +14,8 @@ from bench.run.remote.letters import FACTS, LOG, Letters, read
 
 def main(run: Path, number: str) -> int:
     """Be worker `number` of the run in this folder until the run or whoever started the worker ends."""
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))  # children die with their parent
+    offspring.adopt()
+    signal.signal(signal.SIGTERM, lambda *_: end(143))
     told = read(run / FACTS)
     if told is None:
         print("the run is over")
@@ -26,7 +29,13 @@ def main(run: Path, number: str) -> int:
     return 2 if work is None else work.go_on()
 
 
+def end(code: int) -> NoReturn:
+    """At once: all is written, and torch's own end takes seconds, which somebody waits for."""
+    offspring.end_all()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     code = main(Path(sys.argv[1]), sys.argv[2])
     sys.stdout.flush()
-    os._exit(code)  # all is written and all children are ended: torch takes seconds to go, which somebody waits for
+    end(code)

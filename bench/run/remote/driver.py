@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.host import offspring
 from bench.run.remote.letters import DRIVER, STOP, Pulse, host, is_running, present
 
 LOOK = 0.2  # seconds between two looks while this process is busy
@@ -35,6 +36,7 @@ class Driver:
         def watch() -> None:
             while not over.wait(LOOK):
                 if not self.waits():
+                    offspring.end_all()
                     os._exit(0)
 
         thread = threading.Thread(target=watch, daemon=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.host.notice import say
 from bench.host.places import REPOSITORY
 from bench.measure.task import Job, Task
 from bench.run.executor import MACHINE, Executor, Running
@@ -28,6 +29,7 @@ from models.errors import InputError
 
 LOOK = 0.1  # seconds between two looks at the answers
 FAREWELL = 5.0  # seconds that workers have to end by themselves, and then to be ended
+REFUSED_FOR, AGAIN = 600.0, 30.0  # seconds that a run without workers is refused new ones; between two attempts
 CARRIED = ("DITBENCH_", "PYTORCH_", "TORCH_", "MALLOC_", "OMP_", "MKL_", "CUBLAS_", "HF_HOME", "XDG_CACHE_HOME")
 
 
@@ -39,8 +41,12 @@ class Launched(Protocol):
     def cancel(self) -> object: ...
 
 
+class NotLaunched(InputError):
+    """Nothing could be started: the words are wrong, or who starts it is away for a while."""
+
+
 class Launcher(Protocol):
-    """Starts command lines somewhere, each on a device of its own."""
+    """Starts command lines somewhere, each on a device of its own. `launch` raises NotLaunched."""
 
     def launch(self, command: list[str]) -> Launched: ...
 
@@ -101,6 +107,8 @@ class Fleet(Executor):
         self.orders: list[Order] = []
         self.timed_on: dict[str, Any] | None = None
         self.started, self.failures, self.given = 0, 0, 0
+        self.seen: float | None = None  # when a worker was up
+        self.again = 0.0  # when another attempt may be made, where the last one was refused
 
     @property
     def slots(self) -> int:
@@ -140,11 +148,24 @@ class Fleet(Executor):
             was_up = hand.up
             if hand.lost():
                 self.lose(hand, was_up)
-        while len(self.hands) < self.count:
-            self.hands.append(Hand(self.run, self.started, self.launcher))
-            self.started += 1
+        self.seen = time.monotonic() if self.slots else self.seen
+        while len(self.hands) < self.count and time.monotonic() >= self.again:
+            self.hire()
         for order in [order for order in self.orders if order.letters is None and order.result is None]:
             self.give(order)
+
+    def hire(self) -> None:
+        """Start one more, later where that is refused. Raises NotLaunched where no worker is there, nor was of late."""
+        number, self.started = self.started, self.started + 1
+        try:
+            self.hands.append(Hand(self.run, number, self.launcher))
+            self.again = 0.0
+        except NotLaunched as refused:
+            if not self.hands and (self.seen is None or time.monotonic() - self.seen > REFUSED_FOR):
+                raise
+            if not self.again:
+                say(f"{refused}; it is tried every {AGAIN:g} s")
+            self.again = time.monotonic() + AGAIN
 
     def lose(self, hand: Hand, was_up: bool) -> None:
         """Take a worker's orders back. Raises InputError where workers end again and again before they are up."""

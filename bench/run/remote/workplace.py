@@ -13,7 +13,7 @@ from bench import plugins
 from bench.host.environment import environment
 from bench.host.files import OutputError, write_json
 from bench.host.patience import patiently
-from bench.run import rehearsal
+from bench.run import rehearsal, strays
 from bench.run.child import Child, Server
 from bench.run.remote.driver import Driver
 from bench.run.remote.equality import cell_difference, difference, signature
@@ -44,6 +44,7 @@ class Work:
         self.beat = Beat(letters.folder / ALIVE)
         self.beat.give()
         require_equal(told)
+        strays.mark()  # also of what a plugin starts while it is imported
         self.suite = load_suite(self.facts)
         self.server = Server(self.facts.settings.threads)
         facts = environment(self.facts.settings.device)
