@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bench.host.collector import gc_frozen
+from bench.host.collector import gc_off
 from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
@@ -53,8 +53,8 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     that cannot be trusted is listed on the page and none of its numbers is used.
     """
     directory = Path(directory)
-    results = read_results(directory)
-    with gc_frozen():
+    with gc_off():
+        results = read_results(directory)
         return _written(results, directory / "report.html" if out is None else Path(out))
 
 
