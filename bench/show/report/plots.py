@@ -110,7 +110,7 @@ class ParetoPlot:
     def _sweeps(self) -> list[Markup]:
         """Thin lines through the settings of one cache method that differ in one parameter only."""
         lines = []
-        for members in self._by(_sweep_key(self.cells)).values():
+        for members in self._by(lambda cell: self.group.sweeps.get(cell.slug)).values():
             if len(members) > 1:
                 ordered = sorted(members, key=self._latency)
                 name = members[0].family
@@ -191,21 +191,3 @@ def short_setting(cell: StoredCell) -> str:
 def _short(value: float) -> str:
     text = f"{value:.4g}"
     return text.replace("-", "−")
-
-
-def _sweep_key(cells: list[StoredCell]):  # type: ignore[no-untyped-def]
-    """Cache, sampler, steps and every parameter but the one with the most values."""
-    values: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for cell in cells:
-        for key, value in (cell.cache.params if cell.cache else {}).items():
-            values[cell.family, key].add(str(value))
-
-    def key_of(cell: StoredCell) -> tuple | None:
-        if cell.cache is None:
-            return None
-        name, params = cell.family, cell.cache.params
-        swept = max(params, key=lambda k: len(values[name, k]), default="")
-        fixed = tuple(sorted((k, str(v)) for k, v in params.items() if k != swept))
-        return name, sampler_family(cell), cell.sampler.steps, fixed
-
-    return key_of
