@@ -38,6 +38,7 @@ class Group:
     analysis: Analysis = field(repr=False)
     judging: Judging = DEFAULT
     decided: Decision | None = field(default=None, repr=False, compare=False)  # where it is made already
+    whole: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # `frame` of all cells
     limit: int | None = None  # of cells that its page has room for; None: all
 
     @property
@@ -183,11 +184,18 @@ class Group:
         `claimed` says whether a speed-up may be claimed; `verdict` and `instead` are the decision's.
         """
         cells = [*self.cells, *self.without_numbers]
-        return frame(cells, self.analysis).assign(
+        return self._rows(cells).assign(
             claimed=[self.claimed(cell) for cell in cells],
             verdict=[self.ruling(cell).word for cell in cells],
             instead=[self.instead(cell) for cell in cells],
         )
+
+    def _rows(self, cells: Sequence[StoredCell]) -> pd.DataFrame:
+        """Their rows in the table of all cells, where it is at hand."""
+        if self.whole is None:
+            return frame(cells, self.analysis)
+        own = self.whole[self.whole["model"] == self.model].set_index("slug", drop=False)
+        return own.loc[[cell.slug for cell in cells]].reset_index(drop=True)
 
     @cached_property
     def records(self) -> list[Row]:
@@ -237,12 +245,16 @@ def own_latency(cell: StoredCell) -> float:
 
 
 def groups_of(
-    results: Results, analysis: Analysis, room: int | None = None, decided: Sequence[Decision] = ()
+    results: Results,
+    analysis: Analysis,
+    room: int | None = None,
+    decided: Sequence[Decision] = (),
+    table: pd.DataFrame | None = None,
 ) -> list[Group]:
     """The groups of every model, in the suite's order, the largest of a model first.
 
     `room`: how many cells their page can show; where there are more, every group has an equal part of it. `decided`:
-    the decisions on all pools, where they are made already (bench.judge.decided.decisions).
+    the decisions on all pools, where they are made already (bench.judge.decided.decisions). `table`: that of all cells.
     """
     pools = pareto.pools(results.cells)
     reference, judging = results.suite.reference, results.suite.judging
@@ -257,7 +269,7 @@ def groups_of(
             groups.append(
                 Group(
                     model, pools.get(key, []), [] if number else rest, reference.get(model), number, len(groups),
-                    analysis, judging, made.get(key), limit,
+                    analysis, judging, made.get(key), table, limit,
                 )
             )  # fmt: skip
     return groups

@@ -19,7 +19,7 @@ from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
 from bench.show.report.column import views
-from bench.show.report.exports import FORMATS, exported
+from bench.show.report.exports import FORMATS, exports
 from bench.show.report.first_screen import first_screen
 from bench.show.report.format import MISSING, duration
 from bench.show.report.group import Group, groups_of
@@ -64,11 +64,11 @@ def _written(results: Results, target: Path) -> Written:
         expect_writable(path)
     made = decisions(results)
     analysis = judged(results, made)
-    groups = groups_of(results, analysis, ROOM, [decision for _, decision in made])
     table = frame(results.cells, analysis)
-    for form, suffix in FORMATS.items():
-        name = "results.csv" if form == "csv" else f"table.{suffix}"
-        write_bytes(directory / name, exported(form, results.cells, groups, analysis, table).encode())
+    groups = groups_of(results, analysis, ROOM, [decision for _, decision in made], table)
+    for form, text in exports(results.cells, groups, table).items():
+        name = "results.csv" if form == "csv" else f"table.{FORMATS[form]}"
+        write_bytes(directory / name, text.encode())
     write_batches(results.cells, directory / "batches.csv")
     write_bytes(target, render(results, groups, table).encode())
     return Written(target, groups)
