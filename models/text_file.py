@@ -13,6 +13,7 @@ MAX_BYTES = 2**28  # 256 MB: sessions of thousands of rounds have some ten
 MAX_DEPTH = 64
 MAX_SAID = 120  # characters of what a parser says: it may repeat the text
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+CONTAINERS = frozenset((dict, list))  # the kinds of JSON and TOML that hold others; their parsers make no subclasses
 T = TypeVar("T")
 
 
@@ -52,14 +53,10 @@ def parsed(parse: Callable[[], T], source: object, kind: str) -> T:
 
 def is_too_deep(document: Any) -> bool:
     """Whether objects and lists of JSON or TOML are nested beyond MAX_DEPTH, where walking through them could fail."""
-    level = [document]
+    level = [document] if type(document) in CONTAINERS else []
     for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-            if isinstance(inner, dict | list)
-        ]
         if not level:
             return False
-    return True
+        inside = (outer.values() if type(outer) is dict else outer for outer in level)
+        level = [inner for values in inside for inner in values if type(inner) in CONTAINERS]
+    return bool(level)

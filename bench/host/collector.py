@@ -17,13 +17,3 @@ def gc_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextlib.contextmanager
-def gc_frozen() -> Iterator[None]:
-    """Within it only what is new is looked at, not what was there before."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

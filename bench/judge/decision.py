@@ -76,6 +76,15 @@ class Decision:
         return sum(ruling.word not in (UNDECIDED, ALONE) for ruling in self.rulings.values())
 
 
+@dataclass(frozen=True)
+class Against:
+    """What a `Decision` says of differences to the reference alone; empty where that has no place on both axes."""
+
+    above: Mapping[str, Interval] = field(default_factory=dict)
+    speedups: Mapping[str, Interval] = field(default_factory=dict)
+    reference_value: float | None = None
+
+
 def decide(cells: Iterable[StoredCell], reference: str | None, judging: Judging = DEFAULT) -> Decision:
     """The decision on cells of one pool (bench.judge.pareto.pools). `reference`: the suite's slug, if it states one.
 
@@ -94,6 +103,16 @@ def decide(cells: Iterable[StoredCell], reference: str | None, judging: Judging 
         return Decision(judging.axis, known.slug if known else None, None, nothing | told, judging=judging)
     decision = rule(judged, known, judging)
     return replace(decision, rulings={**decision.rulings, **nothing})
+
+
+def against(cells: Iterable[StoredCell], reference: str | None, axis: str) -> Against:
+    """What `decide` would say of differences to the reference on an axis that nothing is ruled by."""
+    ordered = sorted((cell for cell in cells if cell.is_ok), key=lambda cell: cell.slug)
+    known = reference_of(ordered, reference)
+    if known is None or why_lacking(known, known, axis) or not any(cell.quality.samples for cell in ordered):
+        return Against()
+    judged = [cell for cell in ordered if not why_lacking(cell, known, axis)]
+    return _against(judged, known, latency_axis(judged), quality_axis(judged, known, axis))
 
 
 def reference_of(cells: Sequence[StoredCell], slug: str | None) -> StoredCell | None:
@@ -115,15 +134,21 @@ def rule(cells: Sequence[StoredCell], reference: StoredCell, judging: Judging) -
     margins = margins_of(reference, judging)
     best = headline(latency, quality, origin, margins)
     ruled = verdicts(latency, quality, certain(latency, quality, margins), margins, best.setting)
-    ratios = [_exp(interval) for interval in _gaps(latency, origin, sign=-1)]
     rulings = dict(zip(slugs, (_ruling(verdict, slugs) for verdict in ruled), strict=True))
-    speedups = dict(zip(slugs, ratios, strict=True))
+    beside = _against(cells, reference, latency, quality)
+    speeds = at_each_speed(rulings, beside.speedups, dict(zip(slugs, quality.values.tolist(), strict=True)))
     return Decision(
-        judging.axis, reference.slug, _headline(best, slugs), rulings,
-        at_each_speed(rulings, speedups, dict(zip(slugs, quality.values.tolist(), strict=True))),
-        dict(zip(slugs, _gaps(quality, origin), strict=True)), speedups, margins, float(quality.values[origin]),
-        judging,
+        judging.axis, reference.slug, _headline(best, slugs), rulings, speeds, beside.above, beside.speedups, margins,
+        beside.reference_value, judging,
     )  # fmt: skip
+
+
+def _against(cells: Sequence[StoredCell], reference: StoredCell, latency: Axis, quality: Axis) -> Against:
+    slugs = [cell.slug for cell in cells]
+    origin = slugs.index(reference.slug)
+    ratios = map(_exp, _gaps(latency, origin, sign=-1))
+    above, speedups = (dict(zip(slugs, gaps, strict=True)) for gaps in (_gaps(quality, origin), ratios))
+    return Against(above, speedups, float(quality.values[origin]))
 
 
 def margins_of(reference: StoredCell, judging: Judging) -> Margins:

@@ -114,6 +114,8 @@ NUMBERS = {
     "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
     "plan": ("branches_computed",),
 }  # fmt: skip
+_ALL_NUMBERS = NUMBERS | {"quality": metrics.numbers()}
+_LISTS = metrics.lists()
 
 
 def read_cell(path: Path) -> Cell:
@@ -213,16 +215,17 @@ def _field_problem(cell: Cell) -> str | None:
 
 
 def _number_problem(cell: Cell) -> str | None:
-    for part, names in (NUMBERS | {"quality": metrics.numbers()}).items():
+    for part, names in _ALL_NUMBERS.items():
+        table = cell.get(part) or {}
         for name in names:
-            value = look_up(cell, f"{part}.{name}")
+            value = table.get(name)
             if value is not None and not _is(value, _NUMBER):
                 return f"{part}.{name} must be a number, found {_shown(value)}"
-    for name in metrics.lists():
-        values = look_up(cell, f"quality.{name}")
-        if not isinstance(values, list | None):
+    for name in _LISTS:
+        values = (cell.get("quality") or {}).get(name)
+        if values is not None and not _is(values, (list,)):
             return f"quality.{name} must be list, found {_shown(values)}"
-        if any(not _is(value, _NUMBER) for value in values or ()):
+        if not set(_NUMBER).issuperset(map(type, values or ())):
             return f"quality.{name} must hold numbers only"
     return timing_problem(cell.get("timing") or {})
 
@@ -259,7 +262,8 @@ def _plan_problem(plan: Cell | None) -> str | None:
 
 
 def _is(value: Any, types: tuple[type, ...]) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool)
+    """Whether JSON's parser, which makes no subclasses, made one of `types` of it; True is no integer."""
+    return type(value) in types
 
 
 def _shown(value: Any) -> str:

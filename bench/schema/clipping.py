@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 MAX_TEXT = 400  # characters
-_LONG = (str, dict, list)  # what a long text may be in
-_KINDS = frozenset(_LONG)
 
 
 def clipped(value: Any) -> Any:
-    """`value`, a piece of JSON, with every text in it at most MAX_TEXT characters long; plans stay as they are."""
-    if isinstance(value, str):
-        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
+    """`value`, a piece of JSON, with every text in it at most MAX_TEXT characters long; plans stay as they are.
+
+    What holds no longer text is not copied.
+    """
+    if _are_short((value,)):
+        return value
     if isinstance(value, dict):
-        if _KINDS.isdisjoint(map(type, value.values())) and len(max(value, key=len, default="")) <= MAX_TEXT:
-            return value  # numbers alone, as most of a cell's objects hold
-        return {
-            clipped(key): clipped(item) if isinstance(item, _LONG) and key != "plan" else item
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        if _KINDS.isdisjoint(map(type, value)):
-            return value
-        return [clipped(item) if isinstance(item, _LONG) else item for item in value]
-    return value
+        return {clipped(key): item if key == "plan" else clipped(item) for key, item in value.items()}
+    return value[: MAX_TEXT - 1] + "…" if isinstance(value, str) else [clipped(item) for item in value]
+
+
+def _are_short(values: Iterable[Any]) -> bool:
+    """Whether no text in pieces of JSON is too long."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            if len(value) > MAX_TEXT:
+                return False
+        elif (kind is dict and not _are_short(chain(value, value.values()))) or (
+            kind is list and not _are_short(value)
+        ):
+            return False
+    return True

@@ -51,4 +51,4 @@ def _interval_problem(interval: Any, name: str) -> str | None:
 
 def is_number(value: Any) -> bool:
     """An int or a float; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -61,7 +61,8 @@ def _read(directory: Path, clip: bool) -> Results:
     if not directory.is_dir():
         raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")
     unreadable: list[str] = []
-    cells = _cells(directory, clip, unreadable)
+    paths = sorted(directory.glob("cells/*/*.json"))
+    cells = _cells(directory, paths, clip, unreadable)
     if not cells and not unreadable:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
     suite = _suite(directory / "suite.json", clip, unreadable)
@@ -71,18 +72,18 @@ def _read(directory: Path, clip: bool) -> Results:
     unsealed = sum(not is_sealed(file) for file in files if file)
     cells = with_sessions(cells, sessions)
     cells.sort(key=lambda cell: order.get(cell.name, len(order)))
-    present = {path.relative_to(directory / "cells").with_suffix("").parts for path in directory.glob("cells/*/*.json")}
+    present = {(path.parent.name, path.stem) for path in paths}
     missing = [pair for pair in suite.cells if pair not in present]
     if clip:
         unreadable = clipped(unreadable)
     return Results(directory, cells, unreadable, missing, suite, unsealed)
 
 
-def _cells(directory: Path, clip: bool, unreadable: list[str]) -> list[StoredCell]:
+def _cells(directory: Path, paths: Iterable[Path], clip: bool, unreadable: list[str]) -> list[StoredCell]:
     """Those whose files can be trusted, by their names; of others the reason."""
     read = []
     with gc_off():
-        for path in sorted(directory.glob("cells/*/*.json")):
+        for path in paths:
             try:
                 read.append(read_stored(path, clip))
             except InputError as error:

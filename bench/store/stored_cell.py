@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,13 @@ from bench.store.parts import (
     Timing,
     Training,
     Work,
+    names_of,
     part,
 )
 from bench.store.sessions import Session
 
 NUMBERS = (int, float)  # of JSON; True and False are none
+FACTS = frozenset(names_of(Quality))
 Name = tuple[str, str]  # model, slug: what a cell is called within a run
 
 
@@ -178,7 +180,7 @@ def timing_of(table: Table | None) -> Timing:
 
 def round_of(entry: Any) -> Round:
     """One round of raw times; what is no positive number is no time."""
-    table = entry if isinstance(entry, Mapping) else {}
+    table = entry if isinstance(entry, dict) else {}
     times = {name: value for name, value in table.items() if type(value) in NUMBERS and value > 0}
     return Round(times, bool(table.get("interfered")), process_of(table))
 
@@ -192,11 +194,10 @@ def process_of(table: Table) -> int:
 def quality_of(table: Table | None) -> Quality:
     """Every number of the quality that is no fact about the samples is a metric's."""
     table = table or {}
-    facts = {f.name for f in fields(Quality)}
     return part(
         Quality,
         table,
-        numbers={name: value for name, value in table.items() if is_number(value) and name not in facts},
+        numbers={name: value for name, value in table.items() if is_number(value) and name not in FACTS},
         replicates=_lists(table, "_jackknife"),
         seeds=_lists(table, "_seeds"),
     )

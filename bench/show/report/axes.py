@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from scipy.special import stdtrit
+from functools import cache, cached_property
 
 from bench.schema import metrics
 from bench.schema.metrics import PERCENT, Metric
 from bench.statistics.interval import Z95
-from bench.statistics.jackknife import LEVEL
+from bench.statistics.jackknife import quantile
 from bench.store.stored_cell import StoredCell
 
 WIDTH, HEIGHT = 760.0, 460.0
@@ -57,11 +56,16 @@ class Measure:
             return None
         if "se" in beside:
             error = quality.value(f"{self.key}_se")
-            groups = len(quality.without_groups(self.key) or quality.without_groups("fd"))
-            factor = float(stdtrit(groups - 1, (1 + LEVEL) / 2)) if groups > 1 else Z95
-            return (value - factor * error, value + factor * error) if error else None
+            half = _reach(len(quality.without_groups(self.key) or quality.without_groups("fd"))) * (error or 0.0)
+            return (value - half, value + half) if half else None
         low, high = (quality.value(f"{self.key}_{end}") if end in beside else None for end in ("low", "high"))
         return None if low is None or high is None else (low, high)
+
+
+@cache
+def _reach(groups: int) -> float:
+    """How many standard errors, from so many groups of samples, a bar is long to either side; Z95 where none are."""
+    return quantile(groups) if groups > 1 else Z95
 
 
 def measures() -> list[Measure]:
@@ -81,9 +85,12 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """The coordinate of `value`; values beyond the ends land on them."""
-        value = min(max(value, self.low), self.high)
-        a, b, v = (math.log(x) for x in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
-        return self.start + (self.stop - self.start) * (v - a) / (b - a)
+        (a, b), v = self._ends, min(max(value, self.low), self.high)
+        return self.start + (self.stop - self.start) * ((math.log(v) if self.log else v) - a) / (b - a)
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        return (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
 
     def ticks(self) -> list[float]:
         """Round values between the ends."""

@@ -13,7 +13,7 @@ Row = Mapping[str, Any]  # by the data frame's columns
 
 def records(table: pd.DataFrame) -> list[Row]:
     """The rows of `table` as plain mappings, many times as fast to read as the frame's own."""
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    return table.to_dict("records")  # type: ignore[return-value]
 
 
 MAIN, QUALITY, FIDELITY, WORK = "", "q", "f", "w"

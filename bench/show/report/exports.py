@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -24,29 +25,52 @@ FORMATS = {"csv": "csv", "json": "json", "markdown": "md", "latex": "tex"}  # an
 _OBJECTS = ("params", "sampler_params")  # JSON inside the tidy table
 
 
-def exported(
-    form: str,
-    cells: Sequence[StoredCell],
-    groups: Sequence[Group],
-    analysis: Analysis,
-    table: pd.DataFrame | None = None,
-) -> str:
+def exported(form: str, cells: Sequence[StoredCell], groups: Sequence[Group], analysis: Analysis) -> str:
     """The table of `cells` in a format of FORMATS; `groups` and `analysis` are those of all cells that they rank among.
-
-    `table`: their rows of the tidy table, where they are at hand.
 
     CSV and JSON are one tidy table, results.csv's columns (docs/results-schema.md). Markdown and LaTeX are one table a
     group, because a column never mixes what was measured differently.
     """
     if form in ("csv", "json"):
-        tidy = frame(cells, analysis) if table is None else table
-        if form == "csv":
-            return csv_bytes(tidy).decode()
-        rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in records(cells, tidy))
-        return "[\n" + ",\n".join(rows) + "\n]\n"
-    one = markdown if form == "markdown" else latex
+        return _tidy(form, cells, frame(cells, analysis))
+    return _readable(form, short_tables(cells, groups))
+
+
+def exports(cells: Sequence[StoredCell], groups: Sequence[Group], table: pd.DataFrame) -> dict[str, str]:
+    """The table of all cells in every format; `table` is their tidy one."""
+    short = short_tables(cells, groups)
+    return {form: _tidy(form, cells, table) if form in ("csv", "json") else _readable(form, short) for form in FORMATS}
+
+
+def _tidy(form: str, cells: Sequence[StoredCell], table: pd.DataFrame) -> str:
+    if form == "csv":
+        return csv_bytes(table).decode()
+    rows = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in records(cells, table))
+    return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+def _readable(form: str, tables: Sequence[ShortTable]) -> str:
+    return "\n".join(map(markdown if form == "markdown" else latex, tables))
+
+
+@dataclass(frozen=True)
+class ShortTable:
+    """What fits on paper of some of a group's cells, with how it was measured and the sources of published numbers."""
+
+    title: str
+    anchor: str
+    caption: str
+    heading: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def short_tables(cells: Sequence[StoredCell], groups: Sequence[Group]) -> list[ShortTable]:
+    """One of every group that holds some of the cells."""
     shown = [(group, wanted) for group in groups if (wanted := _of(group, cells))]
-    return "\n".join(one(group, wanted) for group, wanted in shown)
+    return [
+        ShortTable(g.title, g.anchor, caption(g, own), *short_table(g, own), published.notes(own)) for g, own in shown
+    ]
 
 
 def _of(group: Group, cells: Sequence[StoredCell]) -> list[StoredCell]:
@@ -72,19 +96,17 @@ def _values(name: str, column: pd.Series) -> list[Any]:
     return [value and json.loads(value) for value in known] if name in _OBJECTS else known
 
 
-def markdown(group: Group, cells: Sequence[StoredCell]) -> str:
-    """The short table of some of a group's cells under its title, with how it was measured and its sources."""
-    notes = [f"- {markdown_text(note)}" for note in published.notes(cells)]
-    parts = [f"### {markdown_text(group.title)}", markdown_text(caption(group, cells)),
-             markdown_table(*short_table(group, cells)).rstrip("\n"), "\n".join(notes)]  # fmt: skip
+def markdown(table: ShortTable) -> str:
+    """The table under its title, with its caption and its notes."""
+    notes = [f"- {markdown_text(note)}" for note in table.notes]
+    parts = [f"### {markdown_text(table.title)}", markdown_text(table.caption),
+             markdown_table(table.heading, table.rows).rstrip("\n"), "\n".join(notes)]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def latex(group: Group, cells: Sequence[StoredCell]) -> str:
+def latex(table: ShortTable) -> str:
     """The same as a table for booktabs and graphicx."""
-    heading, rows = short_table(group, cells)
-    text = f"{group.title}. {caption(group, cells)}"
-    return latex_table(heading, rows, text, group.anchor, published.notes(cells))
+    return latex_table(table.heading, table.rows, f"{table.title}. {table.caption}", table.anchor, table.notes)
 
 
 def caption(group: Group, cells: Sequence[StoredCell]) -> str:

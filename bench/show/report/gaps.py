@@ -37,18 +37,18 @@ def gaps_of(group: Group) -> list[Gaps]:
 
 
 def _axis(group: Group, key: str, title: str, label: str) -> Gaps | None:
-    decision = group.decision(key)
+    found, margins = group.against[key], group.decision().margins
     unit = 1.0 if key == "ode_error" else distance_unit(group)
-    if unit is None or len(decision.above) < 2:
+    if unit is None or len(found.above) < 2:
         return None
-    of = {slug: percent(gap, unit) for slug, gap in decision.above.items()}
-    bound = 100 * decision.margins.allowance / unit if decision.margins and key == group.judging.axis else None
-    return Gaps(key, title, label, of, decision.speedups, bound)
+    of = {slug: percent(gap, unit) for slug, gap in found.above.items()}
+    bound = 100 * margins.allowance / unit if margins and key == group.judging.axis else None
+    return Gaps(key, title, label, of, found.speedups, bound)
 
 
 def distance_unit(group: Group) -> float | None:
     """The reference's distance without bias, which is 100 %; None where it is not above zero."""
-    value = group.decision("fd").reference_value
+    value = group.against["fd"].reference_value
     return value if value is not None and value > 0 else None
 
 

@@ -2,24 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from bench.judge import pareto
-from bench.judge.decision import Decision, Ruling, decide
+from bench.judge.decision import Against, Decision, Ruling, against, decide
 from bench.judge.latency import Latency, drift, latencies
 from bench.judge.verdict import ALONE, REPLACEABLE, USE, WORTH
 from bench.show.report.column import Row, records
 from bench.show.report.format import distance_heading, distance_name
+from bench.show.report.sweeps import Sweep, sweeps_of
 from bench.show.table import frame
 from bench.statistics.medians import is_resolved
 from bench.store.parts import MedianInterval
 from bench.store.results import Results
 from bench.store.stored_cell import Name, StoredCell
-from bench.suite.judging import DEFAULT, Judging
+from bench.suite.judging import AXES, DEFAULT, Judging
 
 Analysis = dict[Name, dict[str, Any]]
 
@@ -36,7 +37,8 @@ class Group:
     index: int  # among all groups of the page
     analysis: Analysis = field(repr=False)
     judging: Judging = DEFAULT
-    decisions: dict[str, Decision] = field(default_factory=dict, repr=False, compare=False)  # made so far, by axis
+    decided: Decision | None = field(default=None, repr=False, compare=False)  # where it is made already
+    whole: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # `frame` of all cells
     limit: int | None = None  # of cells that its page has room for; None: all
 
     @property
@@ -129,12 +131,19 @@ class Group:
         ordered = sorted(self.cells, key=lambda cell: cell.has_baseline)
         return list(dict.fromkeys(cell.family for cell in ordered))
 
-    def decision(self, axis: str | None = None) -> Decision:
-        """What to use, judged by `axis`: fd is quality, fd_own and ode_error are fidelity; by default the suite's."""
-        axis = axis or self.judging.axis
-        if axis not in self.decisions:
-            self.decisions[axis] = decide(self.cells, self.reference_slug, replace(self.judging, axis=axis))
-        return self.decisions[axis]
+    def decision(self) -> Decision:
+        """What to use, judged by the suite's axis."""
+        return self._decision
+
+    @cached_property
+    def _decision(self) -> Decision:
+        return self.decided or decide(self.cells, self.reference_slug, self.judging)
+
+    @cached_property
+    def against(self) -> dict[str, Against | Decision]:
+        """Differences to the reference by axis: fd is quality, fd_own and ode_error are fidelity."""
+        others = {axis: against(self.cells, self.reference_slug, axis) for axis in AXES if axis != self.judging.axis}
+        return {**others, self.judging.axis: self.decision()}
 
     @cached_property
     def reference(self) -> StoredCell | None:
@@ -175,16 +184,28 @@ class Group:
         `claimed` says whether a speed-up may be claimed; `verdict` and `instead` are the decision's.
         """
         cells = [*self.cells, *self.without_numbers]
-        return frame(cells, self.analysis).assign(
+        return self._rows(cells).assign(
             claimed=[self.claimed(cell) for cell in cells],
             verdict=[self.ruling(cell).word for cell in cells],
             instead=[self.instead(cell) for cell in cells],
         )
 
+    def _rows(self, cells: Sequence[StoredCell]) -> pd.DataFrame:
+        """Their rows in the table of all cells, where it is at hand."""
+        if self.whole is None:
+            return frame(cells, self.analysis)
+        own = self.whole[self.whole["model"] == self.model].set_index("slug", drop=False)
+        return own.loc[[cell.slug for cell in cells]].reset_index(drop=True)
+
     @cached_property
     def records(self) -> list[Row]:
         """The rows of `table` as plain mappings."""
         return records(self.table)
+
+    @cached_property
+    def sweeps(self) -> dict[str, Sweep]:
+        """The line of a plot that a cached cell's settings lie on, by slug."""
+        return sweeps_of(self.timed)
 
     @cached_property
     def is_paired(self) -> bool:
@@ -224,17 +245,21 @@ def own_latency(cell: StoredCell) -> float:
 
 
 def groups_of(
-    results: Results, analysis: Analysis, room: int | None = None, decided: Sequence[Decision] = ()
+    results: Results,
+    analysis: Analysis,
+    room: int | None = None,
+    decided: Sequence[Decision] = (),
+    table: pd.DataFrame | None = None,
 ) -> list[Group]:
     """The groups of every model, in the suite's order, the largest of a model first.
 
     `room`: how many cells their page can show; where there are more, every group has an equal part of it. `decided`:
-    the decisions on all pools, where they are made already (bench.judge.decided.decisions).
+    the decisions on all pools, where they are made already (bench.judge.decided.decisions). `table`: that of all cells.
     """
     pools = pareto.pools(results.cells)
     reference, judging = results.suite.reference, results.suite.judging
     limit = None if room is None or sum(map(len, pools.values())) <= room else max(1, room // len(pools))
-    made = {key: {decision.axis: decision} for key, decision in zip(pools, decided, strict=False)}
+    made = dict(zip(pools, decided, strict=False))
     groups: list[Group] = []
     for model in results.models:
         own = sorted((key for key in pools if key[0] == model), key=lambda key: len(pools[key]), reverse=True)
@@ -244,7 +269,7 @@ def groups_of(
             groups.append(
                 Group(
                     model, pools.get(key, []), [] if number else rest, reference.get(model), number, len(groups),
-                    analysis, judging, made.get(key, {}), limit,
+                    analysis, judging, made.get(key), table, limit,
                 )
             )  # fmt: skip
     return groups

@@ -1,6 +1,6 @@
 """Plans drawn: evaluations across, branches down, attention and MLP apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -44,12 +44,12 @@ def heat_map(cell: StoredCell) -> HeatMap:
 
 def legend_of(cells: Sequence[StoredCell]) -> list[tuple[str, str]]:
     """(class, meaning) of the marks that occur."""
-    return [(mark.name, mark.meaning) for mark in used_marks(cells)]
+    return [(mark.name, mark.meaning) for mark in used_marks(cell.plan.rows for cell in cells)]
 
 
-def used_marks(cells: Sequence[StoredCell]) -> list[Mark]:
-    """The marks that occur in some plans."""
-    used = {mark for cell in cells for row in cell.plan.rows for mark in row}
+def used_marks(plans: Iterable[Iterable[str]]) -> list[Mark]:
+    """The marks that occur in some plans' rows."""
+    used = set("".join({row for rows in plans for row in rows}))
     return [mark for mark in MARKS.values() if mark.character in used]
 
 
@@ -69,9 +69,9 @@ def draw(cell: StoredCell) -> Markup:
     for kind, text in enumerate(("attn", "MLP")):
         top = kind * (panel + GAP)
         place = f"translate({MARGIN} {top}) scale({number(WIDTH / len(rows), 4)} {HEIGHT})"
-        for mark in MARKS.values():
-            data = _path([row[kind::2] for row in rows], mark.character)
-            parts += [element("path", d=data, class_=mark.name, transform=place)] if data else []
+        columns = [row[kind::2] for row in rows]
+        for mark in used_marks([columns]):
+            parts.append(element("path", d=_path(columns, mark.character), class_=mark.name, transform=place))
         parts.append(element("text", text, x=MARGIN - 5, y=top + panel / 2 + 4, class_="tick end"))
         parts.append(element("rect", x=MARGIN, y=top, width=WIDTH, height=panel, class_="frame"))
     title = f"Plan of {cell.method}: {caption(cell)}; {len(rows)} evaluations across, {blocks} blocks down"

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bench.host.collector import gc_frozen
+from bench.host.collector import gc_off
 from bench.host.files import expect_writable, write_bytes
 from bench.judge.decided import decisions, judged
 from bench.show.batch_table import write_batches
@@ -19,7 +19,7 @@ from bench.show.report.answer import answer
 from bench.show.report.axes import BARS
 from bench.show.report.bias import bias_sentence
 from bench.show.report.column import views
-from bench.show.report.exports import FORMATS, exported
+from bench.show.report.exports import FORMATS, exports
 from bench.show.report.first_screen import first_screen
 from bench.show.report.format import MISSING, duration
 from bench.show.report.group import Group, groups_of
@@ -53,8 +53,8 @@ def written(directory: Path | str, out: Path | str | None = None) -> Written:
     that cannot be trusted is listed on the page and none of its numbers is used.
     """
     directory = Path(directory)
-    results = read_results(directory)
-    with gc_frozen():
+    with gc_off():
+        results = read_results(directory)
         return _written(results, directory / "report.html" if out is None else Path(out))
 
 
@@ -64,11 +64,11 @@ def _written(results: Results, target: Path) -> Written:
         expect_writable(path)
     made = decisions(results)
     analysis = judged(results, made)
-    groups = groups_of(results, analysis, ROOM, [decision for _, decision in made])
     table = frame(results.cells, analysis)
-    for form, suffix in FORMATS.items():
-        name = "results.csv" if form == "csv" else f"table.{suffix}"
-        write_bytes(directory / name, exported(form, results.cells, groups, analysis, table).encode())
+    groups = groups_of(results, analysis, ROOM, [decision for _, decision in made], table)
+    for form, text in exports(results.cells, groups, table).items():
+        name = "results.csv" if form == "csv" else f"table.{FORMATS[form]}"
+        write_bytes(directory / name, text.encode())
     write_batches(results.cells, directory / "batches.csv")
     write_bytes(target, render(results, groups, table).encode())
     return Written(target, groups)

@@ -26,7 +26,8 @@ def plan_figure(cells: Sequence[StoredCell], width: float) -> Figure:
         _draw(axes, cell)
         if i + ACROSS >= len(cells):
             axes.set_xlabel("evaluation", fontsize=5.5, labelpad=1)
-    patches = [Patch(color=COLORS[mark.character], label=mark.meaning) for mark in used_marks(cells)]
+    marks = used_marks(cell.plan.rows for cell in cells)
+    patches = [Patch(color=COLORS[mark.character], label=mark.meaning) for mark in marks]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False)
     return figure
 

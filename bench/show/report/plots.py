@@ -36,7 +36,9 @@ class ParetoPlot:
 
     def __init__(self, group: Group, measure: Measure) -> None:
         self.group, self.measure = group, measure
-        self.cells = [cell for cell in group.timed if measure.value(cell) is not None]
+        known = ((cell, measure.value(cell)) for cell in group.timed)
+        self.values = {cell.slug: value for cell, value in known if value is not None}
+        self.cells = [cell for cell in group.timed if cell.slug in self.values]
         own = {cell.slug for cell in group.shown}
         self.shown = [cell for cell in self.cells if cell.slug in own]
         self.styles = styles(group.families)
@@ -46,9 +48,8 @@ class ParetoPlot:
         self.y = scale(values, HEIGHT - BOTTOM, TOP)
 
     def _spread(self, cell: StoredCell) -> list[float]:
-        value = self.measure.value(cell)
-        ends = [end for end in self.measure.ends(cell) or () if value and end > 0.3 * value]
-        return [v for v in (value, *ends) if v is not None]
+        value = self.values[cell.slug]
+        return [value, *(end for end in self.measure.ends(cell) or () if value and end > 0.3 * value)]
 
     def _latency(self, cell: StoredCell) -> float:
         return self.group.latency(cell)[1]
@@ -59,7 +60,7 @@ class ParetoPlot:
 
     @cached_property
     def _places(self) -> dict[str, tuple[float, float]]:
-        return {c.slug: (self.x(self._latency(c)), self.y(self.measure.value(c) or 0.0)) for c in self.cells}
+        return {c.slug: (self.x(self._latency(c)), self.y(self.values[c.slug])) for c in self.cells}
 
     def svg(self) -> Markup:
         """The plot as an SVG element."""
@@ -110,7 +111,7 @@ class ParetoPlot:
     def _sweeps(self) -> list[Markup]:
         """Thin lines through the settings of one cache method that differ in one parameter only."""
         lines = []
-        for members in self._by(_sweep_key(self.cells)).values():
+        for members in self._by(lambda cell: self.group.sweeps.get(cell.slug)).values():
             if len(members) > 1:
                 ordered = sorted(members, key=self._latency)
                 name = members[0].family
@@ -133,7 +134,7 @@ class ParetoPlot:
         stairs: list[tuple[float, float]] = []
         best = math.inf
         for cell in sorted(self.cells, key=self._latency):
-            value = sign * (self.measure.value(cell) or 0.0)
+            value = sign * self.values[cell.slug]
             if value < best:
                 best = value
                 x, y = self.place(cell)
@@ -148,7 +149,7 @@ class ParetoPlot:
         reference = self.group.reference
         same_base = reference is None or cell.sampler == reference.sampler or not cell.is_cached
         halo = [element("circle", cx=x, cy=y, r=11, class_="halo")] if verdict in RINGED else []
-        text = f"{cell.method}: {self.measure.key} {figure(self.measure.value(cell))}, {figure(self._latency(cell))} ms"
+        text = f"{cell.method}: {self.measure.key} {figure(self.values[cell.slug])}, {figure(self._latency(cell))} ms"
         return element(
             "g",
             element("title", text + (f", {verdict}" if verdict else "")),
@@ -191,21 +192,3 @@ def short_setting(cell: StoredCell) -> str:
 def _short(value: float) -> str:
     text = f"{value:.4g}"
     return text.replace("-", "−")
-
-
-def _sweep_key(cells: list[StoredCell]):  # type: ignore[no-untyped-def]
-    """Cache, sampler, steps and every parameter but the one with the most values."""
-    values: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for cell in cells:
-        for key, value in (cell.cache.params if cell.cache else {}).items():
-            values[cell.family, key].add(str(value))
-
-    def key_of(cell: StoredCell) -> tuple | None:
-        if cell.cache is None:
-            return None
-        name, params = cell.family, cell.cache.params
-        swept = max(params, key=lambda k: len(values[name, k]), default="")
-        fixed = tuple(sorted((k, str(v)) for k, v in params.items() if k != swept))
-        return name, sampler_family(cell), cell.sampler.steps, fixed
-
-    return key_of

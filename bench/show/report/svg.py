@@ -1,5 +1,6 @@
 """SVG and HTML elements as escaped text: nothing that a cell says can become markup."""
 
+import re
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
@@ -12,13 +13,16 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
     gives it no value; floats are rounded to 2 decimals.
     """
     text = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
-    inside = Markup("").join(escape(child) for child in children)
+    inside = "".join(map(escape, children))
     return Markup(f"<{name}{text}>{inside}</{name}>")
 
 
 def _attribute(key: str, value: object) -> str:
     key = key.rstrip("_").replace("_", "-")
-    return f" {key}" if value is True else f' {key}="{escape(number(value) if isinstance(value, float) else value)}"'
+    if value is True:
+        return f" {key}"
+    text = number(value) if isinstance(value, float) else escape(value)  # in a number there is nothing to escape
+    return f' {key}="{text}"'
 
 
 def number(value: float, decimals: int = 2) -> str:
@@ -33,11 +37,4 @@ def path(points: Iterable[tuple[float, float]], closed: bool = False) -> str:
 
 def runs(marks: str, wanted: str) -> list[tuple[int, int]]:
     """(start, stop) of every unbroken run of `wanted` in `marks`."""
-    pieces, start = [], None
-    for i, mark in enumerate(marks + "\0"):
-        if mark == wanted and start is None:
-            start = i
-        elif mark != wanted and start is not None:
-            pieces.append((start, i))
-            start = None
-    return pieces
+    return [found.span() for found in re.finditer(f"{re.escape(wanted)}+", marks)]

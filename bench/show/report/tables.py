@@ -62,7 +62,7 @@ def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
 
 
 def _filled(column: pd.Series) -> bool:
-    return bool((column.notna() & (column.astype(str) != "")).any())
+    return bool((column.notna() & (column != "")).any())
 
 
 def table_of(group: Group, cells: Sequence[StoredCell] | None = None) -> pd.DataFrame:
