@@ -10,7 +10,22 @@ import torch
 
 import models
 from bench.cli import main
-from bench.studies.depth import answer, common_limit, equal_compute, first_crossing, macs, reusable, tables, trained
+from bench.studies.depth import (
+    answer,
+    common_limit,
+    equal_compute,
+    gain_of_depth,
+    macs,
+    measured,
+    reusable,
+    surely_worse,
+    tables,
+    trained,
+)
+from bench.studies.lab.crossing import first_crossing
+from bench.studies.lab.subject import Subject
+from bench.studies.lab.trial import Trial
+from bench.suite.cells import Part
 from bench.train.loop import Trainer
 from models.structure import attention_macs
 
@@ -41,23 +56,67 @@ def test_a_share_lasts_until_errors_first_pass_the_limit(means, limit, share):
     assert first_crossing([0.0, 0.5, 1.0], np.array(means, dtype=float), limit) == pytest.approx(share)
 
 
-def size(blocks, slope, width=64):
-    """Errors that rise by `slope` times the share, alike at every seed."""
-    errors = [(share, [0.1 * (1 + slope * share)] * 5) for share in (0.0, 0.5, 1.0)]
-    points = [{"removed": share, "errors": values} for share, values in errors]
+def size(blocks, slope, width=64, spread=0.0, rises=(0.0, 0.0, 0.0)):
+    """Errors that rise by `slope` times the share, by `spread` more or less from seed to seed; FD by `rises` ± 0.1."""
+    tilts = slope * (1 + spread * np.array([-1, 1, -1, 1, -1, 1]))
+    points = [
+        {
+            "removed": share,
+            "errors": (0.1 * (1 + tilts * share)).tolist(),
+            "fd": 2 + rise,
+            "fd_change": {"value": rise, "low": rise - 0.1, "high": rise + 0.1},
+        }
+        for share, rise in zip((0.0, 0.5, 1.0), rises, strict=True)
+    ]
     return {"blocks": blocks, "width": width, "steps": 7, "macs": 10**6, "resolution": 0.0, "points": points}
 
 
-def test_the_sentence_says_the_shares():
-    data = {"sizes": [size(6, 0.4), size(12, 0.2), size(12, 0.05, 96)]}
+def test_the_sentence_says_whether_depth_gains_and_the_shares():
+    data = {"sizes": [size(6, 0.4, rises=(0, 0.2, 0.3)), size(12, 0.2), size(12, 0.05, 96, rises=(0, 0.05, 0.2))]}
     assert reusable(data["sizes"][0]) == pytest.approx({"value": 0.25, "low": 0.25, "high": 0.25})
     assert common_limit(data) == pytest.approx(0.11)
     assert answer(data) == (
-        "At 10 % more error than uncached, denoisers of blocks × width that were trained at equal compute can reuse "
-        "these shares of their cacheable branches: 25 % [25, 25] (6 × 64), 50 % [50, 50] (12 × 64), 100 % [100, 100] "
-        "(12 × 96)."
+        "Trained at equal compute, the denoiser of most blocks can reuse surely more than that of fewest, by 25 % "
+        "[25, 25] of its cacheable branches: at 10 % more error than uncached 25 % [25, 25] (6 × 64), 50 % [50, 50] "
+        "(12 × 64), 100 % [100, 100] (12 × 96) of blocks × width can be reused; FD surely rises from 50 % (6 × 64), "
+        "no share (12 × 64), 100 % (12 × 96) removed."
     )
     assert [row[0] for row in tables(data)[0].rows] == ["6 × 64", "12 × 64", "12 × 96"]
+    assert tables(data)[2].rows[0] == ("6 × 64", "2.00", "0.20 [0.10, 0.30]", "0.30 [0.20, 0.40]")
+
+
+def test_a_gain_that_seeds_disagree_on_is_not_sure():
+    data = {"sizes": [size(6, 0.2, spread=0.9), size(24, 0.15)]}
+    gain = gain_of_depth(data)
+    assert gain["low"] < 0 < gain["high"]
+    assert "not surely more or less" in answer(data)
+    assert "surely less" in answer({"sizes": [size(6, 0.1), size(24, 0.4)]})
+
+
+def test_seeds_are_paired_between_sizes():
+    """Sizes that are alike at every seed differ by nothing, however much seeds do."""
+    assert gain_of_depth({"sizes": [size(6, 0.2, spread=0.9), size(24, 0.2, spread=0.9)]}) == {
+        "value": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+    }
+
+
+@pytest.mark.parametrize(("rises", "from_"), [((0, 0.2, 0.05), None), ((0, 0, 0), None), ((0, 0.05, 0.3), 1.0)])
+def test_fd_rises_from_a_share_on_if_it_does_at_all_larger_ones(rises, from_):
+    assert surely_worse(size(6, 0.1, rises=rises)) == from_
+
+
+def test_errors_and_fd_are_of_the_same_masks():
+    """Without any removed nothing changes; with all removed samples are others."""
+    spec = BASE
+    trial = Trial(Subject(models.build("dit-mnist"), spec, 1.5), Part("ddim", {"steps": 4}), seeds=3, coarse=10)
+    none, everything = (trial.cacheable.without(trial.cacheable.uniform(), share) for share in (0.0, 1.0))
+    first, second = measured(trial, [none, everything], 32)
+    assert first["fd_change"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert first["errors"] == pytest.approx(trial.errors(none), abs=1e-4)  # of another batch
+    assert second["errors"] == pytest.approx(trial.errors(everything), abs=1e-4)
+    assert second["fd"] != first["fd"]
 
 
 def test_a_finished_training_is_only_read(tmp_path, monkeypatch):

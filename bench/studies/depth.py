@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bench.cost.plan_cost import plan_macs
-from bench.statistics.interval import Interval
 from bench.studies import Unanswerable
+from bench.studies.lab.crossing import crossings, spread
+from bench.studies.lab.judge import Judge, change
 from bench.studies.lab.learning import all_digits, train
-from bench.studies.lab.masks import Array
+from bench.studies.lab.masks import Array, Mask
 from bench.studies.lab.plots import errorbars
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
@@ -35,14 +36,14 @@ NAME = "depth"
 QUESTION = "Can a larger share of a deeper denoiser's branches be reused, at a fixed error to the exact solution?"
 
 RISE = 0.1  # of the uncached sampler's error
-RESAMPLES, TAIL = 2000, 0.025
 
 
 @dataclass(frozen=True)
 class Settings:
     """`sizes` are (blocks, width); each is trained with a share `compute` of the MACs of the model's own training.
 
-    Errors are of every share `removed`, in the order of a router of λ `l1` trained on `images`.
+    Errors are of every share `removed`, none of them first, in the order of a router of λ `l1` trained on `images`;
+    FD is of `judged` samples.
     """
 
     sampler: Part
@@ -53,14 +54,15 @@ class Settings:
     l1: float
     images: int
     iterations: int
+    judged: int
     coarse: int = 1
 
 
 DDIM_20 = Part("ddim", {"steps": 20})
 SIZES = ((6, 96), (12, 64), (24, 48), (48, 32), (12, 96))  # all but the last of about the same MACs
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-FULL = Settings(DDIM_20, SIZES, 0.1, SHARES, seeds=24, l1=1e-4, images=5000, iterations=400)
-QUICK = Settings(DDIM_20, ((1, 16), (2, 16)), 1e-5, (0.0, 0.5, 1.0), 4, 1e-4, 10, 4, coarse=10)
+FULL = Settings(DDIM_20, SIZES, 0.1, SHARES, seeds=24, l1=1e-4, images=5000, iterations=400, judged=400)
+QUICK = Settings(DDIM_20, ((1, 16), (2, 16)), 1e-5, (0.0, 0.5, 1.0), 4, 1e-4, 10, 4, judged=32, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[
 
 
 def of_size(subject: Subject, settings: Settings, depth: int, width: int) -> dict[str, Any]:
-    """Errors to its own exact solution by the share of its cacheable branches that is removed."""
+    """Errors to its own exact solution, and FD, by the share of its cacheable branches that is removed."""
     spec = replace(subject.spec, config=subject.spec.config | {"depth": depth, "hidden_size": width})
     recipe = equal_compute(subject.spec, spec, settings.compute)
     own = Subject(trained(spec, recipe, f"{depth}x{width}"), spec, subject.guidance)
@@ -89,10 +91,21 @@ def of_size(subject: Subject, settings: Settings, depth: int, width: int) -> dic
         "macs": macs(spec),
         "resolution": trial.solution.resolution,
         "points": [
-            {"removed": removed, "errors": trial.errors(mask)}
-            for removed, mask in zip(settings.removed, masks, strict=True)
+            {"removed": removed} | found
+            for removed, found in zip(settings.removed, measured(trial, masks, settings.judged), strict=True)
         ],
     }
+
+
+def measured(trial: Trial, masks: Sequence[Mask], images: int) -> list[dict[str, Any]]:
+    """Of every mask the errors, FD, and by how much that is above the first mask's, paired by seed."""
+    judge = Judge(trial.subject, range(images))
+    latents = [trial.latents(mask, max(images, trial.seeds)) for mask in masks]
+    judged = [judge(made[:images]) for made in latents]
+    return [
+        {"errors": trial.solution.errors(made).tolist(), "fd": now["fd"], "fd_change": change(now, judged[0], "fd")}
+        for made, now in zip(latents, judged, strict=True)
+    ]
 
 
 def macs(spec: ModelSpec) -> int:
@@ -125,30 +138,33 @@ def name(size: dict[str, Any]) -> str:
     return f"{size['blocks']} × {size['width']}"
 
 
-def first_crossing(shares: Sequence[float], means: Array, limit: float) -> float:
-    """The share up to which mean errors stay within the limit, on straight lines between points from the first on."""
-    over = np.flatnonzero(means > limit)
-    if not len(over):
-        return shares[-1]
-    if over[0] == 0:
-        return 0.0
-    before, after = over[0] - 1, over[0]
-    part = (limit - means[before]) / (means[after] - means[before])
-    return float(shares[before] + part * (shares[after] - shares[before]))
-
-
 def reusable(size: dict[str, Any], limit: float | None = None) -> dict[str, float]:
     """The share within `limit`, or within RISE above the size's own uncached error; seeds are resampled."""
+    return spread(*resampled(size, limit))
+
+
+def resampled(size: dict[str, Any], limit: float | None = None) -> tuple[float, Array]:
+    """That share, and those of draws of seeds, which are the same for every size."""
     shares = [point["removed"] for point in size["points"]]
     values = np.array([point["errors"] for point in size["points"]])  # [shares, seeds]
-    picks = np.random.default_rng(0).integers(0, values.shape[1], (RESAMPLES, values.shape[1]))
+    return crossings(shares, values, lambda means: (1 + RISE) * float(means[0]) if limit is None else limit)
 
-    def of(means: Array) -> float:
-        return first_crossing(shares, means, (1 + RISE) * float(means[0]) if limit is None else limit)
 
-    drawn = [of(values[:, pick].mean(axis=1)) for pick in picks]
-    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
-    return asdict(Interval(of(values.mean(axis=1)), float(low), float(high)))
+def gain_of_depth(data: dict[str, Any]) -> dict[str, float]:
+    """The share of the size of most blocks less that of the size of fewest, paired by seed."""
+    ends = [find(data["sizes"], key=lambda size: size["blocks"]) for find in (max, min)]
+    (most, many), (least, few) = map(resampled, ends)
+    return spread(most - least, many - few)
+
+
+def surely_worse(size: dict[str, Any]) -> float | None:
+    """The least share removed from which on FD has surely risen; None where it has not even at the largest."""
+    found = None
+    for point in reversed(size["points"]):
+        if point["fd_change"]["low"] <= 0:
+            return found
+        found = point["removed"]
+    return found
 
 
 def common_limit(data: dict[str, Any]) -> float:
@@ -157,12 +173,21 @@ def common_limit(data: dict[str, Any]) -> float:
 
 
 def answer(data: dict[str, Any]) -> str:
-    """One sentence: the shares of all sizes at an error relative to each; the tables have those at one fixed error."""
+    """One sentence: whether the deepest can reuse more than the shallowest; the shares of all sizes; FD."""
+    gain = gain_of_depth(data)
+    more = "surely more" if gain["low"] > 0 else "surely less" if gain["high"] < 0 else "not surely more or less"
     shares = ", ".join(f"{percent_text(reusable(size))} ({name(size)})" for size in data["sizes"])
+    worse = ", ".join(f"{rise_text(size)} ({name(size)})" for size in data["sizes"])
     return (
-        f"At {100 * RISE:.0f} % more error than uncached, denoisers of blocks × width that were trained at equal "
-        f"compute can reuse these shares of their cacheable branches: {shares}."
+        f"Trained at equal compute, the denoiser of most blocks can reuse {more} than that of fewest, by "
+        f"{percent_text(gain)} of its cacheable branches: at {100 * RISE:.0f} % more error than uncached {shares} of "
+        f"blocks × width can be reused; FD surely rises from {worse} removed."
     )
+
+
+def rise_text(size: dict[str, Any]) -> str:
+    share = surely_worse(size)
+    return "no share" if share is None else f"{100 * share:.0f} %"
 
 
 def tables(data: dict[str, Any]) -> list[Table]:
@@ -170,19 +195,24 @@ def tables(data: dict[str, Any]) -> list[Table]:
     rows = [
         (name(size), f"{size['steps']}", f"{size['macs'] / 1e6:.1f} M",
          interval_text(mean_error(size["points"][0]["errors"], size["resolution"]), 4),
-         percent_text(reusable(size)), percent_text(reusable(size, limit)))
+         percent_text(reusable(size)), percent_text(reusable(size, limit)), rise_text(size))
         for size in data["sizes"]
     ]  # fmt: skip
     head = ("blocks × width", "training steps", "MACs", "uncached error", f"reusable at {100 * RISE:.0f} % more",
-            f"reusable at {limit:.3g}")  # fmt: skip
+            f"reusable at {limit:.3g}", "FD surely rises from")  # fmt: skip
     shares = [f"{100 * point['removed']:.0f} %" for point in data["sizes"][0]["points"]]
     errors = [
         (name(size), *(interval_text(mean_error(point["errors"], size["resolution"]), 4) for point in size["points"]))
         for size in data["sizes"]
     ]
+    fd = [
+        (name(size), f"{size['points'][0]['fd']:.2f}", *(interval_text(p["fd_change"]) for p in size["points"][1:]))
+        for size in data["sizes"]
+    ]
     return [
         Table("Shares of the cacheable branches", head, tuple(rows)),
         Table("Error to the exact solution by share removed", ("blocks × width", *shares), tuple(errors)),
+        Table("FD uncached, and its rise by share removed", ("blocks × width", *shares), tuple(fd)),
     ]
 
 
