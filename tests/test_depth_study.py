@@ -76,10 +76,10 @@ def test_the_sentence_says_whether_depth_gains_and_the_shares():
     assert reusable(data["sizes"][0]) == pytest.approx({"value": 0.25, "low": 0.25, "high": 0.25})
     assert common_limit(data) == pytest.approx(0.11)
     assert answer(data) == (
-        "Trained at equal compute, the denoiser of most blocks can reuse surely more than that of fewest, by 25 % "
-        "[25, 25] of its cacheable branches: at 10 % more error than uncached 25 % [25, 25] (6 × 64), 50 % [50, 50] "
-        "(12 × 64), 100 % [100, 100] (12 × 96) of blocks × width can be reused; FD surely rises from 50 % (6 × 64), "
-        "no share (12 × 64), 100 % (12 × 96) removed."
+        "Trained at equal compute, 12 blocks can reuse 25 % [25, 25] more of their cacheable branches than 6, which is "
+        "sure: at 10 % more error than uncached these shares of blocks × width: 25 % [25, 25] (6 × 64), 50 % [50, 50] "
+        "(12 × 64), 100 % [100, 100] (12 × 96); FD surely rises in 2 of 3, from 50 to 100 % removed on, and by 0.0 to "
+        "15.0 % with all removed."
     )
     assert [row[0] for row in tables(data)[0].rows] == ["6 × 64", "12 × 64", "12 × 96"]
     assert tables(data)[2].rows[0] == ("6 × 64", "2.00", "0.20 [0.10, 0.30]", "0.30 [0.20, 0.40]")
@@ -89,8 +89,11 @@ def test_a_gain_that_seeds_disagree_on_is_not_sure():
     data = {"sizes": [size(6, 0.2, spread=0.9), size(24, 0.15)]}
     gain = gain_of_depth(data)
     assert gain["low"] < 0 < gain["high"]
-    assert "not surely more or less" in answer(data)
-    assert "surely less" in answer({"sizes": [size(6, 0.1), size(24, 0.4)]})
+    assert "which is not sure" in answer(data)
+    assert "FD surely rises in 0 of 2, and by 0.0 % with all removed" in answer(data)
+    assert "−75 % [−75, −75] more of their cacheable branches than 6, which is sure" in answer(
+        {"sizes": [size(6, 0.1), size(24, 0.4)]}
+    )
 
 
 def test_seeds_are_paired_between_sizes():

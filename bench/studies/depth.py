@@ -174,15 +174,28 @@ def common_limit(data: dict[str, Any]) -> float:
 
 def answer(data: dict[str, Any]) -> str:
     """One sentence: whether the deepest can reuse more than the shallowest; the shares of all sizes; FD."""
-    gain = gain_of_depth(data)
-    more = "surely more" if gain["low"] > 0 else "surely less" if gain["high"] < 0 else "not surely more or less"
+    gain, blocks = gain_of_depth(data), [size["blocks"] for size in data["sizes"]]
+    sure = "sure" if gain["low"] > 0 or gain["high"] < 0 else "not sure"
     shares = ", ".join(f"{percent_text(reusable(size))} ({name(size)})" for size in data["sizes"])
-    worse = ", ".join(f"{rise_text(size)} ({name(size)})" for size in data["sizes"])
     return (
-        f"Trained at equal compute, the denoiser of most blocks can reuse {more} than that of fewest, by "
-        f"{percent_text(gain)} of its cacheable branches: at {100 * RISE:.0f} % more error than uncached {shares} of "
-        f"blocks × width can be reused; FD surely rises from {worse} removed."
+        f"Trained at equal compute, {max(blocks)} blocks can reuse {percent_text(gain)} more of their cacheable "
+        f"branches than {min(blocks)}, which is {sure}: at {100 * RISE:.0f} % more error than uncached these shares of "
+        f"blocks × width: {shares}; {fd_text(data['sizes'])}."
     )
+
+
+def fd_text(sizes: Sequence[dict[str, Any]]) -> str:
+    """From which shares on FD surely rises, and by how much of it with the largest share removed."""
+    risen = [share for share in map(surely_worse, sizes) if share is not None]
+    rises = [size["points"][-1]["fd_change"]["value"] / size["points"][0]["fd"] for size in sizes]
+    start = f", from {span(risen, 0)} removed on" if risen else ""
+    return f"FD surely rises in {len(risen)} of {len(sizes)}{start}, and by {span(rises, 1)} with all removed"
+
+
+def span(shares: Sequence[float], digits: int) -> str:
+    """`25 %`, or `25 to 50 %`."""
+    ends = dict.fromkeys(f"{100 * share:.{digits}f}".replace("-", "−") for share in (min(shares), max(shares)))
+    return f"{' to '.join(ends)} %"
 
 
 def rise_text(size: dict[str, Any]) -> str:

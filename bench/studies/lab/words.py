@@ -25,5 +25,5 @@ def interval_text(interval: Mapping[str, float], digits: int = 2) -> str:
 
 def percent_text(interval: Mapping[str, float]) -> str:
     """`41 % [38, 44]`."""
-    value, low, high = (f"{100 * interval[key]:.0f}" for key in ("value", "low", "high"))
+    value, low, high = (f"{100 * interval[key]:.0f}".replace("-", "−") for key in ("value", "low", "high"))
     return f"{value} % [{low}, {high}]"
