@@ -50,6 +50,18 @@ def test_the_same_results_are_the_same(tmp_path):
     assert set(verdicts(tmp_path, cells, cells).values()) == {SAME}
 
 
+def test_cells_of_which_nothing_can_be_compared_are_not_called_the_same(tmp_path):
+    """Speed alone, in another dtype: neither latencies nor speed-ups are of one setting."""
+    cells = [cell | {"quality": None} for cell in (cell_factory.cell(), cell_factory.cell(cache="fora", interval=3))]
+    half = [slower(cell, 0.5) for cell in cells]
+    for cell in half:
+        cell["settings"]["dtype"] = "bfloat16"
+    assert set(verdicts(tmp_path, cells, half).values()) == {UNRESOLVED}
+    assert set(verdicts(tmp_path, cells, cells).values()) == {SAME}
+    rows = compare(*(read_results(tmp_path / name) for name in ("base", "new")))
+    assert not any(row.notes for row in rows)
+
+
 def test_a_slower_method_is_worse_and_only_it(tmp_path):
     cells = cell_factory.suite_of("dit-mnist")
     changed = [slower(c, 1.15) if c["slug"] == "ddim-50+fora-interval-3" else c for c in cells]

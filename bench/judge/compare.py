@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.judge import latency
-from bench.judge.change import BETTER, LIMIT, SAME, WORSE, Change, combined, from_difference, from_logs, judge
+from bench.judge.change import BETTER, LIMIT, SAME, UNRESOLVED, WORSE, Change, combined, from_difference, from_logs, judge
 from bench.judge.conditions import judged_by, machine_of, run_of
 from bench.schema import metrics
 from bench.schema.metrics import Metric
@@ -51,8 +51,10 @@ def row_of(base: StoredCell | None, new: StoredCell, drifts: tuple[float, float]
     if base.is_ok != new.is_ok:
         verdict = WORSE if base.is_ok else BETTER
         return Row(*name, verdict, notes=(f"was {base.status}, is {new.status}: {new.reason or 'ok'}",))
-    changes = [*speed(base, new, drifts), *quality(base, new)]
-    return Row(*name, SAME, tuple(changes), tuple(remarks(base, new)))
+    changes, notes = [*speed(base, new, drifts), *quality(base, new)], remarks(base, new)
+    if changes or not new.is_ok or (base.timing, base.quality) == (new.timing, new.quality):
+        return Row(*name, SAME, tuple(changes), tuple(notes))
+    return Row(*name, UNRESOLVED, notes=("nothing of the two can be compared", *notes))
 
 
 def judged(rows: Sequence[Row], limit: float) -> list[Row]:
