@@ -16,7 +16,7 @@ from models.denoiser import Attention, Mlp
 
 TILE_BYTES = 2**18  # of a buffer that stays in a core's second-level cache
 HIDDEN_BYTES = 2**23  # of the MLP's hidden tokens at once: larger products gain nothing
-STORED_BYTES = 2**22  # of a layer's weights that are worth a second copy in the order that products like
+STORED_VALUES = 2**20  # of a layer's weights that are worth a second copy in the order that products like
 # GELU by tanh is x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3): -2u / log 2 = x (FIRST + THIRD x^2)
 FIRST, THIRD = -2.302208198144325, -0.1029432395800235
 
@@ -72,7 +72,7 @@ def by_input(weight: Tensor) -> Tensor:
 
     Trajectories of one model share the copy; weights that were changed since get another.
     """
-    if not on_cpu(weight) or weight.nbytes > STORED_BYTES:
+    if not on_cpu(weight) or weight.numel() > STORED_VALUES:
         return weight.t()
     known = _stored.get(weight)
     copy = None if known is None else known()
