@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.judge import latency
-from bench.judge.change import BETTER, LIMIT, SAME, UNRESOLVED, WORSE, Change, combined, from_difference, from_logs, judge
+from bench.judge.change import (
+    BETTER,
+    LIMIT,
+    SAME,
+    UNRESOLVED,
+    WORSE,
+    Change,
+    combined,
+    from_difference,
+    from_logs,
+    judge,
+)
 from bench.judge.conditions import judged_by, machine_of, run_of
 from bench.schema import metrics
 from bench.schema.metrics import Metric
