@@ -94,6 +94,15 @@ def test_times_alone_say_what_is_fastest(tmp_path):
     assert answer(group).headline == told
 
 
+def test_a_speed_up_that_the_clock_cannot_see_is_not_called_the_fastest(tmp_path):
+    slow, fast = factory.cell(ms=450.0) | {"quality": None}, factory.cell(cache="fora", ms=430.0) | {"quality": None}
+    fast["timing"]["speedup"] |= {"low": 0.9, "high": 1.2}
+    (group,) = groups(tmp_path, [slow, fast])
+    told = sentence(group)
+    assert told.startswith("Fastest by its median is ")
+    assert "as fast as uncached [0.900, 1.20], which the clock cannot tell from no difference. No images" in told
+
+
 def test_the_short_table_has_at_most_six_lines_from_slow_to_fast(tmp_path):
     for group in groups(tmp_path, factory.suite_of("dit-mnist") + factory.suite_of("uvit-mnist")):
         lines = speed_lines(group)

@@ -75,7 +75,10 @@ def fastest(group: Group) -> str:
     if gain is None:
         return f"Fastest is {best.method}."
     rivals = [c for c in group.cells if c is not best and (own := c.timing.speedup) and own.high >= gain.median]
-    told = f"Fastest is {best.method}: {times(gain.median)} as fast as uncached {between(gain.low, gain.high)}."
+    pace = f"{best.method}: {times(gain.median)} as fast as uncached {between(gain.low, gain.high)}"
+    if not group.claimed(best):
+        return f"Fastest by its median is {pace}, which the clock cannot tell from no difference."
+    told = f"Fastest is {pace}."
     return f"{told} Not told apart from it: {listed(rivals)}." if rivals else told
 
 
