@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +36,11 @@ def exported(form: str, cells: Sequence[StoredCell], groups: Sequence[Group], an
     return _readable(form, short_tables(cells, groups))
 
 
-def exports(cells: Sequence[StoredCell], groups: Sequence[Group], table: pd.DataFrame) -> dict[str, str]:
-    """The table of all cells in every format; `table` is their tidy one."""
+def exports(cells: Sequence[StoredCell], groups: Sequence[Group], table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """(format, text) of the table of all cells, one format after the other; `table` is their tidy one."""
     short = short_tables(cells, groups)
-    return {form: _tidy(form, cells, table) if form in ("csv", "json") else _readable(form, short) for form in FORMATS}
+    for form in FORMATS:
+        yield form, _tidy(form, cells, table) if form in ("csv", "json") else _readable(form, short)
 
 
 def _tidy(form: str, cells: Sequence[StoredCell], table: pd.DataFrame) -> str:

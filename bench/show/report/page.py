@@ -66,7 +66,7 @@ def _written(results: Results, target: Path) -> Written:
     analysis = judged(results, made)
     table = frame(results.cells, analysis)
     groups = groups_of(results, analysis, ROOM, [decision for _, decision in made], table)
-    for form, text in exports(results.cells, groups, table).items():
+    for form, text in exports(results.cells, groups, table):
         name = "results.csv" if form == "csv" else f"table.{FORMATS[form]}"
         write_bytes(directory / name, text.encode())
     write_batches(results.cells, directory / "batches.csv")
