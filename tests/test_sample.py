@@ -18,7 +18,7 @@ from tiny_suite import command, ditbench, environment
 
 from bench import cli
 from bench.quality.images.digest import image_digests
-from bench.run.sample_run import own_device, worker_share
+from bench.run.sample_run import LAUNCHERS, own_device, worker_share
 from models.errors import InputError
 from models.spec import build_random
 
@@ -147,9 +147,14 @@ def test_what_cannot_be_had_is_said_before_sampling(line, tmp_path, capsys):
     assert not list(tmp_path.glob("out/samples/*"))
 
 
-def test_a_worker_knows_its_place(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture
+def unlaunched(monkeypatch):
+    for _, *names in LAUNCHERS:
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+
+
+def test_a_worker_knows_its_place(unlaunched, monkeypatch):
     assert (worker_share().number, worker_share().of) == (0, 1)
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "3")
@@ -160,9 +165,7 @@ def test_a_worker_knows_its_place(monkeypatch):
         worker_share()
 
 
-def test_a_task_of_srun_knows_its_place_and_a_batch_script_is_alone(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_NUM_TASKS"):
-        monkeypatch.delenv(name, raising=False)
+def test_a_task_of_srun_knows_its_place_and_a_batch_script_is_alone(unlaunched, monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "1")
     monkeypatch.setenv("SLURM_NTASKS", "2")
     assert worker_share().of == 1, "not started by srun"
@@ -171,13 +174,27 @@ def test_a_task_of_srun_knows_its_place_and_a_batch_script_is_alone(monkeypatch)
     monkeypatch.setenv("SLURM_PROCID", "x")
     with pytest.raises(InputError, match="SLURM_PROCID and SLURM_STEP_NUM_TASKS must be integers, as srun"):
         worker_share()
-    monkeypatch.setenv("LOCAL_RANK", "x")
-    with pytest.raises(InputError, match="LOCAL_RANK must be an integer, got 'x'"):
+    monkeypatch.setenv("SLURM_LOCALID", "x")
+    with pytest.raises(InputError, match="SLURM_LOCALID must be an integer, got 'x'"):
         own_device("cuda")
 
 
+@pytest.mark.parametrize(("name", "rank", "size", "local"), LAUNCHERS)
+def test_every_launchers_processes_share_the_work(name, rank, size, local, unlaunched, monkeypatch):
+    """mpirun's helpers may be tasks of srun: what those are told is not meant for us."""
+    if name == "mpirun":
+        monkeypatch.setenv("SLURM_PROCID", "0")
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    for variable, value in ((rank, "2"), (size, "4"), (local, "1")):
+        monkeypatch.setenv(variable, value)
+    assert (worker_share().number, worker_share().of) == (2, 4)
+    with pytest.raises(InputError, match=f"under {name} each worker takes its own GPU"):
+        own_device("cuda:1")
+
+
 @pytest.mark.parametrize(("visible", "own"), [("", "1"), ("4,6", "6")])
-def test_a_worker_sees_its_own_gpu_alone(visible, own, monkeypatch):
+def test_a_worker_sees_its_own_gpu_alone(visible, own, unlaunched, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     own_device("cpu")

@@ -24,6 +24,14 @@ from bench.suite.selection import select
 from bench.suite.weights import find_weights, has_quality
 from models.errors import InputError
 
+# Name, rank, number of processes, rank on the machine; mpirun is Open MPI's, mpiexec MPICH's or Intel's.
+LAUNCHERS = (
+    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("mpiexec", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+)
+
 
 def sample_suite(
     name: str,
@@ -77,17 +85,22 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
     return statuses
 
 
-def worker_share() -> Share:
-    """This process's place among the workers of torchrun, or of srun; alone without. Raises InputError for a wrong one.
+def launcher() -> tuple[str, str, str, str]:
+    """Who started this process, and its variables of rank, number of processes and rank on this machine.
 
-    A batch script that was not started by srun is one process, however many tasks its job has.
+    A batch script that was not started by srun is one process, however many tasks its job has. mpirun may start its own
+    helpers by srun, so what it says comes first.
     """
-    srun = "WORLD_SIZE" not in os.environ and "SLURM_STEP_NUM_TASKS" in os.environ
-    rank, size = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS") if srun else ("RANK", "WORLD_SIZE")
+    return next((one for one in LAUNCHERS if one[2] in os.environ), LAUNCHERS[0])
+
+
+def worker_share() -> Share:
+    """This process's place among the workers of a launcher; alone without. Raises InputError for a wrong one."""
+    name, rank, size, _ = launcher()
     try:
         number, of = int(os.environ.get(rank, "0")), int(os.environ.get(size, "1"))
     except ValueError:
-        raise InputError(f"{rank} and {size} must be integers, as {'srun' if srun else 'torchrun'} sets them") from None
+        raise InputError(f"{rank} and {size} must be integers, as {name} sets them") from None
     if of < 1:
         raise InputError(f"{size} must be at least 1, got {of}")
     if not 0 <= number < of:
@@ -98,17 +111,17 @@ def worker_share() -> Share:
 def own_device(device: str) -> None:
     """Let this worker and its children see the GPU of its local rank only, as `cuda`; results do not depend on it.
 
-    Must be called before torch has looked for GPUs. Raises InputError for a numbered device under torchrun.
+    Must be called before torch has looked for GPUs. Raises InputError for a numbered device under a launcher.
     """
-    steps = "SLURM_STEP_NUM_TASKS" in os.environ
-    local = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID") if steps else None)
+    name, *_, variable = launcher()
+    local = os.environ.get(variable)
     if local is None or not device.startswith("cuda"):
         return
     if device != "cuda":
-        raise InputError(f"--device {device}: under torchrun or srun each worker takes its own GPU; say --device cuda")
+        raise InputError(f"--device {device}: under {name} each worker takes its own GPU; say --device cuda")
     if not (local.isascii() and local.isdigit()):
-        raise InputError(f"LOCAL_RANK must be an integer, got '{local}'")
+        raise InputError(f"{variable} must be an integer, got '{local}'")
     visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
     if visible and int(local) >= len(visible):
-        raise InputError(f"LOCAL_RANK {local}: only {len(visible)} GPUs are visible")
+        raise InputError(f"{variable} {local}: only {len(visible)} GPUs are visible")
     os.environ["CUDA_VISIBLE_DEVICES"] = visible[int(local)] if visible else local
