@@ -75,10 +75,11 @@ def test_the_sentence_compares_images_seeds_and_thresholds():
 
 
 def test_all_leaves_out_what_a_model_has_nothing_for(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(studies, "names", lambda: ["router"])
+    monkeypatch.setattr(studies, "names", lambda: ["beyond-two-steps"])
     words = ["--quick", "--model", "uvit-mnist", "--out", str(tmp_path)]
     assert main(["study", "all", *words]) == 0
     left_out = capsys.readouterr().err.splitlines()
-    assert left_out[-1].startswith("uvit-mnist: router is left out: no router is shipped for uvit-mnist with DDIM-20")
-    assert main(["study", "router", *words]) == 2
+    why = "no router is shipped for uvit-mnist with DDIM-20"
+    assert left_out[-1].startswith(f"uvit-mnist: beyond-two-steps is left out: {why}")
+    assert main(["study", "beyond-two-steps", *words]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("ditbench: no router is shipped for uvit-mnist")

@@ -30,7 +30,7 @@ from models.errors import InputError
 NAMES = studies.names()
 ROOM = Path(studies.__path__[0])
 # Of uvit-mnist no routers of DDIM-20 are shipped, and it is no DiT.
-UNANSWERED = {"uvit-mnist": ("beyond-two-steps", "router", "depth")}
+UNANSWERED = {"uvit-mnist": ("beyond-two-steps", "depth")}
 ANSWERABLE = [name for name in NAMES if models.spec(studies.usual_models(name)[0]).weights]
 
 

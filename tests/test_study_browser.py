@@ -12,7 +12,7 @@ from bench.studies.lab.result import Table
 from bench.studies.transfer import plot
 
 RATIO = {"value": 1.1, "low": 1.0, "high": 1.2}
-CASE = {"home": False, "lost": RATIO, "random": RATIO}
+CASE = {"home": False, "lost": RATIO, "random": RATIO, "retrained": RATIO}
 DATA = {"sources": [{"name": "ddim-50"}], "targets": [{"target": "ddim-20", "sources": [CASE]}]}
 RESULT = {
     "study": "transfer", "model": "dit-mnist", "question": "Is it?", "answer": "It is.", "data": DATA,

@@ -46,7 +46,7 @@ class Settings:
     coarse: int = 1
 
 
-FULL = Settings((DDIM_50,), seeds=24, points=6, draws=2, images=160)
+FULL = Settings((DDIM_50,), seeds=24, points=6, draws=8, images=160)
 QUICK = Settings(FEW, seeds=4, points=2, draws=1, images=32, routers=1, fd_at=(0.5,), coarse=10)
 
 

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from bench.statistics.ratio_of_means import ratio_of_means
 from bench.studies.lab.learning import THRESHOLD, Watched, train
-from bench.studies.lab.masks import learned
+from bench.studies.lab.masks import FEW, learned, routed
 from bench.studies.lab.plots import errorbars, logarithmic
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject
@@ -29,10 +29,12 @@ QUESTION = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Trainings of `iterations` with λ = `l1`: on each number of `images`, ascending, and once more, with seed 1."""
+    """Trainings of `iterations`: on each number of `images`, ascending, and once more, with seed 1.
 
-    sampler: Part
-    l1: float
+    Of the `samplers` it is the first that routers are shipped for; λ is that of the middle one of those.
+    """
+
+    samplers: tuple[Part, ...]
     iterations: int
     images: tuple[int, ...]
     seeds: int
@@ -40,17 +42,17 @@ class Settings:
     coarse: int = 1
 
 
-FULL = Settings(Part("ddim", {"steps": 20}), 1e-4, 400, (10, 100, 1000, 5000), seeds=48, looks=20)
-QUICK = Settings(Part("ddim", {"steps": 20}), 1e-4, 8, (10, 20), seeds=4, looks=2, coarse=10)
+FULL = Settings(FEW, 400, (10, 100, 1000, 5000), seeds=48, looks=20)
+QUICK = Settings(FEW, 8, (10, 20), seeds=4, looks=2, coarse=10)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
     """One step a training. Raises Unanswerable for a model without digits or without shipped routers to compare."""
-    trial = Trial(subject, settings.sampler, settings.seeds, settings.coarse)
+    trial = Trial(subject, routed(subject, settings.samplers), settings.seeds, settings.coarse)
     thresholds = step("thresholds", partial(by_threshold, trial))
     most = settings.images[-1]
     trainings = [
-        step(f"images-{images}-seed-{seed}", partial(training, trial, settings, images, seed))
+        step(f"images-{images}-seed-{seed}", partial(training, trial, settings, thresholds["middle"], images, seed))
         for images, seed in [*((images, 0) for images in settings.images), (most, 1)]
     ]
     return {"threshold": THRESHOLD, "thresholds": thresholds, "trainings": trainings}
@@ -69,9 +71,9 @@ def by_threshold(trial: Trial) -> dict[str, Any]:
     return {"middle": middle.l1, "points": points}
 
 
-def training(trial: Trial, settings: Settings, images: int, seed: int) -> dict[str, Any]:
+def training(trial: Trial, settings: Settings, l1: float, images: int, seed: int) -> dict[str, Any]:
     """A router's way and its end: errors of the half that scores most, so that all trainings cost the same."""
-    recipe = RouterRecipe(steps=settings.iterations, l1=settings.l1, seed=seed, data=f"{images} digits")
+    recipe = RouterRecipe(steps=settings.iterations, l1=l1, seed=seed, data=f"{images} digits")
     watched = train(trial.subject, trial.part.method, images, recipe, settings.looks)
     half = trial.cacheable.without(watched.learned.importance(), 0.5)
     return {

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from bench.statistics.ratio_of_means import ratio_of_means
-from bench.studies.lab.masks import learned
+from bench.studies.lab.learning import train
+from bench.studies.lab.masks import Learned, learned
 from bench.studies.lab.result import Table
 from bench.studies.lab.subject import Subject, title
 from bench.studies.lab.transfer import Source, sources
 from bench.studies.lab.trial import Trial
 from bench.studies.lab.words import interval_text
 from bench.suite.cells import Part
+from bench.train.router.objective import RouterRecipe
 from methods.routing.shipped import strengths
 
 NAME = "transfer"
@@ -37,11 +39,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Settings:
-    """`draws` random masks of equal cost stand against each router's."""
+    """`draws` random masks of equal cost stand against each router's.
+
+    Where no router is shipped for a target's sampler, one is trained: so many `iterations` on so many `images`.
+    """
 
     targets: tuple[Target, ...]
     seeds: int
     draws: int
+    images: int
+    iterations: int
     coarse: int = 1
 
 
@@ -62,13 +69,17 @@ FULL = Settings(
         Target(DDIM_20, guidance=3.0),
     ),
     seeds=24,
-    draws=2,
+    draws=8,
+    images=5000,
+    iterations=400,
 )
-QUICK = Settings((Target(DDIM_20), Target(Part("unipc", {"steps": 10}))), seeds=4, draws=1, coarse=10)
+QUICK = Settings(
+    (Target(DDIM_20), Target(Part("unipc", {"steps": 10}))), seeds=4, draws=1, images=10, iterations=4, coarse=10
+)
 
 
 def run(subject: Subject, settings: Settings, step: Callable[..., Any]) -> dict[str, Any]:
-    """One step a target."""
+    """One step a target. Raises Unanswerable for a model without shipped routers, or without digits to train on."""
     moved = sources(subject)
     measured = (
         step(f"target-{i}", partial(at_target, subject, settings, target, moved))
@@ -81,41 +92,49 @@ def at_target(subject: Subject, settings: Settings, target: Target, moved: list[
     """What each router does there."""
     guided = subject if target.guidance is None else subject.guided(target.guidance)
     trial = Trial(guided, target.sampler, settings.seeds, settings.coarse)
-    uncached, here = trial.errors(None), guided.guidance == subject.spec.guidance_scale
+    uncached, own = trial.errors(None), native(trial, settings, moved[0].router.l1)
     return {
         "target": target.name,
         "error": float(np.mean(uncached)),
-        "sources": [
-            compared(trial, source, uncached, settings.draws, here and source.made_for(target.sampler.method))
-            for source in moved
-        ],
+        "sources": [compared(trial, source, uncached, settings.draws, own) for source in moved],
     }
 
 
-def compared(trial: Trial, source: Source, uncached: list[float], draws: int, home: bool) -> dict[str, Any]:
+def compared(trial: Trial, source: Source, uncached: list[float], draws: int, own: list[Learned]) -> dict[str, Any]:
     """A router's mask against the uncached sampler, random masks of equal cost, and a router of the target's own."""
     sampler = trial.part.method
     mask = source.mask(trial.subject, sampler)
     errors = np.array([trial.errors(mask)])
     drawn = np.array([trial.errors(trial.cacheable.shuffled(mask, seed)) for seed in range(draws)])
-    native = None if home else natively(trial, trial.cacheable.removed(mask))
+    removed, home = trial.cacheable.removed(mask), bool(own) and source.made_for(sampler)
+    retrained = None if home or not own else np.array([natively(trial, own, removed)])
     return {
         "home": home,
-        "removed": trial.cacheable.removed(mask),
+        "removed": removed,
         "lost": asdict(ratio_of_means(errors, np.array([uncached]))),
         "random": asdict(ratio_of_means(drawn, errors)),
-        "retrained": None if native is None else asdict(ratio_of_means(errors, np.array([native]))),
+        "retrained": None if retrained is None else asdict(ratio_of_means(errors, retrained)),
     }
 
 
-def natively(trial: Trial, removed: float) -> list[float] | None:
-    """Errors by the router that was trained for the target's sampler, as much removed; None where none is shipped."""
+def native(trial: Trial, settings: Settings, l1: float) -> list[Learned]:
+    """Routers of the target's own: those that are shipped, else one that is trained with that λ.
+
+    None at another guidance: routers are trained unguided, so that those of the model's own would be the same.
+    """
     subject, sampler = trial.subject, trial.part.method
-    if subject.guidance != subject.spec.guidance_scale or not strengths(subject.spec.name, sampler):
-        return None
-    routers = learned(subject, sampler)
-    own = min(routers, key=lambda router: abs(trial.cacheable.removed(router.mask) - removed))
-    return trial.errors(trial.cacheable.without(own.importance(), removed))
+    if subject.guidance != subject.spec.guidance_scale:
+        return []
+    if strengths(subject.spec.name, sampler):
+        return learned(subject, sampler)
+    recipe = RouterRecipe(steps=settings.iterations, l1=l1, data=f"{settings.images} digits")
+    return [train(subject, sampler, settings.images, recipe, 1).learned]
+
+
+def natively(trial: Trial, own: list[Learned], removed: float) -> list[float]:
+    """Errors by that router of the target's own which removes the most similar share, as much removed."""
+    router = min(own, key=lambda one: abs(trial.cacheable.removed(one.mask) - removed))
+    return trial.errors(trial.cacheable.without(router.importance(), removed))
 
 
 def answer(data: dict[str, Any]) -> str:
@@ -158,23 +177,31 @@ def tables(data: dict[str, Any]) -> list[Table]:
     ]
 
 
+NOTHING = {"value": float("nan")}
+PANELS = {
+    "lost": ("error /\nuncached error", "PuOr_r"),
+    "random": ("error of random masks /\nerror", "PuOr"),
+    "retrained": ("error / error of a\nrouter trained there", "PuOr_r"),
+}
+
+
 def plot(data: dict[str, Any]) -> Any:
-    """Two matrices, routers × targets: what is lost to the uncached sampler, and what is won over random masks."""
+    """Matrices, routers × targets: what is lost, what is won over random masks, and what retraining would win back."""
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.figure import Figure
 
     targets, shown = data["targets"], data["sources"]
-    figure = Figure(figsize=(6.9, 1.0 + 0.28 * len(targets)), layout="constrained")
-    panels = zip(figure.subplots(1, 2, sharey=True), ("lost", "random"), ("PuOr_r", "PuOr"), strict=True)
-    for axes, key, colours in panels:
-        values = np.array([[one[key]["value"] for one in target["sources"]] for target in targets])
-        reach = max(np.abs(values - 1).max(), 0.1)
+    figure = Figure(figsize=(8.4, 1.2 + 0.28 * len(targets)), layout="constrained")
+    for axes, (key, (said, colours)) in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS.items(), strict=True):
+        values = np.array([[(one[key] or NOTHING)["value"] for one in target["sources"]] for target in targets])
+        reach = max(float(np.nanmax(np.abs(values - 1), initial=0.1)), 0.1)
         axes.imshow(values, cmap=colours, norm=TwoSlopeNorm(1.0, 1 - reach, 1 + reach), aspect="auto", alpha=0.7)
         for (i, j), value in np.ndenumerate(values):
-            mark = " (home)" if targets[i]["sources"][j]["home"] else ""
-            axes.text(j, i, f"{value:.2f}{mark}", ha="center", va="center")
+            home = targets[i]["sources"][j]["home"]
+            text = ("" if np.isnan(value) else f"{value:.2f}") + (" (home)" if home and key != "retrained" else "")
+            axes.text(j, i, text or "–", ha="center", va="center")
         axes.set_xticks(range(len(shown)), [source["name"].replace("-variant-", "\n") for source in shown])
-        axes.set_yticks(range(len(targets)), [target["target"] for target in targets])
-        axes.set_title("error / uncached error" if key == "lost" else "error of random masks / error")
+        axes.set_yticks(range(len(targets)), [target["target"].replace("-variant-", "\n") for target in targets])
+        axes.set_title(said)
         axes.set_xlabel("trained for")
     return figure
