@@ -287,3 +287,5 @@ def test_committed_results_say_what_they_show(path):
     assert b"<svg" in svg(partial(plot, result))
     documented = (Path(__file__).parents[1] / "docs" / "studies.md").read_text("utf-8")
     assert result["answer"] in " ".join(documented.split())
+    assert result["question"] == studies.question(result["study"])
+    assert f"## {result['study']} {result['question']} " in " ".join(documented.split())

@@ -201,7 +201,8 @@ def plot(data: dict[str, Any]) -> Any:
         line = sorted((known.ratio(p["name"], UNCACHED)["value"], np.mean(p["errors"])) for p in found)
         if line:
             axes.plot(*zip(*line, strict=True), mark, markersize=4, linewidth=1, label=name)
-    axes.axhline(float(np.mean(data["uncached"][SAME])), color="grey", linewidth=0.8)
+    whole = float(np.mean(data["uncached"][SAME]))
+    axes.axhline(whole, color="grey", linewidth=0.8, label=f"{data['samplers'][SAME]} uncached")
     logarithmic(axes.yaxis)
     axes.set(xlabel="measured latency, over uncached", ylabel="error to the exact solution")
     axes.legend(frameon=False)
