@@ -114,8 +114,6 @@ NUMBERS = {
     "memory": ("peak_mb", "weights_mb", "cache_mb", "cache_measured_mb"),
     "plan": ("branches_computed",),
 }  # fmt: skip
-_ALL_NUMBERS = NUMBERS | {"quality": metrics.numbers()}
-_LISTS = metrics.lists()
 
 
 def read_cell(path: Path) -> Cell:
@@ -215,13 +213,13 @@ def _field_problem(cell: Cell) -> str | None:
 
 
 def _number_problem(cell: Cell) -> str | None:
-    for part, names in _ALL_NUMBERS.items():
+    for part, names in (NUMBERS | {"quality": metrics.numbers()}).items():
         table = cell.get(part) or {}
         for name in names:
             value = table.get(name)
             if value is not None and not _is(value, _NUMBER):
                 return f"{part}.{name} must be a number, found {_shown(value)}"
-    for name in _LISTS:
+    for name in metrics.lists():
         values = (cell.get("quality") or {}).get(name)
         if values is not None and not _is(values, (list,)):
             return f"quality.{name} must be list, found {_shown(values)}"
