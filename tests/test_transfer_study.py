@@ -76,10 +76,12 @@ def test_the_sentence_counts_what_is_sure():
         case(ratio(1.0, 1.2), ratio(1.5, 2.5), home=True),
         case(ratio(1.1, 1.3), ratio(1.01, 1.2), ratio(1.02, 1.2)),
         case(ratio(1.9, 2.1), ratio(0.8, 0.9), ratio(0.9, 1.1)),
-        case(ratio(1.4, 1.6), ratio(0.9, 1.1)),
+        case(ratio(1.4, 1.6), ratio(0.9, 1.1), ratio(0.6, 0.8)),
     ]
     said = answer({"targets": [{"sources": cases}]})
     assert "surely beats random masks of equal cost in 1 of 3 cases (surely loses in 1)" in said
     assert "at 1.20 [1.10, 1.30] to 2.00 [1.90, 2.10] times the uncached error" in said
-    assert said.endswith("; a router trained there surely errs less in 1 of 2 (the moved one's error being at most "
-                         "1.11 [1.02, 1.20] times its).")  # fmt: skip
+    assert said.endswith(
+        "; a router trained there surely errs less in 1 of 3 (surely more in 1), the moved one's error being "
+        "0.70 [0.60, 0.80] to 1.11 [1.02, 1.20] times its."
+    )

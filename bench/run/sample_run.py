@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import plugins
 from bench.host.progress import Progress, duration
@@ -24,12 +24,21 @@ from bench.suite.selection import select
 from bench.suite.weights import find_weights, has_quality
 from models.errors import InputError
 
-# Name, rank, number of processes, rank on the machine; mpirun is Open MPI's, mpiexec MPICH's or Intel's.
+
+class Launcher(NamedTuple):
+    """What starts processes; in which variables it says rank, number of processes and rank on the machine."""
+
+    name: str
+    rank: str
+    size: str
+    local: str
+
+
 LAUNCHERS = (
-    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    ("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    ("mpiexec", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+    Launcher("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    Launcher("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),  # Open MPI's
+    Launcher("mpiexec", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),  # MPICH's or Intel's
+    Launcher("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
 )
 
 
@@ -85,13 +94,13 @@ def execute(store: Store, tasks: list[Task], settings: Settings, share: Share) -
     return statuses
 
 
-def launcher() -> tuple[str, str, str, str]:
-    """Who started this process, and its variables of rank, number of processes and rank on this machine.
+def launcher() -> Launcher:
+    """Who started this process; torchrun where nobody says so.
 
     A batch script that was not started by srun is one process, however many tasks its job has. mpirun may start its own
     helpers by srun, so what it says comes first.
     """
-    return next((one for one in LAUNCHERS if one[2] in os.environ), LAUNCHERS[0])
+    return next((one for one in LAUNCHERS if one.size in os.environ), LAUNCHERS[0])
 
 
 def worker_share() -> Share:

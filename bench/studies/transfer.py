@@ -154,10 +154,11 @@ def about_retraining(away: list[dict[str, Any]]) -> str:
     known = [one["retrained"] for one in away if one["retrained"] is not None]
     if not known:
         return ""
-    most = max(known, key=lambda ratio: ratio["value"])
+    least, most = (chosen(known, key=lambda ratio: ratio["value"]) for chosen in (min, max))
+    better, worse = sum(r["low"] > 1 for r in known), sum(r["high"] < 1 for r in known)
     return (
-        f"; a router trained there surely errs less in {sum(r['low'] > 1 for r in known)} of {len(known)} (the moved "
-        f"one's error being at most {interval_text(most)} times its)"
+        f"; a router trained there surely errs less in {better} of {len(known)} (surely more in {worse}), the moved "
+        f"one's error being {interval_text(least)} to {interval_text(most)} times its"
     )
 
 
