@@ -87,7 +87,7 @@ def test_a_changed_result_makes_a_site_stale(tmp_path, capsys):
 
 
 def test_hostile_text_stays_text_and_names_stay_names(tmp_path):
-    texts = dict.fromkeys(("study", "model", "question", "answer", "command"), HOSTILE)
+    texts = dict.fromkeys(("study", "model", "question", "answer", "command", "how"), HOSTILE)
     table = {"caption": HOSTILE, "head": [HOSTILE], "rows": [[HOSTILE]]}
     hostile = study_results.result(**texts, settings={HOSTILE: [HOSTILE]}, made_with={HOSTILE: HOSTILE}, tables=[table])
     folder = study_results.write(tmp_path / "studies", hostile)
@@ -115,6 +115,7 @@ def test_ten_megabytes_of_text_are_cut(tmp_path):
     [
         ({"version": 2}, "expected a study's result of version 1"),
         ({"answer": 5}, "answer must be a text"),
+        ({"how": 5}, "how must be a text"),
         ({"study": ""}, "study must be a text"),
         ({"settings": []}, "settings must be an object"),
         ({"tables": {}}, "tables must be a list of objects"),

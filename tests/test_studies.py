@@ -17,6 +17,7 @@ from bench import studies
 from bench.cli import main
 from bench.show.study_page import render, svg, write_pages
 from bench.store.code_hash import Hashes
+from bench.store.studies import MAX_SENTENCE
 from bench.studies.lab import result as results
 from bench.studies.lab import ways
 from bench.studies.lab.identity import KINDS, MEASURING
@@ -106,11 +107,13 @@ def test_every_file_is_a_study_under_the_name_of_its_file():
         assert studies.question(name) == module.QUESTION
         assert module.QUESTION.endswith("?")
         assert "\n" not in module.QUESTION
+        assert module.HOW.endswith(".")
+        assert len(module.HOW) <= MAX_SENTENCE  # a page cuts longer ones
 
 
 def test_a_file_without_a_question_is_no_study(tmp_path):
     (tmp_path / "bare.py").write_text('NAME = "bare"\n')
-    with pytest.raises(InputError, match=r"bare\.py: a study states its NAME and its QUESTION"):
+    with pytest.raises(InputError, match=r"bare\.py: a study states its NAME, its QUESTION and its HOW"):
         studies.constants(tmp_path / "bare.py")
 
 
@@ -160,7 +163,7 @@ def test_a_study_leaves_its_result_its_plot_and_its_page(name, quick):
     assert result["question"] == studies.question(name)
     assert result["answer"].endswith(".")
     assert result["command"] == f"ditbench study {name} --model {first} --quick"
-    for said in (result["question"], result["command"]):
+    for said in (result["question"], result["how"], result["command"]):
         assert str(escape(said)) in page
     assert all(len(row) == len(table.head) for table in tables(result) for row in table.rows)
 
@@ -266,7 +269,7 @@ def test_an_interrupted_study_goes_on(tmp_path, monkeypatch):
 
 def test_what_a_result_says_is_escaped():
     hostile = "<script>alert(1)</script>"
-    result = dict.fromkeys(("question", "answer", "study", "model", "command"), hostile)
+    result = dict.fromkeys(("question", "how", "answer", "study", "model", "command"), hostile)
     table = Table(hostile, (hostile,), ((hostile,),))
     page = render(result | {"settings": {hostile: hostile}, "made_with": {hostile: hostile}}, [table], b"")
     assert hostile not in page
@@ -288,4 +291,6 @@ def test_committed_results_say_what_they_show(path):
     documented = (Path(__file__).parents[1] / "docs" / "studies.md").read_text("utf-8")
     assert result["answer"] in " ".join(documented.split())
     assert result["question"] == studies.question(result["study"])
+    assert result["how"] == studies.load(result["study"]).HOW
+    assert result["how"] in " ".join(documented.split())
     assert f"## {result['study']} {result['question']} " in " ".join(documented.split())

@@ -15,7 +15,8 @@ RATIO = {"value": 1.1, "low": 1.0, "high": 1.2}
 CASE = {"home": False, "lost": RATIO, "random": RATIO, "retrained": RATIO}
 DATA = {"sources": [{"name": "ddim-50"}], "targets": [{"target": "ddim-20", "sources": [CASE]}]}
 RESULT = {
-    "study": "transfer", "model": "dit-mnist", "question": "Is it?", "answer": "It is.", "data": DATA,
+    "study": "transfer", "model": "dit-mnist", "question": "Is it?", "answer": "It is.", "how": "So.",
+    "data": DATA,
     "command": "ditbench study transfer --model dit-mnist", "settings": {"seeds": 4}, "made_with": {"torch": "2"},
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from models.json_object import read_object
 
 VERSION = 1
 TEXTS = ("study", "model", "question", "answer", "command")
-MAX_SENTENCE = 1500  # characters of a question or an answer
+MAX_SENTENCE = 1500  # characters of a question, an answer or of how it was found
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class StoredTable:
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """One study of one model. `content` is the whole file; `picture` the plot as SVG, None where there is none."""
+    """One study of one model. `content` is the whole file; `picture` the plot as SVG, None where there is none.
+
+    `how` says what was measured and compared; empty in files from before it was stored.
+    """
 
     study: str
     model: str
@@ -39,6 +42,7 @@ class StoredStudy:
     command: str
     settings: Mapping[str, Any]
     made_with: Mapping[str, Any]
+    how: str
     tables: tuple[StoredTable, ...]
     file: Path
     content: bytes
@@ -70,6 +74,8 @@ def read_stored_study(path: Path) -> StoredStudy:
     for key in TEXTS:
         if not isinstance(result.get(key), str) or not result[key]:
             raise InputError(f"{path}: {key} must be a text")
+    if not isinstance(result.get("how", ""), str):
+        raise InputError(f"{path}: how must be a text")
     for key in ("settings", "made_with"):
         if not isinstance(result.get(key), dict):
             raise InputError(f"{path}: {key} must be an object")
@@ -83,6 +89,7 @@ def read_stored_study(path: Path) -> StoredStudy:
         command,
         settings=clipped(result["settings"]),
         made_with=clipped(result["made_with"]),
+        how=cut(result.get("how", "")),
         tables=_tables(result.get("tables", []), path),
         file=path,
         content=path.read_bytes(),

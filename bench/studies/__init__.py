@@ -1,9 +1,10 @@
 """Studies: questions about caching that are answered by measurement. Each file here is one; adding it edits no list.
 
-A file is a study by what it says: NAME, QUESTION (one line), FULL and QUICK (settings: a frozen dataclass),
-`run(subject, settings, step)` (what was measured, ready for JSON), and what is made of that: `answer(data)` (one
-sentence), `tables(data)`, `plot(data)` (a matplotlib figure). MODELS are those that it is of where nobody names one,
-the small ones unless it says so. What several of them need is in bench/studies/lab.
+A file is a study by what it says: NAME, QUESTION (one line), HOW (what is measured and compared, whatever the
+settings), FULL and QUICK (settings: a frozen dataclass), `run(subject, settings, step)` (what was measured, ready for
+JSON), and what is made of that: `answer(data)` (one sentence), `tables(data)`, `plot(data)` (a matplotlib figure).
+MODELS are those that it is of where nobody names one, the small ones unless it says so. What several of them need is
+in bench/studies/lab.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from models.errors import InputError, expect_one_of
 
 SMALL = ("dit-mnist", "uvit-mnist")
-REQUIRED, OPTIONAL = {"NAME", "QUESTION"}, {"MODELS"}
+REQUIRED, OPTIONAL = {"NAME", "QUESTION", "HOW"}, {"MODELS"}
 
 
 class Unanswerable(InputError):
@@ -40,14 +41,14 @@ def known() -> dict[str, dict[str, Any]]:
 
 
 def constants(file: Path) -> dict[str, Any]:
-    """NAME, QUESTION and perhaps MODELS as a file assigns them. Raises InputError for a file without the first two."""
+    """NAME, QUESTION, HOW and perhaps MODELS as a file assigns them. Raises InputError where one but MODELS lacks."""
     said = {
         ast.unparse(line.targets[0]): ast.literal_eval(line.value)
         for line in ast.parse(file.read_text("utf-8")).body
         if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) in REQUIRED | OPTIONAL
     }
     if not said.keys() >= REQUIRED:
-        raise InputError(f"{file}: a study states its NAME and its QUESTION")
+        raise InputError(f"{file}: a study states its NAME, its QUESTION and its HOW")
     return said
 
 

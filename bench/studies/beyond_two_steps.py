@@ -28,6 +28,11 @@ NAME = "beyond-two-steps"
 QUESTION = (
     "With a full evaluation only every third to sixth time, does L2C still win over fewer steps, FORA, TaylorSeer?"
 )
+HOW = (
+    "Of an interval N one evaluation in N is full, counted from the end; each between has a learned router of its "
+    "own. Between two points of a rival errors are taken on straight lines of both logarithms, seed by seed, where "
+    "its measured latency is that of L2C; the interval spans those at both ends of what the latencies are known to."
+)
 
 RIVALS = ("fewer steps", "FORA", "TaylorSeer")
 L2C = "L2C"

@@ -21,6 +21,12 @@ from bench.suite.cells import Part
 
 NAME = "breaking-point"
 QUESTION = "How many cacheable branches can be removed before each measure of quality is surely worse?"
+HOW = (
+    "Four orders remove the same share: by the router's scores, by SmoothCache's calibrated errors, whole evaluations "
+    "spread evenly (FORA), and at random, in one draw. A measure is surely worse where the interval of its paired "
+    "difference from the uncached sampler says so at that share and at every larger one; latent error where samples "
+    "have moved by more than the uncached sampler's own error."
+)
 
 LEARNED = "learned"
 METHODS = (LEARNED, "SmoothCache", "uniform", "random")

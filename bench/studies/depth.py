@@ -34,6 +34,13 @@ from models.spec import ModelSpec, build_random, structure
 
 NAME = "depth"
 QUESTION = "Can a larger share of a deeper denoiser's branches be reused, at a fixed error to the exact solution?"
+HOW = (
+    "Denoisers of several depths, narrower as they grow deeper, and a wider one are trained on the model's data by "
+    "its recipe, all with as many steps as make one share of the MACs that its own training took. A router orders "
+    "each one's cacheable branches; the answer is how many can be reused until the error to the model's own exact "
+    "solution is a tenth above that of the uncached sampler, and until it passes one error that is the same for all. "
+    "One training a size: whether two trainings of one size differ as much was not looked at."
+)
 
 RISE = 0.1  # of the uncached sampler's error
 

@@ -27,6 +27,11 @@ PATHS = (
 )
 NAME = "interpolation"
 QUESTION = "Is the path from the cached to the exact model smooth, and is a learned mask better than a random one?"
+HOW = (
+    "The blend puts out β of what a branch computes and 1 − β of what was kept, as routers are trained. The learned "
+    "order is that of the router whose mask removes nearest to half; random masks compute as many attention and as "
+    "many MLP branches as the mask beside them, and several are drawn for each. Falls are of the same seeds."
+)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,15 @@ from methods.plan import from_mask, uncached
 
 NAME = "objectives"
 QUESTION = "Do redundancy and L2C's gain depend on what a denoiser predicts, its noise schedule or its attention?"
+HOW = (
+    "DiTs of one size and recipe: one predicts noise, the others differ from it by flow matching (velocity on "
+    "straight lines, so the schedule differs too), by predicting clean latents, by the cosine or the sqrt-linear "
+    "schedule, and by linear attention. For L2C's gain routers are trained for each model, on errors of the noise "
+    "whatever the network predicts; the one whose own mask removes nearest to half orders the branches, and as many "
+    "are left out as make up the MACs that FORA saves by reusing every other cacheable evaluation. Errors of fewer "
+    "steps are taken at the same MACs, on straight lines of both logarithms. Ratios are geometric means over seeds, "
+    "and what is called different holds for all pairs of models at once."
+)
 MODELS = ("dit-mnist-noise",)  # with which the variants are compared
 
 L2C, FORA, FEWER, RANDOM, UNCACHED = "L2C", "FORA", "fewer steps", "random", "uncached"

@@ -23,6 +23,11 @@ from methods.routing.shipped import strengths
 
 NAME = "redundancy"
 QUESTION = "Which branches hardly change from one evaluation to another, when, and is that what L2C's routers learn?"
+HOW = (
+    "The change is ‖f(h_m) − f(h_s)‖² / ‖f(h_m)‖² of a branch's output before its gate, of both halves of the "
+    "guidance; neighbours are s = m − 1. A router's rank correlation is with the changes from the evaluation that it "
+    "would reuse; the absolute change is ‖f(h_m) − f(h_s)‖² itself."
+)
 
 SMALL = 0.01  # of ‖f(h_m)‖²: a change of a tenth of the output's length
 KINDS = ("relative", "absolute")  # changes that scores are ranked with

@@ -25,6 +25,12 @@ NAME = "router"
 QUESTION = (
     "How many images does a router need, do two trainings find the same one, and does λ do more than a threshold?"
 )
+HOW = (
+    "Routers are trained with the λ of the middle shipped one on few to many images, and once more with another seed; "
+    "each training is one, so that is all that is known of it. Errors are those with the half of the cacheable "
+    "branches removed that scores least, so all cost the same. λ against threshold: the middle shipped router, its "
+    "threshold moved until it removes as much as another shipped one."
+)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ from methods.routing.shipped import strengths
 
 NAME = "transfer"
 QUESTION = "Is a router of use with another sampler, step count, spacing or guidance than it was trained for?"
+HOW = (
+    "Each evaluation takes the scores that were trained nearest to its timestep, with the router's own threshold. "
+    "Random masks of equal cost stand beside it, and a router of the target's own that removes as much: a shipped "
+    "one, else one that is trained there (not for another guidance: routers are trained without)."
+)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class Study:
     def question(self) -> str:
         return self.findings[0].stored.question
 
+    @property
+    def how(self) -> str:
+        return self.findings[0].stored.how
+
 
 def grouped(found: Iterable[StoredStudy]) -> list[Study]:
     """Studies by name, each with its models by name."""

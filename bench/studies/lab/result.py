@@ -80,7 +80,8 @@ def conduct(order: Order, out: Path) -> dict[str, Any]:
 def said(module: Any, data: dict[str, Any]) -> dict[str, Any]:
     """What is said of what a study measured, ready for JSON: all that a reader needs who has not its code."""
     shown = [asdict(table) for table in module.tables(data)]
-    return {"question": module.QUESTION, "answer": module.answer(data), "tables": json.loads(compact(shown))}
+    words = {"question": module.QUESTION, "how": module.HOW, "answer": module.answer(data)}
+    return words | {"tables": json.loads(compact(shown))}
 
 
 def measured(path: Path, order: Order) -> dict[str, Any] | None:
@@ -107,6 +108,7 @@ def measure(path: Path, order: Order) -> dict[str, Any]:
         "version": VERSION,
         "study": order.study,
         "question": "",
+        "how": "",
         "model": order.model,
         "answer": "",
         "tables": [],
