@@ -57,8 +57,9 @@ def columns(group: Group) -> list[Column]:
 
 
 def used_columns(group: Group, table: pd.DataFrame) -> list[Column]:
-    """The columns in which at least one cell has something."""
-    return [c for c in columns(group) if c.key == "verdict" or _filled(table[c.key])]
+    """The columns in which at least one cell has something; that of verdicts also says why a cell has no numbers."""
+    unfinished = bool((table["status"] != "ok").any())
+    return [c for c in columns(group) if _filled(table[c.key]) or (c.key == "verdict" and unfinished)]
 
 
 def _filled(column: pd.Series) -> bool:
