@@ -45,17 +45,20 @@ def cut(*_):
     raise Stop
 
 
+def cut_after(steps):
+    """The loss of a training whose power is cut after so many of its steps."""
+    calls = iter(range(steps))
+
+    def loss(model, generator):
+        return cut() if next(calls, None) is None else regression(model, generator)
+
+    return loss
+
+
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
     whole = trainer(tmp_path / "whole").run()
-    calls = iter(range(7))
-
-    def until_cut(model, generator):
-        if next(calls, None) is None:
-            raise Stop
-        return regression(model, generator)
-
     with pytest.raises(Stop):
-        trainer(tmp_path / "cut", until_cut).run(save_every_s=0)
+        trainer(tmp_path / "cut", cut_after(7)).run(save_every_s=0)
     resumed = trainer(tmp_path / "cut")
     assert 0 < resumed.progress.step < RECIPE.steps
     assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
@@ -67,15 +70,8 @@ def test_an_interrupted_training_has_the_loss_curve_of_an_uninterrupted_one(tmp_
     monkeypatch.setattr(loop, "SAVING_SHARE", 0)  # a checkpoint after every step
     whole = trainer(tmp_path / "whole")
     whole.run()
-    calls = iter(range(after))
-
-    def until_cut(model, generator):
-        if next(calls, None) is None:
-            raise Stop
-        return regression(model, generator)
-
     with pytest.raises(Stop):
-        trainer(tmp_path / "cut", until_cut).run(save_every_s=0)
+        trainer(tmp_path / "cut", cut_after(after)).run(save_every_s=0)
     resumed = trainer(tmp_path / "cut")
     resumed.run()
     assert [step for step, _ in whole.progress.losses] == [5, 10, 12]

@@ -5,7 +5,29 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+Handler = Callable[[int, Any], object]
+
+
+@contextlib.contextmanager
+def handled(sent: Iterable[signal.Signals], handler: Handler) -> Iterator[dict[signal.Signals, Any]]:
+    """Within it `handler` answers those signals that were not ignored before; yields who answered these until then.
+
+    A job in the background ignores Ctrl-C, one under nohup SIGHUP. Nothing is changed outside the main thread, where
+    Python allows no handlers.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    known = {number: signal.getsignal(number) for number in sent if in_main}
+    before = {number: own for number, own in known.items() if own not in (signal.SIG_IGN, None)}
+    try:
+        for number in before:
+            signal.signal(number, handler)
+        yield before
+    finally:
+        for number, own in before.items():
+            signal.signal(number, own)
 
 
 @contextlib.contextmanager
@@ -20,18 +42,8 @@ def ends_cleanly() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    in_main = threading.current_thread() is threading.main_thread()  # Python allows no handlers elsewhere
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP) if in_main}
-    taken = [
-        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
-    ]  # nohup has it ignored
-    try:
-        for number in taken:
-            signal.signal(number, interrupt)
+    with handled((signal.SIGTERM, signal.SIGHUP), interrupt) as taken:
         yield
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])
 
 
 @contextlib.contextmanager

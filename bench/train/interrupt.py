@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from bench.host.interrupts import handled
+
 SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -18,19 +20,11 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     often they come. Each is ignored where it was before, as Ctrl-C is by a job in the background.
     """
     pressed = threading.Event()
-    in_main = threading.current_thread() is threading.main_thread()  # no other thread may handle signals
-    before = {number: signal.getsignal(number) for number in SENT if in_main}
-    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
 
     def note(number: int, _: object) -> None:
         pressed.set()
         if number == signal.SIGINT:
             signal.signal(number, before[signal.SIGINT])
 
-    try:
-        for number in taken:
-            signal.signal(number, note)
+    with handled(SENT, note) as before:
         yield pressed.is_set
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])
