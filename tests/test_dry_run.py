@@ -14,11 +14,14 @@ from tiny_suite import write_plugin, write_suite
 from bench.cli import main
 from bench.cost import device_rates, dry_run
 from bench.cost.suite_cost import cost_of, measured_rate, scaled
+from bench.measure.timing.expected import MIN_WARM_UP, session_seconds, timing_hours
+from bench.measure.timing.session import MIN_ROUNDS
+from bench.store.sessions import PROCESSES
 from bench.store.stored_cell import stored
 from bench.suite import file as suite
 from bench.suite.cells import Cell
 from bench.suite.part import Part
-from bench.suite.protocol import Protocol
+from bench.suite.protocol import Protocol, Timing
 from models.errors import InputError
 
 PAPERS = ["imagenet256-dit-l-2", "imagenet256-dit-xl-2", "imagenet256-uvit-h-2", "imagenet512-dit-xl-2"]
@@ -129,7 +132,7 @@ def test_the_command_prints_json_and_writes_nothing(tmp_path, monkeypatch, capsy
 def test_the_command_prints_a_table_for_people(capsys):
     assert main(["run", "smoke", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(part in out for part in ("MAC-ideal", "roofline b", "Cost of ", "NVIDIA H100"))
+    assert all(part in out for part in ("MAC-ideal", "roofline b", "Cost of ", "NVIDIA H100", "\nTiming: at least "))
 
 
 BAD = [
@@ -228,6 +231,28 @@ def test_speed_alone_has_no_images_to_pay_for():
     sentence = cost_of([(cell, 10), (cell, None)]).sentence(1e9)
     assert sentence.startswith("Cost of 1 cells: speed alone, no images")
     assert "; 1 more not counted" in sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "round_s", "expected"),
+    [
+        (1.0, 100.0, 100.0 * PROCESSES * (MIN_WARM_UP + MIN_ROUNDS)),  # slow: the fewest rounds
+        (10.0, 2.0, 10.0 * 3),  # the time of three settings
+        (10.0, 0.1, 0.1 * (PROCESSES * MIN_WARM_UP + 20)),  # fast: the most rounds
+    ],
+)
+def test_a_session_takes_its_settings_time_within_fewest_and_most_rounds(seconds, round_s, expected):
+    assert session_seconds(Timing(rounds=20, seconds=seconds), round_s, 3) == pytest.approx(expected)
+
+
+def test_timing_costs_a_session_a_model_and_batch():
+    cells = [cell for cell in suite.load("gpu-core").cells if cell.cache is None]
+    one = [cell for cell in cells if cell.model == "dit-xl-2"]
+    hour = 3600 / (PROCESSES * (MIN_WARM_UP + MIN_ROUNDS))  # MACs a second at which the fewest rounds of one take that
+    alone = timing_hours([(one[0], 1)], 1 / hour)
+    assert alone == pytest.approx(8 + 1 + 64)  # batches
+    assert timing_hours([(cell, 1) for cell in cells], 1 / hour) == pytest.approx(len(cells) * alone)
+    assert timing_hours([(cell, None) for cell in cells], 1 / hour) == 0
 
 
 def test_a_device_has_a_rate_of_each_dtype():

@@ -17,7 +17,7 @@ VALUES = {"adm": INCEPTION, "clean": INCEPTION}  # of the extractors whose featu
 
 @dataclass(frozen=True)
 class Cost:
-    """Of sampling alone: timing has its own limits in the protocol, features and decoding are a few per cent."""
+    """Of sampling alone: features and decoding are a few per cent, timing is bench/cost/timing_cost.py's."""
 
     cells: int
     unplanned: int  # cells without a plan, in none of the following
@@ -36,14 +36,14 @@ class Cost:
         if self.unplanned and not self.cells:
             return f"Cost unknown{rest}"
         if self.cells and not self.images:
-            return f"Cost of {self.cells} cells: speed alone, no images; timing has the protocol's limits{rest}"
+            return f"Cost of {self.cells} cells: speed alone, no images{rest}"
         time = "time unknown until the first cell is done"
         if macs_per_s:
             hours = self.hours(macs_per_s)
             time = (
-                f"{_hours(hours)} at the rate measured so far"
+                f"{hours_text(hours)} at the rate measured so far"
                 if measured
-                else f"at least {_hours(hours)} at these rates"
+                else f"at least {hours_text(hours)} at these rates"
             )
         disk = f"{scaled(self.disk_bytes)}B of latents and features"
         work = f"{self.images:,} images, {scaled(self.macs)}MAC, {time}, {disk}"
@@ -81,7 +81,8 @@ def measured_rate(results: Iterable[Any]) -> float | None:
     return macs / seconds if macs and seconds else None
 
 
-def _hours(hours: float) -> str:
+def hours_text(hours: float) -> str:
+    """Days, hours, minutes or seconds."""
     if hours >= 48:
         return f"{hours / 24:.1f} days"
     if hours >= 1:

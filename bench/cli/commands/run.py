@@ -121,6 +121,8 @@ def report(directory: Path) -> None:
 def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> int:
     """Print what the run would do and cost."""
     from bench.cost import device_rates, dry_run
+    from bench.cost.suite_cost import hours_text
+    from bench.measure.timing.expected import timing_hours
 
     device = device_rates.read(args.rates, args.dtype)
     for reason in (broken := plugins.load(plugins.files(args.plugin))).values():
@@ -128,10 +130,15 @@ def dry_run(args: argparse.Namespace, overrides: dict[str, dict[str, Any]]) -> i
     chosen = suite.load(args.suite, broken, overrides)
     cells = select(chosen, args.only)
     lines = dry_run.plan_suite(cells, device)
+    least = [0 if line.decided else line.macs for line in lines]  # what is decided during sampling may be next to none
+    timing = timing_hours(zip(cells, least, strict=True), device.rates.macs_per_s)
     if args.json:
-        print(json.dumps(dry_run.as_json(chosen.name, lines, cells, device), indent=1))
+        made = dry_run.as_json(chosen.name, lines, cells, device)
+        made["cost"]["timing_hours_at_these_rates"] = timing
+        print(json.dumps(made, indent=1))
     else:
-        print(dry_run.as_text(chosen.title, lines, cells, device))
+        print(dry_run.as_text(chosen.title, lines, cells, device), end="")
+        print(f"Timing: at least {hours_text(timing)} at these rates")
     return 0
 
 
