@@ -9,6 +9,8 @@ of one evaluation by something kept from earlier evaluations of the same traject
   Delta-DiT, TeaCache). Nothing inside runs.
 * OUTPUT: what the denoiser returned (HiCache++), and CHANGE: what it returned less its input, on top of the current
   input (EasyCache). Such a span is the whole evaluation: not even the embedding runs.
+* GUIDANCE: what the unconditional half's output differed by from the conditional one's (CFG-Cache). The conditional
+  half runs in full, the unconditional one not at all; a span of the whole evaluation too.
 
 `order` 0 holds the last kept tensor; order n extrapolates from the last n + 1 by finite differences in
 evaluation index (TaylorSeer; HiCache with `sigma`, methods/forecast.py). Branches in no span are computed.
@@ -28,9 +30,21 @@ from typing import Any
 import numpy as np
 
 from methods.policy import Policy
-from methods.span import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, WHOLE, Span
+from methods.span import BRANCH, CHANGE, GUIDANCE, OFFSET, OUTPUT, STATE, WHOLE, Span
 
-__all__ = ["BRANCH", "CHANGE", "OFFSET", "OUTPUT", "STATE", "WHOLE", "Plan", "Span", "from_mask", "uncached"]
+__all__ = [
+    "BRANCH",
+    "CHANGE",
+    "GUIDANCE",
+    "OFFSET",
+    "OUTPUT",
+    "STATE",
+    "WHOLE",
+    "Plan",
+    "Span",
+    "from_mask",
+    "uncached",
+]
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,11 @@ class Plan:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def needs_guidance(self) -> bool:
+        """Whether something is reused that only a guided trajectory has."""
+        return any(span.keep == GUIDANCE for row in self.rows for span in row)
+
     @cached_property
     def computed(self) -> np.ndarray:
         """bool [evaluations, branches], evaluations in execution order."""
@@ -96,11 +115,11 @@ class Plan:
 
     @cached_property
     def shares(self) -> np.ndarray:
-        """float [evaluations, branches]: 1 where computed, 0 where reused, `fresh` where part of it is computed."""
+        """float [evaluations, branches]: 1 where computed, 0 where reused, between where a part is computed."""
         shares = self.computed.astype(float)
         for k, row in enumerate(self.rows):
             for span in row:
-                shares[k, span.start : span.stop] = span.fresh
+                shares[k, span.start : span.stop] = span.share
         return shares
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BRANCH, STATE, OFFSET, OUTPUT, CHANGE = "branch", "state", "offset", "output", "change"
-WHOLE = (OUTPUT, CHANGE)  # spans that are a whole evaluation
+BRANCH, STATE, OFFSET, OUTPUT, CHANGE, GUIDANCE = "branch", "state", "offset", "output", "change", "guidance"
+WHOLE = (OUTPUT, CHANGE, GUIDANCE)  # spans that are a whole evaluation
 
 
 @dataclass(frozen=True, order=True)
@@ -18,6 +18,11 @@ class Span:
     order: int = 0
     sigma: float = 0.0  # 0: Taylor's weights; else Hermite's, contracted by it
     fresh: float = 0.0  # share of a single branch that is computed anew
+
+    @property
+    def share(self) -> float:
+        """How much of its branches is computed: half of the guided batch, or what is computed anew."""
+        return 0.5 if self.keep == GUIDANCE else self.fresh
 
     def slots(self) -> list[Span]:
         """The kept tensors that this span reads: one a branch, or one for the whole span."""

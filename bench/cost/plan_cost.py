@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from methods.plan import BRANCH, WHOLE, Plan
+from methods.plan import BRANCH, GUIDANCE, WHOLE, Plan, uncached
 from models.structure import Structure
 
 
@@ -24,7 +24,10 @@ def distinct_evaluations(plan: Plan) -> list[tuple[int, int]]:
 def evaluation_macs(model: Structure, plan: Plan, k: int) -> int:
     """MACs of one unguided image at evaluation k, with the branches that a policy ran to decide."""
     looked = sum(model.branch_macs(j) + model.residual_macs(j) for evaluation, j in plan.looked if evaluation == k)
-    if plan.rows[k] and plan.rows[k][0].keep in WHOLE:
+    keep = plan.rows[k][0].keep if plan.rows[k] else BRANCH
+    if keep == GUIDANCE:  # one half of two in full
+        return looked + evaluation_macs(model, uncached(1, plan.branches), 0) // 2
+    if keep in WHOLE:
         return looked
     whole = [span for span in plan.rows[k] if span.keep != BRANCH]
     total = model.embed_macs() + looked

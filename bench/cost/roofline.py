@@ -23,7 +23,7 @@ from itertools import pairwise
 from math import prod
 
 from bench.cost.plan_cost import distinct_evaluations, evaluation_macs
-from methods.plan import BRANCH, STATE, WHOLE, Plan, Span, uncached
+from methods.plan import BRANCH, GUIDANCE, STATE, WHOLE, Plan, Span, uncached
 from models.denoiser import Denoiser
 
 
@@ -62,6 +62,8 @@ def ideal_speedup(model: Denoiser, plan: Plan, batch: int, guided: bool, bytes_p
 
 def weight_values(model: Denoiser, plan: Plan, k: int) -> float:
     """Weights of the matrices that evaluation k applies to all tokens."""
+    if plan.rows[k] and plan.rows[k][0].keep == GUIDANCE:  # all matrices, for half of the images
+        plan, k = uncached(1, plan.branches), 0
     tokens, width = model.token_shape()
     attention = int(plan.computed[k, 0::2].sum())
     return (evaluation_macs(model, plan, k) - attention * 2 * tokens**2 * width) / tokens

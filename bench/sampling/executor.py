@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench.sampling.script import make_script
 from bench.sampling.steps import Step, escaping_skips
 from methods.forecast import weights
-from methods.plan import BRANCH, CHANGE, OFFSET, STATE, WHOLE, Plan, Span
+from methods.plan import BRANCH, CHANGE, GUIDANCE, OFFSET, STATE, WHOLE, Plan, Span
 from methods.policy import pick
 from models.denoiser import Denoiser
 
@@ -61,6 +62,7 @@ class Executor:
         self.script.end()
         self.kept: dict[Span, Kept] = {}
         self.conditions: list[Any] = [None] * len(self.plan)
+        self.half_conditions = self.conditions
         self.output: Tensor | None = None
         self.skips: dict[int, Tensor] = {}
         self.marks: dict[Span, Tensor] = {}
@@ -72,6 +74,8 @@ class Executor:
         self.reset()
         self.script.begin()
         self.conditions = self.model.conditions(timesteps, labels)
+        if self.plan.needs_guidance:
+            self.half_conditions = self.model.conditions(timesteps, first_half(labels))
 
     def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Evaluation k: model output for x [B,C,H,W], t [B], y [B], reusing what the plan or its policy says."""
@@ -87,12 +91,20 @@ class Executor:
         h, self.c = self.model.embed(x, self.t, self.y, self.conditions[k])
         return h
 
+    def _embed_half(self, k: int, step: Step, x: Tensor) -> Tensor:
+        """Go on with the conditional half alone."""
+        x = first_half(x)
+        h, self.c = self.model.embed(x, first_half(self.t), first_half(self.y), self.half_conditions[k])
+        return h
+
     def _unembed(self, k: int, step: Step, h: Tensor) -> Tensor:
         return self.model.unembed(h, self.c)
 
     def _restore(self, k: int, step: Step, x: Tensor) -> Tensor:
         kept = self.kept.pop(step.slot) if step.frees else self.kept[step.slot]
         value = kept.value(k, step.slot.sigma)
+        if step.slot.keep == GUIDANCE:
+            return both_halves(x, value)
         return add_input(value, self.x) if step.slot.keep == CHANGE else value
 
     def _enter(self, k: int, step: Step, h: Tensor) -> Tensor:
@@ -114,10 +126,7 @@ class Executor:
     def _keep(self, k: int, step: Step, h: Tensor) -> Tensor:
         slot = step.slot
         if slot.keep in WHOLE:
-            whole = (
-                add_input(h, self.x, -1) if slot.keep == CHANGE else h.contiguous()
-            )  # U-ViT's is part of a larger one
-            self._hold(k, slot, whole, {})
+            self._hold(k, slot, whole(slot.keep, h, self.x), {})
             return h
         escaping = {s: self.skips[s] for s in escaping_skips(self.model, slot)}
         self._hold(k, slot, h - self.marks.pop(slot) if slot.keep == OFFSET else h, escaping)
@@ -203,7 +212,8 @@ class Executor:
         """Numbers kept for one image."""
         if slot.keep in WHOLE:
             C, H, W = self.model.latent_shape
-            return (slot.order + 1) * getattr(self.model, "out_channels", C) * H * W
+            values = (slot.order + 1) * getattr(self.model, "out_channels", C) * H * W
+            return values // 2 if slot.keep == GUIDANCE else values  # one half has none
         tokens, width = self.model.token_shape()
         skips = len(escaping_skips(self.model, slot)) if slot.keep != BRANCH else 0
         return (slot.order + 1 + skips) * tokens * width
@@ -224,6 +234,24 @@ def add_input(output: Tensor, x: Tensor, sign: int = 1) -> Tensor:
     total = output.clone()
     total[:, : x.shape[1]].add_(x.to(total.dtype), alpha=sign)
     return total
+
+
+def whole(keep: str, output: Tensor, x: Tensor) -> Tensor:
+    """What is kept of an evaluation's `output` [N,C or 2C,H,W], whose input was x [N,C,H,W]."""
+    if keep == GUIDANCE:
+        cond, uncond = output.chunk(2)
+        return uncond - cond
+    return add_input(output, x, -1) if keep == CHANGE else output.clone()
+
+
+def first_half(batch: Tensor) -> Tensor:
+    """The conditional half [B,...] of a guided batch [2B,...]."""
+    return batch[: len(batch) // 2]
+
+
+def both_halves(cond: Tensor, difference: Tensor) -> Tensor:
+    """A guided batch's output [2B,...] from that of its conditional half [B,...] and what the other differs by."""
+    return torch.cat([cond, cond + difference])
 
 
 def attention_map(q: Tensor, k: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def run(
     evaluations = sampler.evaluations(model.noise_schedule)
     check_plan(executor.plan, len(evaluations))
     check_step_noise(step_noise, len(evaluations), noise)
-    check_guidance(model, guidance_scale, guidance_channels)
+    check_guidance(model, executor.plan, guidance_scale, guidance_channels)
     check_weights(model, noise)
     guide = Guidance(model, labels, guidance_scale, guidance_channels)
     executor.begin([e.timestep for e in evaluations], guide.labels)
@@ -123,8 +123,10 @@ def check_step_noise(step_noise: Tensor | None, evaluations: int, noise: Tensor)
         raise InputError(f"step noise has shape {list(step_noise.shape)}, expected {[evaluations, *noise.shape]}")
 
 
-def check_guidance(model: Denoiser, scale: float, channels: int | None) -> None:
-    """Raise InputError unless the denoiser can be guided so."""
+def check_guidance(model: Denoiser, plan: Plan, scale: float, channels: int | None) -> None:
+    """Raise InputError unless the denoiser can be guided so, and is where the plan needs it."""
+    if scale == 1 and plan.needs_guidance:
+        raise InputError("the plan reuses guidance, but at guidance_scale 1 there is none")
     if scale != 1 and not model.can_be_guided:
         raise InputError("guidance needs a denoiser with a null class; guidance_scale must be 1")
     if channels is not None and not 0 < channels <= model.latent_shape[0]:

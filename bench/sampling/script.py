@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from bench.sampling.steps import EMBED, UNEMBED, Step, compile_plan, compile_row, keep_whole, passes, restore
-from methods.plan import BRANCH, WHOLE, Plan, Span
+from methods.plan import BRANCH, GUIDANCE, WHOLE, Plan, Span
 from methods.policy import Decisions, Look, Policy
 from models.denoiser import Denoiser
 from models.errors import InputError
@@ -134,5 +134,7 @@ def check_policy(model: Denoiser, policy: Policy) -> None:
     if edges[0] < 0 or edges[-1] > model.num_branches:
         raise InputError(f"{who}: points {list(policy.points)} leave 0..{model.num_branches}")
     for slot in policy.slots:
+        if slot.keep == GUIDANCE:  # the batch is halved before anything of the evaluation can be seen
+            raise InputError(f"{who}: guidance is reused by a plan alone, not as decided during sampling")
         if slot.keep not in (BRANCH, *WHOLE) and any(slot.start < edge < slot.stop for edge in edges):
             raise InputError(f"{who}: {slot} is cut by a point in {edges}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods.plan import BRANCH, OFFSET, WHOLE, Plan, Span
+from methods.plan import BRANCH, GUIDANCE, OFFSET, WHOLE, Plan, Span
 from models.denoiser import Denoiser
 
 
@@ -12,7 +12,8 @@ from models.denoiser import Denoiser
 class Step:
     """One operation of an evaluation, on the branches of `slot`."""
 
-    # "embed", "enter" a block, "compute" a branch, "reuse" a slot, "refresh" a part of it first, "mark" a slot's start,
+    # "embed", or "embed_half" of a guided batch, "enter" a block, "compute" a branch, "reuse" a slot, "refresh" a part
+    # of it first, "mark" a slot's start,
     # "keep" it at its end, "unembed", "restore" an output; "see": the policy looks on
     do: str
     slot: Span
@@ -20,7 +21,7 @@ class Step:
     frees: bool = False  # "reuse", "refresh", "restore": the slot is read for the last time
 
 
-EMBED, UNEMBED = Step("embed", Span(0, 0)), Step("unembed", Span(0, 0))
+EMBED, EMBED_HALF, UNEMBED = (Step(do, Span(0, 0)) for do in ("embed", "embed_half", "unembed"))
 
 
 def compile_plan(model: Denoiser, plan: Plan) -> list[list[Step]]:
@@ -36,13 +37,15 @@ def compile_plan(model: Denoiser, plan: Plan) -> list[list[Step]]:
 def _compile_evaluation(
     model: Denoiser, row: tuple[Span, ...], state: dict[Span, str], seen: tuple[int, ...]
 ) -> list[Step]:
+    if row and row[0].keep == GUIDANCE:
+        return [EMBED_HALF, *compile_row(model, (), {}), UNEMBED, restore(row[0], state)]
     if row and row[0].keep in WHOLE:
         return [restore(row[0], state)]
     return [EMBED, *compile_row(model, row, state, seen=seen), UNEMBED, *keep_whole(state)]
 
 
 def restore(span: Span, state: dict[Span, str]) -> Step:
-    """The whole evaluation, where its output is one that was kept."""
+    """The output of an evaluation, or its unconditional half, out of what was kept."""
     slot = span.slots()[0]
     return Step("restore", slot, frees=state[slot] == "free")
 

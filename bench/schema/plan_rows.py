@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.schema import plan_marks
-from methods.plan import BRANCH, CHANGE, OFFSET, OUTPUT, STATE, Plan
+from methods.plan import BRANCH, CHANGE, GUIDANCE, OFFSET, OUTPUT, STATE, Plan
 
 # The mark of what a span keeps.
 KEPT = {
@@ -12,6 +12,7 @@ KEPT = {
     OFFSET: plan_marks.OFFSET,
     OUTPUT: plan_marks.SKIPPED,
     CHANGE: plan_marks.OFFSET,
+    GUIDANCE: plan_marks.PARTIAL,
 }
 
 

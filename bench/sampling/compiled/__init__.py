@@ -95,7 +95,7 @@ def prepare(
         return PlainTrajectory(Executor(model, plan), sampler, guidance_scale, guidance_channels)
     evaluations = sampler.evaluations(model.noise_schedule)
     plain.check_plan(plan, len(evaluations))
-    plain.check_guidance(model, guidance_scale, guidance_channels)
+    plain.check_guidance(model, plan, guidance_scale, guidance_channels)
     updates = fold(sampler, model, len(evaluations))
     network = build_network(model, [e.timestep for e in evaluations], updates is None, options)
     trajectory = Trajectory(

@@ -30,16 +30,21 @@ from models.denoiser import Denoiser
 
 @dataclass
 class _Slots:
-    """Numbered slots: the lowest free one first, so that few are ever made."""
+    """Numbered slots: the lowest free one first, so that few are ever made.
+
+    What is kept of outputs has another shape than the tokens, and slots of its own.
+    """
 
     count: int = 0
     free: list[int] = field(default_factory=list)
+    free_of_outputs: list[int] = field(default_factory=list)
 
-    def take(self, shared: bool = True) -> int:
-        """A free slot; one of its own for a tensor of another shape than the tokens'."""
-        if self.free and shared:
-            self.free.sort()
-            return self.free.pop(0)
+    def take(self, of_outputs: bool = False) -> int:
+        """A free slot, or a new one."""
+        free = self.free_of_outputs if of_outputs else self.free
+        if free:
+            free.sort()
+            return free.pop(0)
         self.count += 1
         return self.count - 1
 
@@ -94,7 +99,8 @@ class Compiler:
         """Free the slots of what the policy dropped."""
         held = self.held.pop(span, None)
         if held is not None:
-            self.slots.free += [*held.values, *held.escaping.values()]
+            free = self.slots.free_of_outputs if span.keep in WHOLE else self.slots.free
+            free += [*held.values, *held.escaping.values()]
 
     def refresh(self, k: int, step: Step) -> None:
         """Write the computed part of a branch into what was kept, whose differences are made whole before."""
@@ -109,12 +115,17 @@ class Compiler:
     def embed(self, k: int, step: Step) -> None:
         self.operations.append(Embed())
 
+    def embed_half(self, k: int, step: Step) -> None:
+        self.operations.append(Embed(half=True))
+
     def unembed(self, k: int, step: Step) -> None:
         self.operations.append(Unembed())
 
     def restore(self, k: int, step: Step) -> None:
-        held = self.held.pop(step.slot) if step.frees else self.held[step.slot]
+        held = self.held[step.slot]
         self.operations.append(Restore(step.slot, self._weights(k, step.slot, held)))
+        if step.frees:
+            self.forget(step.slot)
 
     def enter(self, k: int, step: Step) -> None:
         """Begin a block, with its long skip where one comes in."""
@@ -185,7 +196,7 @@ class Compiler:
         """The slot for what evaluation k keeps: a new one, or that of the oldest value which nothing reads now."""
         held = self.held.setdefault(span, _Held())
         full = len(held.values) > span.order
-        slot = held.values.pop() if full else self.slots.take(shared=span.keep not in WHOLE)
+        slot = held.values.pop() if full else self.slots.take(of_outputs=span.keep in WHOLE)
         held.values.insert(0, slot)
         held.rows, held.at = renewed(held.rows, k - held.at, span.order), k
         return slot

@@ -15,10 +15,10 @@ from bench.sampling.compiled.kernels import (
     Product,
     Projected,
     Workspace,
+    Workspaces,
     images_per_tile,
     on_cpu,
     part_of,
-    workspace,
 )
 from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import fused_sum, weights
@@ -48,13 +48,13 @@ class DiTNetwork:
         pairs = [(AttentionLayer(b.attn, product), MlpLayer(b.mlp, product)) for b in model.blocks]
         self.layers = [layer for pair in pairs for layer in pair]  # by branch
         self.eps = [norm.eps for b in model.blocks for norm in (b.norm1, b.norm2)]  # by branch
+        self.workspaces = Workspaces(self.positions, len(self.positions), self.layers[0].heads, model.mlp_width)
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
         self.end()
 
     def begin(self, labels: Tensor, images: int) -> None:
         model = self.model
-        self.images, shape = images, (len(labels), len(self.positions), model.width)
-        self.work = workspace(self.positions, shape, self.layers[0].heads, model.mlp_width)
+        self.images = images
         self.distinct, self.which = distinct(labels, images)
         row_bytes = len(self.distinct) * 6 * model.num_blocks * model.width * self.positions.element_size()
         self.together = max(1, TABLE_BYTES // row_bytes)  # evaluations
@@ -63,6 +63,7 @@ class DiTNetwork:
         self.table = self.final_table = self.which = self.distinct = torch.empty(0)
         self.chunks: tuple[Tensor, ...] = ()
         self.images, self.together, self.work = 0, 1, None
+        self.workspaces.made.clear()
         self.made = -1  # the first evaluation that `table` is of
         self.projected: Projected | None = None
 
@@ -80,17 +81,19 @@ class DiTNetwork:
         self.final_table = final(c[-1]).view(*shape, 2, model.width)
         self.final_table[:, :, 1] += 1
 
-    def embed(self, k: int, x: Tensor) -> Tensor:
+    def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
+        which = self.which[: halves * len(x)]
+        self.work = self.workspaces.of(len(which))
         row = k % self.together
         if k - row != self.made:  # the first evaluation of a table may be one that does not embed
             self.modulate(k - row)
-        chosen = self.table[row].index_select(0, self.which)  # [N,2L,3,D]
+        chosen = self.table[row].index_select(0, which)  # [N,2L,3,D]
         self.chunks = chosen.flatten(1, 2).unsqueeze(2).unbind(1)  # 6 L of [N,1,D]
-        self.final_shift, self.final_scale = self.final_table[row].index_select(0, self.which).unsqueeze(2).unbind(1)
+        self.final_shift, self.final_scale = self.final_table[row].index_select(0, which).unsqueeze(2).unbind(1)
         p, g, D = self.model.patch_size, self.model.grid, self.model.width
         patches = x.to(self.positions.dtype).view(len(x), -1, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
         tokens = patches.reshape(len(x), g * g, -1) @ self.patch_weight
-        h = tokens.new_empty(len(self.which), g * g, D)
+        h = tokens.new_empty(len(which), g * g, D)
         for half in h.split(len(x)):
             torch.add(tokens, self.positions, out=half)
         return h

@@ -60,8 +60,19 @@ class Workspace:
             part.div_(gate.mul_(part).exp2_().add_(self.one))
 
 
-def workspace(like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int) -> Workspace | None:
-    return Workspace(like, shape, heads, hidden) if on_cpu(like) else None
+class Workspaces:
+    """One for every number of images, of both guidance halves or of one; each made at its first use."""
+
+    def __init__(self, like: Tensor, tokens: int, heads: int, hidden: int) -> None:
+        self.like, self.tokens, self.heads, self.hidden = like, tokens, heads, hidden
+        self.made: dict[int, Workspace] = {}
+
+    def of(self, images: int) -> Workspace | None:
+        """None on a GPU."""
+        if on_cpu(self.like) and images not in self.made:
+            shape = images, self.tokens, self.like.shape[-1]
+            self.made[images] = Workspace(self.like, shape, self.heads, self.hidden)
+        return self.made.get(images)
 
 
 _stored: MutableMapping[Tensor, ReferenceType[Tensor]] = WeakIdKeyDictionary()  # of weights, while a trajectory lives

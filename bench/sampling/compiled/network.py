@@ -31,8 +31,8 @@ class Network(Protocol):
     def end(self) -> None:
         """Let go of everything that the trajectory made."""
 
-    def embed(self, k: int, x: Tensor) -> Tensor:
-        """Tokens of x [B,C,H,W] at evaluation k, in both halves."""
+    def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
+        """Tokens of x [B,C,H,W] at evaluation k, in so many halves, of which the first is the conditional one."""
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
         """Tokens before the block's first branch."""
@@ -77,20 +77,28 @@ class PlainNetwork:
 
     def begin(self, labels: Tensor, images: int) -> None:
         """Labels [N] of B = `images`; conditions are worked out ahead on a CPU."""
-        self.labels, self.halves = labels, len(labels) // images
-        if labels.device.type == "cpu":  # on a GPU, finding the distinct labels would wait for it
-            self.conditions = self.model.conditions(self.timesteps, labels)
+        self.labels = labels
+        self.conditions: dict[int, list[Any]] = {}  # by the number of images
 
     def end(self) -> None:
         self.labels, self.c = torch.empty(0), None
-        self.conditions = [None] * len(self.timesteps)
+        self.conditions = {}
 
-    def embed(self, k: int, x: Tensor) -> Tensor:
-        """Tokens [N,T,D] of x [B,C,H,W], repeated for both halves."""
-        batch = x.repeat(self.halves, 1, 1, 1).to(next(self.model.parameters()).dtype)
+    def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
+        """Tokens [N,T,D] of x [B,C,H,W], repeated for both halves or the conditional one alone."""
+        batch = x.repeat(halves, 1, 1, 1).to(next(self.model.parameters()).dtype)
         t = torch.full((len(batch),), self.timesteps[k], dtype=torch.float32, device=x.device)
-        h, self.c = self.model.embed(batch, t, self.labels, self.conditions[k])
+        labels = self.labels[: len(batch)]
+        h, self.c = self.model.embed(batch, t, labels, self._conditions(labels)[k])
         return h
+
+    def _conditions(self, labels: Tensor) -> list[Any]:
+        """Of every evaluation; on a GPU each works out its own, as finding the distinct labels would wait for it."""
+        if labels.device.type != "cpu":
+            return [None] * len(self.timesteps)
+        if len(labels) not in self.conditions:
+            self.conditions[len(labels)] = self.model.conditions(self.timesteps, labels)
+        return self.conditions[len(labels)]
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
         """Tokens [N,T,D] before the block, the long skip [N,T,D] joined."""
@@ -124,4 +132,3 @@ class PlainNetwork:
         return self.model.unembed(h, self.c)
 
     c: Any
-    conditions: list[Any]

@@ -9,16 +9,18 @@ from torch import Tensor
 
 from bench.sampling.compiled.frame import Frame, Weights
 from bench.sampling.compiled.network import combine
-from bench.sampling.executor import add_input
-from methods.plan import CHANGE, OFFSET, STATE, WHOLE, Span
+from bench.sampling.executor import add_input, both_halves, whole
+from methods.plan import CHANGE, GUIDANCE, OFFSET, STATE, WHOLE, Span
 
 Operation = Callable[[Frame, Tensor], Tensor]  # tokens in, tokens out
 
 
 @dataclass(frozen=True)
 class Embed:
+    half: bool = False  # the conditional half of a guided batch alone
+
     def __call__(self, frame: Frame, x: Tensor) -> Tensor:
-        return frame.network.embed(frame.k, x)
+        return frame.network.embed(frame.k, x, 1 if self.half else frame.halves)
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,18 @@ class Unembed:
 
 @dataclass(frozen=True)
 class Restore:
-    """An output that was kept, or the change that was kept on top of the current input: a copy, guided in place."""
+    """An output that was kept, or the change that was kept on top of the current input: a copy, guided in place.
+
+    Of guidance, the unconditional half on top of the conditional output `x`, which was computed.
+    """
 
     span: Span
     weights: Weights
 
     def __call__(self, frame: Frame, x: Tensor) -> Tensor:
         value = combine(frame.read(self.weights))
+        if self.span.keep == GUIDANCE:
+            return both_halves(x, value)
         return add_input(value, frame.inputs()) if self.span.keep == CHANGE else value.clone()
 
 
@@ -113,7 +120,7 @@ class Keep:
 
     def __call__(self, frame: Frame, h: Tensor) -> Tensor:
         if self.span.keep in WHOLE:
-            frame.kept[self.slot] = add_input(h, frame.inputs(), -1) if self.span.keep == CHANGE else h.clone()
+            frame.kept[self.slot] = whole(self.span.keep, h, frame.inputs())
             return h
         frame.write(self.slot, h - frame.marks.pop(self.span) if self.span.keep == OFFSET else h)
         for source, slot in self.escaping:

@@ -14,9 +14,9 @@ from bench.sampling.compiled.kernels import (
     Product,
     Projected,
     Workspace,
+    Workspaces,
     images_per_tile,
     part_of,
-    workspace,
 )
 from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import weights
@@ -38,15 +38,14 @@ class UViTNetwork:
         patches = model.patch_embed.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = model.pos_embed[0, model.extras :] + patches.bias  # [T',D]
+        tokens = model.extras + len(self.positions)
+        self.workspaces = Workspaces(self.positions, tokens, self.layers[0].heads, model.mlp_width)
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=patches.weight.device)
         self.end()
 
     def begin(self, labels: Tensor, images: int) -> None:
         """Time and label tokens of every evaluation: [E,1,D] and [N,1,D], their positions added."""
         model = self.model
-        self.count = len(labels)
-        shape = self.count, model.extras + len(self.positions), model.width
-        self.work = workspace(self.positions, shape, self.layers[0].heads, model.mlp_width)
         time = model.time_embed(timestep_embedding(self.t, model.width).to(self.positions.dtype))
         self.time = (time + model.pos_embed[0, model.extras - 1]).unsqueeze(1)
         if model.num_classes > 0:
@@ -54,16 +53,18 @@ class UViTNetwork:
 
     def end(self) -> None:
         self.time = self.label = torch.empty(0)
-        self.count, self.work = 0, None
+        self.work = None
+        self.workspaces.made.clear()
         self.projected: Projected | None = None
 
-    def embed(self, k: int, x: Tensor) -> Tensor:
+    def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
         p, g, extras = self.model.patch_size, self.model.grid, self.model.extras
         patches = x.to(self.positions.dtype).view(len(x), -1, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
         tokens = patches.reshape(len(x), g * g, -1) @ self.patch_weight
-        h = tokens.new_empty(self.count, extras + g * g, self.model.width)
+        h = tokens.new_empty(halves * len(x), extras + g * g, self.model.width)
+        self.work = self.workspaces.of(len(h))
         if extras == 2:
-            h[:, :1] = self.label
+            h[:, :1] = self.label[: len(h)]
         h[:, extras - 1 : extras] = self.time[k]
         for half in h[:, extras:].split(len(x)):
             torch.add(tokens, self.positions, out=half)
