@@ -12,7 +12,7 @@ from bench.sampling.compiled import Execution, dit, kernels, prepare, regional
 from bench.sampling.compiled.graphs import GraphedTrajectory
 
 STEPS = 6
-CASES = [("ddim", None), ("ddim", "fora"), ("ddpm", "fora"), ("dpm-solver++", "deepcache")]
+CASES = [("ddim", None), ("ddim", "fora"), ("ddim", "cfg-cache"), ("ddpm", "fora"), ("dpm-solver++", "deepcache")]
 
 
 def prepared(model, sampler, cache, **options):
