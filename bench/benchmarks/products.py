@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.sampling.compiled.kernels import AttentionLayer, Maker, MlpLayer, Product, Workspace, parts
+from bench.sampling.compiled.kernels import AttentionLayer, Maker, MlpLayer, Product, parts
 from bench.sampling.compiled.regional import weights
+from bench.sampling.compiled.workspace import Workspace
 from methods.plan import Plan
 from models.dit import DiT
 

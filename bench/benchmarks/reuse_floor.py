@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bench.benchmarks.products import mlp
 from bench.cost.plan_cost import plan_macs
-from bench.sampling.compiled.kernels import AttentionLayer, MlpLayer, Workspace
+from bench.sampling.compiled.kernels import AttentionLayer, MlpLayer
+from bench.sampling.compiled.workspace import Workspace
 from methods.plan import WHOLE, Plan, Span
 from models.dit import DiT
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from bench.sampling.outputs import add_input, both_halves, first_half, whole
 from bench.sampling.script import make_script
 from bench.sampling.steps import Step, escaping_skips
 from methods.forecast import weights
@@ -62,7 +62,6 @@ class Executor:
         self.script.end()
         self.kept: dict[Span, Kept] = {}
         self.conditions: list[Any] = [None] * len(self.plan)
-        self.half_conditions = self.conditions
         self.output: Tensor | None = None
         self.skips: dict[int, Tensor] = {}
         self.marks: dict[Span, Tensor] = {}
@@ -74,8 +73,6 @@ class Executor:
         self.reset()
         self.script.begin()
         self.conditions = self.model.conditions(timesteps, labels)
-        if self.plan.needs_guidance:
-            self.half_conditions = self.model.conditions(timesteps, first_half(labels))
 
     def evaluate(self, k: int, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         """Evaluation k: model output for x [B,C,H,W], t [B], y [B], reusing what the plan or its policy says."""
@@ -92,9 +89,8 @@ class Executor:
         return h
 
     def _embed_half(self, k: int, step: Step, x: Tensor) -> Tensor:
-        """Go on with the conditional half alone."""
-        x = first_half(x)
-        h, self.c = self.model.embed(x, first_half(self.t), first_half(self.y), self.half_conditions[k])
+        """Go on with the conditional half alone, whose conditioning is worked out here."""
+        h, self.c = self.model.embed(first_half(x), first_half(self.t), first_half(self.y))
         return h
 
     def _unembed(self, k: int, step: Step, h: Tensor) -> Tensor:
@@ -227,31 +223,6 @@ class Executor:
             alive -= {s.slot for s in row if s.frees}
             history.append(set(alive))
         return history
-
-
-def add_input(output: Tensor, x: Tensor, sign: int = 1) -> Tensor:
-    """`output` [N,C or 2C,H,W] with the network's input x [N,C,H,W] added to its prediction, the first C channels."""
-    total = output.clone()
-    total[:, : x.shape[1]].add_(x.to(total.dtype), alpha=sign)
-    return total
-
-
-def whole(keep: str, output: Tensor, x: Tensor) -> Tensor:
-    """What is kept of an evaluation's `output` [N,C or 2C,H,W], whose input was x [N,C,H,W]."""
-    if keep == GUIDANCE:
-        cond, uncond = output.chunk(2)
-        return uncond - cond
-    return add_input(output, x, -1) if keep == CHANGE else output.clone()
-
-
-def first_half(batch: Tensor) -> Tensor:
-    """The conditional half [B,...] of a guided batch [2B,...]."""
-    return batch[: len(batch) // 2]
-
-
-def both_halves(cond: Tensor, difference: Tensor) -> Tensor:
-    """A guided batch's output [2B,...] from that of its conditional half [B,...] and what the other differs by."""
-    return torch.cat([cond, cond + difference])
 
 
 def attention_map(q: Tensor, k: Tensor) -> Tensor:

@@ -14,14 +14,12 @@ from bench.sampling.compiled.kernels import (
     MlpLayer,
     Product,
     Projected,
-    Workspace,
-    Workspaces,
     images_per_tile,
-    on_cpu,
     part_of,
 )
 from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import fused_sum, weights
+from bench.sampling.compiled.workspace import Workspace, on_cpu, workspaces
 from methods.policy import pick
 from models.dit import DiT
 
@@ -48,13 +46,13 @@ class DiTNetwork:
         pairs = [(AttentionLayer(b.attn, product), MlpLayer(b.mlp, product)) for b in model.blocks]
         self.layers = [layer for pair in pairs for layer in pair]  # by branch
         self.eps = [norm.eps for b in model.blocks for norm in (b.norm1, b.norm2)]  # by branch
-        self.workspaces = Workspaces(self.positions, len(self.positions), self.layers[0].heads, model.mlp_width)
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=final.weight.device)
         self.end()
 
     def begin(self, labels: Tensor, images: int) -> None:
         model = self.model
-        self.images = images
+        self.images, shape = images, (len(labels), len(self.positions), model.width)
+        self.works = workspaces(self.positions, shape, self.layers[0].heads, model.mlp_width, images)
         self.distinct, self.which = distinct(labels, images)
         row_bytes = len(self.distinct) * 6 * model.num_blocks * model.width * self.positions.element_size()
         self.together = max(1, TABLE_BYTES // row_bytes)  # evaluations
@@ -63,7 +61,7 @@ class DiTNetwork:
         self.table = self.final_table = self.which = self.distinct = torch.empty(0)
         self.chunks: tuple[Tensor, ...] = ()
         self.images, self.together, self.work = 0, 1, None
-        self.workspaces.made.clear()
+        self.works = {}
         self.made = -1  # the first evaluation that `table` is of
         self.projected: Projected | None = None
 
@@ -83,7 +81,7 @@ class DiTNetwork:
 
     def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
         which = self.which[: halves * len(x)]
-        self.work = self.workspaces.of(len(which))
+        self.work = self.works.get(len(which))
         row = k % self.together
         if k - row != self.made:  # the first evaluation of a table may be one that does not embed
             self.modulate(k - row)

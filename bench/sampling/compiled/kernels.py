@@ -12,69 +12,10 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from torch.utils.weak import WeakIdKeyDictionary
 
 from bench.sampling.compiled.regional import attention_branch, mlp_branch, regional, weights
+from bench.sampling.compiled.workspace import TILE_BYTES, Workspace, on_cpu, split_heads
 from models.denoiser import Attention, Mlp
 
-TILE_BYTES = 2**18  # of a buffer that stays in a core's second-level cache
-HIDDEN_BYTES = 2**23  # of the MLP's hidden tokens at once: larger products gain nothing
 STORED_VALUES = 2**20  # of a layer's weights that are worth a second copy in the order that products like
-# GELU by tanh is x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3): -2u / log 2 = x (FIRST + THIRD x^2)
-FIRST, THIRD = -2.302208198144325, -0.1029432395800235
-
-
-def on_cpu(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu"
-
-
-class Workspace:
-    """Buffers of one trajectory on a CPU for what lives inside a branch, and all views of them, made once.
-
-    On a GPU there is none: every result gets memory of its own, which the allocator reuses.
-    """
-
-    def __init__(self, like: Tensor, shape: tuple[int, int, int], heads: int, hidden: int) -> None:
-        """For tokens of `shape` [N,T,D] and `hidden` features inside the MLP."""
-        N, T, D = shape
-        rows, row_bytes = N * T, hidden * like.element_size()
-        self.shape = rows, D
-        self.out = like.new_empty(shape)  # of branches whose output is not kept
-        self.qkv = like.new_empty(rows, 3 * D)
-        self.heads = split_heads(self.qkv, N, heads)
-        self.chunk = -(-rows // -(-rows * row_bytes // HIDDEN_BYTES))  # rows, in equal parts
-        self.hidden = like.new_empty(self.chunk, hidden)
-        tile = max(1, TILE_BYTES * torch.get_num_threads() // row_bytes)
-        self.gate = like.new_empty(min(tile, self.chunk), hidden)
-        self.tiles = self.tiled(self.hidden)
-        self.first, self.one = like.new_full((), FIRST), like.new_ones(())  # as numbers they would cost a kernel each
-
-    def tiled(self, hidden: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The hidden tokens in tiles, each with a buffer of its size."""
-        return [(part, self.gate[: part.shape[0]]) for part in hidden.split(self.gate.shape[0])]
-
-    def activate_(self, hidden: Tensor, approximate: str) -> None:
-        """GELU of the hidden tokens, which `self.hidden` begins with, in place; by tanh in tiles that stay in cache."""
-        if approximate == "none":
-            torch.ops.aten.gelu_(hidden)  # exact: one fast pass already
-            return
-        for part, gate in self.tiles if hidden is self.hidden else self.tiled(hidden):
-            torch.addcmul(self.first, part, part, value=THIRD, out=gate)
-            part.div_(gate.mul_(part).exp2_().add_(self.one))
-
-
-class Workspaces:
-    """One for every number of images, of both guidance halves or of one; each made at its first use."""
-
-    def __init__(self, like: Tensor, tokens: int, heads: int, hidden: int) -> None:
-        self.like, self.tokens, self.heads, self.hidden = like, tokens, heads, hidden
-        self.made: dict[int, Workspace] = {}
-
-    def of(self, images: int) -> Workspace | None:
-        """None on a GPU."""
-        if on_cpu(self.like) and images not in self.made:
-            shape = images, self.tokens, self.like.shape[-1]
-            self.made[images] = Workspace(self.like, shape, self.heads, self.hidden)
-        return self.made.get(images)
-
-
 _stored: MutableMapping[Tensor, ReferenceType[Tensor]] = WeakIdKeyDictionary()  # of weights, while a trajectory lives
 
 
@@ -190,11 +131,6 @@ def part_of(layer: AttentionLayer | MlpLayer, x: Tensor, work: Workspace | None)
     if work is None or isinstance(layer, AttentionLayer):
         return layer(x, None, None)
     return layer(x, work, torch.empty_like(x))
-
-
-def split_heads(qkv: Tensor, images: int, heads: int) -> tuple[Tensor, ...]:
-    """qkv [N T, 3 D] -> q, k, v, each [N,H,T,D/H]."""
-    return qkv.view(images, -1, 3, heads, qkv.shape[1] // (3 * heads)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def mix(heads: tuple[Tensor, ...]) -> Tensor:

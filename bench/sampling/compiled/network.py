@@ -76,29 +76,22 @@ class PlainNetwork:
         self.end()
 
     def begin(self, labels: Tensor, images: int) -> None:
-        """Labels [N] of B = `images`; conditions are worked out ahead on a CPU."""
+        """Labels [N] of B = `images`; conditions of all of them are worked out ahead on a CPU."""
         self.labels = labels
-        self.conditions: dict[int, list[Any]] = {}  # by the number of images
+        if labels.device.type == "cpu":  # on a GPU, finding the distinct labels would wait for it
+            self.conditions = self.model.conditions(self.timesteps, labels)
 
     def end(self) -> None:
         self.labels, self.c = torch.empty(0), None
-        self.conditions = {}
+        self.conditions = [None] * len(self.timesteps)
 
     def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
         """Tokens [N,T,D] of x [B,C,H,W], repeated for both halves or the conditional one alone."""
         batch = x.repeat(halves, 1, 1, 1).to(next(self.model.parameters()).dtype)
         t = torch.full((len(batch),), self.timesteps[k], dtype=torch.float32, device=x.device)
-        labels = self.labels[: len(batch)]
-        h, self.c = self.model.embed(batch, t, labels, self._conditions(labels)[k])
+        condition = self.conditions[k] if len(batch) == len(self.labels) else None
+        h, self.c = self.model.embed(batch, t, self.labels[: len(batch)], condition)
         return h
-
-    def _conditions(self, labels: Tensor) -> list[Any]:
-        """Of every evaluation; on a GPU each works out its own, as finding the distinct labels would wait for it."""
-        if labels.device.type != "cpu":
-            return [None] * len(self.timesteps)
-        if len(labels) not in self.conditions:
-            self.conditions[len(labels)] = self.model.conditions(self.timesteps, labels)
-        return self.conditions[len(labels)]
 
     def enter_block(self, block: int, h: Tensor, skip: Tensor | None) -> Tensor:
         """Tokens [N,T,D] before the block, the long skip [N,T,D] joined."""
@@ -132,3 +125,4 @@ class PlainNetwork:
         return self.model.unembed(h, self.c)
 
     c: Any
+    conditions: list[Any]

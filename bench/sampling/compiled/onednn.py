@@ -13,7 +13,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from bench.sampling.compiled.kernels import Maker, MlpLayer, Product, Workspace, on_cpu
+from bench.sampling.compiled.kernels import Maker, MlpLayer, Product
+from bench.sampling.compiled.workspace import Workspace, on_cpu
 from models.denoiser import Mlp
 from models.errors import InputError
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.sampling.compiled.frame import Frame, Weights
 from bench.sampling.compiled.network import combine
-from bench.sampling.executor import add_input, both_halves, whole
+from bench.sampling.outputs import add_input, both_halves, whole
 from methods.plan import CHANGE, GUIDANCE, OFFSET, STATE, WHOLE, Span
 
 Operation = Callable[[Frame, Tensor], Tensor]  # tokens in, tokens out

@@ -13,13 +13,12 @@ from bench.sampling.compiled.kernels import (
     MlpLayer,
     Product,
     Projected,
-    Workspace,
-    Workspaces,
     images_per_tile,
     part_of,
 )
 from bench.sampling.compiled.network import Combination
 from bench.sampling.compiled.regional import weights
+from bench.sampling.compiled.workspace import Workspace, workspaces
 from methods.policy import pick
 from models.denoiser import timestep_embedding
 from models.uvit import UViT
@@ -38,14 +37,14 @@ class UViTNetwork:
         patches = model.patch_embed.proj
         self.patch_weight = patches.weight.flatten(1).t()  # [C p p, D]
         self.positions = model.pos_embed[0, model.extras :] + patches.bias  # [T',D]
-        tokens = model.extras + len(self.positions)
-        self.workspaces = Workspaces(self.positions, tokens, self.layers[0].heads, model.mlp_width)
         self.t = torch.tensor(list(timesteps), dtype=torch.float32, device=patches.weight.device)
         self.end()
 
     def begin(self, labels: Tensor, images: int) -> None:
         """Time and label tokens of every evaluation: [E,1,D] and [N,1,D], their positions added."""
         model = self.model
+        shape = len(labels), model.extras + len(self.positions), model.width
+        self.works = workspaces(self.positions, shape, self.layers[0].heads, model.mlp_width, images)
         time = model.time_embed(timestep_embedding(self.t, model.width).to(self.positions.dtype))
         self.time = (time + model.pos_embed[0, model.extras - 1]).unsqueeze(1)
         if model.num_classes > 0:
@@ -53,8 +52,7 @@ class UViTNetwork:
 
     def end(self) -> None:
         self.time = self.label = torch.empty(0)
-        self.work = None
-        self.workspaces.made.clear()
+        self.work, self.works = None, {}
         self.projected: Projected | None = None
 
     def embed(self, k: int, x: Tensor, halves: int) -> Tensor:
@@ -62,7 +60,7 @@ class UViTNetwork:
         patches = x.to(self.positions.dtype).view(len(x), -1, g, p, g, p).permute(0, 2, 4, 1, 3, 5)
         tokens = patches.reshape(len(x), g * g, -1) @ self.patch_weight
         h = tokens.new_empty(halves * len(x), extras + g * g, self.model.width)
-        self.work = self.workspaces.of(len(h))
+        self.work = self.works.get(len(h))
         if extras == 2:
             h[:, :1] = self.label[: len(h)]
         h[:, extras - 1 : extras] = self.time[k]
