@@ -24,7 +24,7 @@ from bench.host.environment import environment
 from bench.host.files import write_json
 from bench.judge.ranking import ranked
 from bench.show.site import write_site
-from bench.store.results import read_results
+from bench.store.results import read_results, read_whole
 from bench.store.stored_cell import StoredCell, altered
 
 OUT = Path("results/benchmarks/site_scale.json")
@@ -69,7 +69,7 @@ def sizes(site: Path) -> dict[str, Any]:
 
 def write_runs(folder: Path) -> Iterator[Path]:
     """The result directories of the synthetic cells, one after another."""
-    cells = read_results(SOURCE).cells
+    cells = read_whole(SOURCE).cells
     rng = np.random.default_rng(0)
     yield _write(folder / "sweep", [varied(cell, i, rng) for i in range(SWEEP) for cell in cells])
     for machine in range(MACHINES):

@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.benchmarks.synthetic_store import SOURCE, write_store
 from bench.host.files import write_bytes, write_json
-from bench.store.results import read_results
+from bench.store.results import read_results, read_whole
 
 OUT = Path("results/benchmarks/stores.json")
 SIZES = (500, 1000, 2000, 10000)
@@ -97,7 +97,7 @@ def write_done(file: Path) -> None:
     from bench.suite.cells import Settings
     from bench.suite.file import load
 
-    document = next(dict(cell.document) for cell in read_results(SOURCE).cells if cell.slug == "ddim-50")
+    document = next(dict(cell.document) for cell in read_whole(SOURCE).cells if cell.slug == "ddim-50")
     suite, out = load(str(file)), file.parent / "out"
     for cell in suite.cells:
         done = {**document, **cell.summary(), "key": cell.key(Settings())}

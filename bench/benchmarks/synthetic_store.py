@@ -19,7 +19,7 @@ import numpy as np
 from bench.host.files import write_json
 from bench.statistics.jackknife import jackknife, jackknife_groups
 from bench.store.parts import Quality, Timing
-from bench.store.results import read_results
+from bench.store.results import read_whole
 from bench.store.stored_cell import StoredCell, altered
 
 SOURCE = Path("results/small-full")
@@ -30,7 +30,7 @@ OVER_METHOD = ("speedup", "speedup_reference", "speedup_own")  # ratios to it
 
 def write_store(directory: Path, count: int, source: Path = SOURCE, seed: int = 0) -> Path:
     """A directory of `count` cells, the source's again and again. The same arguments, the same files."""
-    cells = [cell for cell in read_results(source).cells if cell.is_ok]
+    cells = [cell for cell in read_whole(source).cells if cell.is_ok]
     rng, listed = np.random.default_rng(seed), []
     for number in range(count):
         setting, which = divmod(number, len(cells))
@@ -66,8 +66,9 @@ def retimed(timing: Timing, factor: float, cached: bool) -> dict[str, Any]:
     """Every time of the method `factor` times as long, by its place; of an uncached one also that against itself."""
     own = ("method",) if cached else ("method", "baseline_again")
     moved: dict[str, Any] = {"timing.session": None}
-    for number, entry in enumerate(timing.rounds):
-        moved |= {f"timing.rounds.{number}.{name}": round(entry.ns[name] * factor) for name in own if name in entry.ns}
+    for name in own:
+        times = enumerate(timing.rounds.ns.get(name, ()))
+        moved |= {f"timing.rounds.{number}.{name}": round(ns * factor) for number, ns in times if ns == ns}
     for names, power in ((OF_METHOD, 1), (OVER_METHOD, -1)):
         known = {name: interval for name in names if (interval := getattr(timing, name))}
         for name, interval in known.items():

@@ -8,6 +8,7 @@ from bench.schema.warnings import warnings_problem
 
 INTERVALS = ("latency_ms", "baseline_ms", "speedup", "resolution", "decode_ms", "reference_ms", "speedup_reference",
              "own_ms", "speedup_own")  # fmt: skip
+CALLS = ("method", "baseline", "baseline_again", "reference", "reference_again", "own_baseline")  # timed in a round
 NUMBERS = ("speedup_ideal", "throughput", "gemm_fraction", "prepare_s", "enqueue_us", "energy_j")
 
 

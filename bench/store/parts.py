@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
@@ -63,7 +64,7 @@ class Sampler:
         return (self.name, *sorted((k, str(v)) for k, v in self.params.items() if k != "steps"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CacheMethod:
     """`params` are all of them, defaults included."""
 
@@ -71,7 +72,7 @@ class CacheMethod:
     params: Table = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Code:
     """Hashes of the code that measured (bench/store/code_hash.py)."""
 
@@ -79,7 +80,7 @@ class Code:
     protocol: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredPlan:
     """`rows`: one string an evaluation, one mark a branch (bench/schema/plan_rows.py)."""
 
@@ -89,7 +90,7 @@ class StoredPlan:
     branches_computed: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """MACs of one image, guidance included; bytes kept at once for one image."""
 
@@ -100,7 +101,7 @@ class Work:
     macs_conventions: Table = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Memory:
     """MB of 10^6 bytes at the timed batch."""
 
@@ -111,15 +112,22 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """Nanoseconds of each call of one round, by what was called; only positive numbers are times."""
+class Rounds:
+    """Raw rounds as columns, since a store has hundreds of thousands of them.
 
-    ns: Mapping[str, float]
-    interfered: bool
-    process: int = 0  # of the session's processes
+    `ns`: nanoseconds [rounds] of each call, by its name (bench/schema/timing.py); 0 where a round has no such time.
+    `processes`: which of the session's processes made a round.
+    """
+
+    ns: Mapping[str, array[float]] = field(default_factory=dict)
+    interfered: Sequence[int] = b""
+    processes: Sequence[int] = b""
+
+    def __len__(self) -> int:
+        return len(self.processes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ceilings:
     """The machine's rate in a large matrix product before and after the cell, MACs a second."""
 
@@ -127,7 +135,7 @@ class Ceilings:
     gemm_after: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Times at one batch; the headline's has those of further batches, the largest that fits last."""
 
@@ -135,7 +143,7 @@ class Timing:
     session: str | None = None  # the id of the session that these times are of
     reason: str | None = None  # why a further batch has no times
     threads: int | None = None
-    rounds: Sequence[Round] = ()
+    rounds: Rounds = field(default_factory=Rounds)
     interfered_rounds: int | None = None
     throttled_rounds: int | None = None
     latency_ms: MedianInterval | None = None
@@ -166,7 +174,7 @@ class Timing:
         return [*self.batches, *([self.largest] if self.largest else [])]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quality:
     """What the samples are and how they were judged; `numbers` and `replicates` by their names in the JSON."""
 
@@ -208,7 +216,7 @@ class Quality:
         return self.seeds.get(metric, ())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """What the command line and the suite chose; `stated` is all of it, by name."""
 
@@ -229,7 +237,7 @@ class RunSettings:
         return str((self.stated.get("execution") or {}).get("kernels", "blas"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Library:
     """What a library's run was found to be (bench/measure/library.py); `difference` of its uncached outputs to ours."""
 
@@ -238,7 +246,7 @@ class Library:
     cause: str | None = None  # of a difference beyond rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Machine and software; `stated` is all of it, by name."""
 
@@ -251,14 +259,14 @@ class Environment:
     stated: Table = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Training:
     """What training or calibrating the method cost."""
 
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Kept latents [samples, values] and sizes of tokens [evaluations, branches] that a gate compares."""
 

@@ -47,45 +47,46 @@ class Results:
 def read_results(directory: Path | str) -> Results:
     """Every cell under `directory`/cells, in the suite's order, long texts cut. Raises InputError if there is none.
 
-    A file that cannot be trusted becomes an entry of `unreadable`; none of its numbers is used.
+    The cells keep no document. A file that cannot be trusted becomes an entry of `unreadable`; none of its numbers is
+    used.
     """
-    return _read(Path(directory), clip=True)
+    return _read(Path(directory), whole=False)
 
 
 def read_whole(directory: Path | str) -> Results:
-    """`read_results` with every text in full, however long."""
-    return _read(Path(directory), clip=False)
+    """`read_results` with every text in full, however long, and every cell's document."""
+    return _read(Path(directory), whole=True)
 
 
-def _read(directory: Path, clip: bool) -> Results:
+def _read(directory: Path, whole: bool) -> Results:
     if not directory.is_dir():
         raise InputError(f"{directory}: expected a result directory (with cells/<model>/<method>.json)")
     unreadable: list[str] = []
     paths = sorted(directory.glob("cells/*/*.json"))
-    cells = _cells(directory, paths, clip, unreadable)
+    cells = _cells(directory, paths, whole, unreadable)
     if not cells and not unreadable:
         raise InputError(f"{directory}: no results there (expected cells/<model>/<method>.json)")
-    suite = _suite(directory / "suite.json", clip, unreadable)
+    suite = _suite(directory / "suite.json", not whole, unreadable)
     order = {pair: i for i, pair in enumerate(suite.cells)}
     sessions = _sessions(directory, unreadable)
-    files = [*(cell.document for cell in cells), *(s.content for s in sessions), suite.content]
-    unsealed = sum(not is_sealed(file) for file in files if file)
+    files = [file for file in (*(s.content for s in sessions), suite.content) if file]
+    unsealed = sum(not cell.is_sealed for cell in cells) + sum(not is_sealed(file) for file in files)
     cells = with_sessions(cells, sessions)
     cells.sort(key=lambda cell: order.get(cell.name, len(order)))
     present = {(path.parent.name, path.stem) for path in paths}
     missing = [pair for pair in suite.cells if pair not in present]
-    if clip:
+    if not whole:
         unreadable = clipped(unreadable)
     return Results(directory, cells, unreadable, missing, suite, unsealed)
 
 
-def _cells(directory: Path, paths: Iterable[Path], clip: bool, unreadable: list[str]) -> list[StoredCell]:
+def _cells(directory: Path, paths: Iterable[Path], whole: bool, unreadable: list[str]) -> list[StoredCell]:
     """Those whose files can be trusted, by their names; of others the reason."""
     read = []
     with gc_off():
         for path in paths:
             try:
-                read.append(read_stored(path, clip))
+                read.append(read_stored(path, whole))
             except InputError as error:
                 unreadable.append(str(error).removeprefix(f"{directory}{os.sep}"))
     return read

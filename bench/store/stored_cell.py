@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bench.engines import OURS
 from bench.schema import checksum
 from bench.schema.cell import read_cell
 from bench.schema.clipping import clipped
-from bench.schema.timing import INTERVALS, is_number
+from bench.schema.timing import CALLS, INTERVALS, is_number
 from bench.schema.upgrade import setting_of
 from bench.schema.warnings import warnings_of
 from bench.statistics.paired_times import Spread
@@ -26,7 +27,7 @@ from bench.store.parts import (
     Memory,
     Probe,
     Quality,
-    Round,
+    Rounds,
     RunSettings,
     Sampler,
     StoredPlan,
@@ -44,13 +45,14 @@ FACTS = frozenset(names_of(Quality))
 Name = tuple[str, str]  # model, slug: what a cell is called within a run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredCell:
     """One cell as its file says it. A cell that is not ok has its reason, and parts without any number.
 
     `method` is its name for people, `family` that of its cache method, else its sampler's, `setting` what tells it from
     others of its family. `session` holds the rounds that it was timed in, beside others, where these are at hand.
-    `document` is the JSON that all this was read from, for what copies or walks the whole of it.
+    `document` is the JSON that all this was read from, for what copies or walks the whole of it: four times as large
+    as the rest, and so kept only where it was asked for (bench/store/results.py).
     """
 
     key: str
@@ -79,8 +81,10 @@ class StoredCell:
     settings: RunSettings = field(default_factory=RunSettings)
     library: Library = field(default_factory=Library)
     environment: Environment = field(default_factory=Environment)
+    is_timed: bool = False  # whether there are times; a run samples and judges its cells first, and times them then
+    is_sealed: bool = field(default=False, compare=False)  # whether its file has a checksum
     session: Session | None = field(default=None, repr=False, compare=False)
-    document: Table = field(default_factory=dict, repr=False, compare=False)
+    kept: Table | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> Name:
@@ -93,9 +97,11 @@ class StoredCell:
         return self.status == "ok"
 
     @property
-    def is_timed(self) -> bool:
-        """Whether there are times; a run samples and judges its cells first, and times them then."""
-        return bool(self.document.get("timing"))
+    def document(self) -> Table:
+        """Raises ValueError where it was not kept."""
+        if self.kept is None:
+            raise ValueError(f"{self.model}/{self.slug}: read without its document")
+        return self.kept
 
     @property
     def is_cached(self) -> bool:
@@ -108,13 +114,13 @@ class StoredCell:
         return self.is_cached or self.engine != OURS
 
 
-def read_stored(path: Path, clip: bool = False) -> StoredCell:
-    """The cell in a file, long texts cut if asked. Raises InputError in one line that names it."""
+def read_stored(path: Path, whole: bool = True) -> StoredCell:
+    """The cell in a file; not `whole`: without its document, long texts cut. Raises InputError that names the file."""
     document = read_cell(path)
-    return stored(clipped(document) if clip else document)
+    return stored(document) if whole else stored(clipped(document), keep=False)
 
 
-def stored(document: Mapping[str, Any]) -> StoredCell:
+def stored(document: Mapping[str, Any], keep: bool = True) -> StoredCell:
     """The typed cell of a document that fits the schema (bench/schema/cell.py)."""
     family, setting = setting_of(document)
     cache = document.get("cache")
@@ -137,7 +143,9 @@ def stored(document: Mapping[str, Any]) -> StoredCell:
         library=part(Library, document.get("library")),
         settings=part(RunSettings, table := document.get("settings") or {}, stated=table),
         environment=part(Environment, table := document.get("environment") or {}, stated=table),
-        document=document,
+        is_timed=bool(document.get("timing")),
+        is_sealed=checksum.is_sealed(document),
+        kept=document if keep else None,
     )
 
 
@@ -168,7 +176,7 @@ def timing_of(table: Table | None) -> Timing:
         Timing,
         table,
         **intervals,
-        rounds=[round_of(entry) for entry in table.get("rounds") or ()],
+        rounds=rounds_of(table.get("rounds") or ()),
         speedup_roofline=(table.get("roofline") or {}).get("speedup"),
         between_processes=part(Spread, spread) if (spread := table.get("between_processes")) else None,
         ceilings=part(Ceilings, table.get("ceilings")),
@@ -178,11 +186,19 @@ def timing_of(table: Table | None) -> Timing:
     )
 
 
-def round_of(entry: Any) -> Round:
-    """One round of raw times; what is no positive number is no time."""
-    table = entry if isinstance(entry, dict) else {}
-    times = {name: value for name, value in table.items() if type(value) in NUMBERS and value > 0}
-    return Round(times, bool(table.get("interfered")), process_of(table))
+def rounds_of(entries: Sequence[Any]) -> Rounds:
+    """Raw times of rounds; what is no positive number is no time."""
+    tables = [entry if isinstance(entry, dict) else {} for entry in entries]
+    there = set().union(*tables)
+    return Rounds(
+        ns={name: array("d", [time_of(table.get(name)) for table in tables]) for name in CALLS if name in there},
+        interfered=bytes(bool(table.get("interfered")) for table in tables),
+        processes=array("q", map(process_of, tables)),
+    )
+
+
+def time_of(value: Any) -> float:
+    return value if type(value) in NUMBERS and value > 0 else 0.0
 
 
 def process_of(table: Table) -> int:
@@ -205,4 +221,9 @@ def quality_of(table: Table | None) -> Quality:
 
 def _lists(table: Table, end: str) -> dict[str, Any]:
     """What is stored under METRIC + `end`, by metric."""
-    return {name.removesuffix(end): table[name] for name in table if name.endswith(end) and table[name]}
+    return {name.removesuffix(end): compact(table[name]) for name in table if name.endswith(end) and table[name]}
+
+
+def compact(values: Any) -> Any:
+    """A list of floats in a quarter of the memory; anything else as it is."""
+    return array("d", values) if isinstance(values, list) and set(map(type, values)) == {float} else values

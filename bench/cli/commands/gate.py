@@ -36,18 +36,17 @@ def run(args: argparse.Namespace) -> int:
     from bench.judge.gate.decision import gate
     from bench.judge.gate.fight import duels
     from bench.show import gate_text
-    from bench.store.results import read_results
+    from bench.store.results import read_results, read_whole
 
     if not 0 < args.seconds < float("inf"):
         raise InputError(f"gate: --seconds must be positive, got {args.seconds}")
     if args.out:
         expect_writable(args.out)
-    new = read_results(args.new)
     if args.update:
-        changed = baseline.update(Path(args.base), new)
+        changed = baseline.update(Path(args.base), read_whole(args.new))
         print("\n".join(changed) or "nothing changed")
         return 0
-    base = read_results(args.base)
+    new, base = read_results(args.new), read_results(args.base)
     with contextlib.ExitStack() as stack:
         findings = gate(
             base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref is not None else None

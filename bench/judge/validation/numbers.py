@@ -59,10 +59,9 @@ def timing_problems(timing: Timing, cached: bool) -> Iterator[str]:
         yield f"timing.rounds are {len(rounds):,}, expected at most {MAX_ROUNDS:,}"
         return
     wall: dict[str, list[float]] = {}
-    for name in ("method", "baseline", "baseline_again", "reference", "reference_again", "own_baseline"):
-        values = [r.ns[name] for r in rounds if name in r.ns]
-        if rounds and len(values) == len(rounds):
-            wall[name] = values
+    for name, times in rounds.ns.items():
+        if not any(map(math.isnan, times)):
+            wall[name] = times.tolist()
     twice = "reference_again" if "reference_again" in wall else "baseline_again"
     needed = ("method", twice, "baseline") if cached else ("method", twice)
     if missing := [name for name in needed if name not in wall]:
@@ -77,7 +76,7 @@ def timing_problems(timing: Timing, cached: bool) -> Iterator[str]:
 
 def intervals_of(wall: dict[str, list[float]], timing: Timing) -> dict[str, Interval]:
     """What follows from the times of all rounds, their processes and what differs between these."""
-    processes = [r.process for r in timing.rounds]
+    processes = list(timing.rounds.processes)
     made = {n: pooled_median([ns / 1e6 for ns in wall[who]], processes) for n, who in _TIMES.items() if who in wall}
     pairs = {name: pair for name, pair in _RATIOS.items() if pair[0] in wall}
     pairs["resolution"] = next(pair for pair in _AA if set(pair) <= wall.keys())

@@ -79,15 +79,13 @@ def _of(group: Group, cells: Sequence[StoredCell]) -> list[StoredCell]:
     return [cell for cell in (*group.cells, *group.without_numbers) if cell.name in wanted]
 
 
-def records(cells: Sequence[StoredCell], table: pd.DataFrame) -> list[dict[str, Any]]:
+def records(cells: Sequence[StoredCell], table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The rows of the cells' tidy table as objects; what does not apply is null, published numbers are a list."""
     table = table.drop(columns=list(PUBLISHED_COLUMNS)).astype(object)
     names = [str(name) for name in table]
     rows = zip(*(_values(name, table[name]) for name in names), strict=True)
-    return [
-        dict(zip(names, row, strict=True)) | {"published": published_records(cell)}
-        for cell, row in zip(cells, rows, strict=True)
-    ]
+    for cell, row in zip(cells, rows, strict=True):
+        yield dict(zip(names, row, strict=True)) | {"published": published_records(cell)}
 
 
 def _values(name: str, column: pd.Series) -> list[Any]:

@@ -86,10 +86,9 @@ def _round_facts(cells: list[StoredCell]) -> Facts:
     if not rounds:
         return []
     counts = sorted({len(r) for r in rounds})
-    every = [r for cell_rounds in rounds for r in cell_rounds]
-    disturbed = sum(r.interfered for r in every)
+    disturbed = sum(sum(r.interfered) for r in rounds)
     span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    share = percent(disturbed / len(every)) if every else "unknown"
+    share = percent(disturbed / sum(map(len, rounds)))
     return [("Timed rounds a cell", span), ("Rounds in which another process interfered", share)]
 
 

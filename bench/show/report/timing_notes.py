@@ -32,7 +32,7 @@ def rounds_sentence(cells: Sequence[StoredCell]) -> str:
     if not counts:
         return ""
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    processes = {len({r.process for r in cell.timing.rounds}) for cell in cells if cell.timing.rounds}
+    processes = {len(set(cell.timing.rounds.processes)) for cell in cells if cell.timing.rounds}
     if min(processes) > 1:  # a session: the difference between processes is in the interval (docs/protocol.md)
         return f"Intervals of times stand on {span} rounds a cell in {max(processes)} processes."
     few = " With fewer than 20 they hold the true median in 88 to 96 % of simulated cases." if counts[0] < 20 else ""
