@@ -93,8 +93,12 @@ def branches(key: str, blocks: int, source: str) -> list[int]:
 
 
 def lists(plan: Plan) -> dict[str, list[int]]:
-    """A plan in this layout, one list a branch. Raises InputError for plans that do more than reuse branch outputs."""
-    if any(span.keep != BRANCH or span.order for row in plan.rows for span in row):
+    """A plan in this layout, one list a branch.
+
+    Raises InputError for plans that do more than reuse branch outputs, or leave something to a policy.
+    """
+    spans = [span for row in plan.rows for span in row]
+    if plan.policy is not None or any(span.keep != BRANCH or span.order or span.fresh for span in spans):
         raise InputError("only plans that reuse branch outputs as they were can be written as a schedule")
     names = [f"{kind}-{block}" for block in range(plan.branches // 2) for kind in ("attn", "mlp")]
     return {name: column.astype(int).tolist() for name, column in zip(names, plan.computed.T, strict=True)}

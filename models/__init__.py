@@ -100,7 +100,7 @@ def spec(name: str) -> ModelSpec:
     known = _shipped() | _plugins
     if name in _refused and name not in known:
         raise InputError(_refused[name])
-    expect_one_of("model", name, known)
+    expect_one_of("model", name, known, plugins=True)
     return known[name]
 
 

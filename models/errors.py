@@ -40,11 +40,26 @@ def expect_name(what: str, value: object) -> None:
         raise InputError(f"{what} must be letters, digits, '.', '_', '+' or '-', got {value!r}")
 
 
-def expect_one_of(what: str, value: object, names: Iterable[str]) -> None:
-    """Raise InputError unless `value` is one of `names`; the message offers the nearest one."""
+def expect_one_of(what: str, value: object, names: Iterable[str], plugins: bool = False) -> None:
+    """Raise InputError unless `value` is one of `names`; the message offers the nearest one.
+
+    `plugins`: others may come from a plugin, which the message says where no name is near.
+    """
     names = sorted(names)
     if value in names:
         return
-    close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.4)
-    hint = f"did you mean '{close[0]}'?" if close else f"expected one of: {', '.join(names)}"
-    raise InputError(f"unknown {what} '{value}'; {hint}")
+    close = nearest(str(value), names)
+    hint = f"did you mean '{close}'?" if close else f"expected one of: {', '.join(names)}"
+    more = "; one of a plugin needs --plugin FILE" if plugins and not close else ""
+    raise InputError(f"unknown {what} '{value}'; {hint}{more}")
+
+
+def nearest(value: str, names: Iterable[str]) -> str | None:
+    """The name that a value is a slip of, whatever its case, `DiT-XL/2` being dit-xl-2; None where none is near."""
+    plain = {_plain(name): name for name in names}
+    close = difflib.get_close_matches(_plain(value), plain, n=1)
+    return plain[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[/_ ]", "-", name.casefold())

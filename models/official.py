@@ -27,7 +27,8 @@ def weights_file(spec: ModelSpec, weights: str | Path | None) -> Path | None:
     if spec.weights is not None and (weights is None or official):
         return file_in(Path(spec.weights))
     if weights is None:
-        raise InputError(f"{spec.name} ships no weights: {ways_out(spec)}")
+        note = spec.official.note if spec.official and spec.official.published else ""
+        raise InputError(f"{spec.name} ships no weights: {ways_out(spec)}" + (f"; {note}" if note else ""))
     return fetch_official(spec, str(weights).partition(":")[2]) if official else file_in(Path(weights))
 
 
@@ -43,6 +44,6 @@ def fetch_official(spec: ModelSpec, layout: str = "") -> Path:
 
 
 def ways_out(spec: ModelSpec) -> str:
-    """What to pass for a model without shipped weights."""
-    fetched = "weights='official' fetches them, " if spec.official and spec.official.downloads else ""
-    return f"{fetched}weights=PATH takes a file, weights='random' is for speed and memory alone"
+    """What to pass for a model without shipped weights, on the command line or in Python."""
+    fetched = "official, which fetches them, " if spec.official and spec.official.downloads else ""
+    return f"give --weights (weights= in Python): {fetched}a file's path, or random, for speed and memory alone"

@@ -58,7 +58,7 @@ class Registered(Generic[T]):
     def find(self, name: str, called: str = "") -> type[T]:
         """The class of a name. Raises InputError with the nearest name; `called` is what it then says instead."""
         known = self.known
-        expect_one_of(called or self.what, name, known)
+        expect_one_of(called or self.what, name, known, plugins=True)
         return known[name]
 
     def register(self, module: ModuleType) -> list[str]:

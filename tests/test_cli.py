@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 
@@ -38,6 +39,16 @@ MISTAKES = {
     "plan fora interval=2 stps=3": "unknown parameter of fora 'stps'",
     "plan fora interval=2 sampler=deepcache": "is a cache method",
     "plan fora interval=2 --model dit-mnits": "did you mean 'dit-mnist'?",
+    "plan FORA interval=2": "did you mean 'fora'?",
+    "plan middle": "one of a plugin needs --plugin FILE",
+    "plan fora interval=2 --model DiT-XL/2": "did you mean 'dit-xl-2'?",
+    "plan fora interval=2 steps=5 sampler.steps=6": "steps=5 and sampler.steps=6 say the same",
+    "plan fora interval=2 --png a.gif": "--png must end in .png",
+    "plan teacache --smoothcache a.json": "only plans that reuse branch outputs as they were",
+    "plan toca --smoothcache a.json": "only plans that reuse branch outputs as they were",
+    "calibrate smoothcache threshold=1 --out a.json": "unknown word 'threshold', expected sampler=NAME",
+    "choose dit-mnist --error 0.1 --samples 99": "--samples goes with --fd",
+    "gate a b --seconds 3": "--seconds needs --base-ref",
     "report nowhere-at-all": "nowhere-at-all",
 }
 
@@ -51,6 +62,31 @@ def test_bad_usage_is_one_line_and_code_2(line, capsys, tmp_path, monkeypatch):
     assert shown.err.strip().splitlines()[-1].startswith("ditbench: ")
     assert "Traceback" not in shown.err
     assert not list(tmp_path.iterdir())
+
+
+def test_words_of_a_method_may_follow_an_option(capsys):
+    assert cli.main(["plan", "fora", "interval=3", "steps=6", "--model", "uvit-mnist"]) == 0
+    first = capsys.readouterr().out
+    assert cli.main(["plan", "fora", "--model", "uvit-mnist", "interval=3", "steps=6"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_what_a_policy_decides_is_said_to_be_the_most_there_can_be(capsys):
+    assert cli.main(["plan", "teacache", "steps=6"]) == 0
+    said = capsys.readouterr().out
+    assert "branches computed  ≤ 144 of 144" in said
+    assert said.endswith("≤: decided during sampling; the work is the most there can be\n")
+    assert cli.main(["plan", "fora", "interval=2", "steps=6"]) == 0
+    assert "≤" not in capsys.readouterr().out
+
+
+def test_a_plan_is_written_although_nobody_reads_what_is_printed(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ["plan", "fora", "interval=2", "--smoothcache", str(tmp_path / "s.json")]
+    with open(writer, "wb") as stdout:
+        subprocess.run(command(*words), check=False, stdout=stdout, stderr=subprocess.DEVNULL, env=environment())
+    assert len(json.loads((tmp_path / "s.json").read_text())["attn-0"]) == 50
 
 
 def test_a_message_is_of_bounded_length_and_keeps_both_ends(capsys):
@@ -133,7 +169,7 @@ def test_plan_is_drawn(tmp_path, capsys):
     path = tmp_path / "plan.png"
     assert cli.main(["plan", "deepcache", "interval=3", "steps=9", "--png", str(path)]) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert cli.main(["plan", "ddim", "steps=2", "--png", str(tmp_path / "plan.png" / "x")]) == 2
+    assert cli.main(["plan", "ddim", "steps=2", "--png", str(tmp_path / "plan.png" / "x.png")]) == 2
     assert "cannot" in capsys.readouterr().err
 
 

@@ -107,7 +107,9 @@ def test_numbers_of_another_kind_are_not_compared(tmp_path):
     assert row.notes[0].startswith("speed is of another machine or setting: cpu ")
     assert row.notes[0].endswith("before, another now")
     more = cell_factory.cell(cache="fora", interval=3, samples=5000, fd=9.0)
-    assert verdicts(tmp_path, cells, [more])["ddim-50+fora-interval-3"] == SAME
+    (row,) = compare(*(read_results(directory(tmp_path, n, c)) for n, c in (("base", cells), ("new", [more]))))
+    assert row.verdict == SAME
+    assert row.notes == (f"quality is not compared: samples {cells[0]['quality']['samples']} before, 5000 now",)
 
 
 def test_new_gone_failed_and_stale_cells_say_so(tmp_path):

@@ -43,7 +43,10 @@ def test_missing_weights_are_something_to_do(tmp_path: Path, capsys) -> None:
     plugin = write_plugin(tmp_path)
     words = [str(write_suite(tmp_path)), "--plugin", str(plugin), "--weights", str(tmp_path / "none.pt")]
     assert main(["doctor", *words]) == 1
-    assert "todo    weights of tiny: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "todo    weights of tiny: " in said
+    assert "warning references: looked for once the above is there" in said
+    assert "memory: " in said, "of the structure alone"
 
 
 def test_too_little_disk_and_work_of_others_are_named(tmp_path: Path, capsys, monkeypatch) -> None:

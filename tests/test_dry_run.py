@@ -146,6 +146,9 @@ BAD = [
 BAD_PLACES = [
     (["--on", "locl:2"], "did you mean 'local'?"),
     (["--on", "local:a"], "got 'a'"),
+    (["--on", "ray:2,foo=1"], "unknown --on ray: option 'foo'"),
+    (["--on", "slurm:2,time=soon"], "time must be minutes"),
+    (["--on", "local:2,device=0"], "device must be one number and stand alone"),
     (["--on", "local:2", "--jobs", "2"], "--jobs goes without --on"),
 ]
 
@@ -229,7 +232,7 @@ def test_without_a_rate_the_time_is_unknown():
 def test_speed_alone_has_no_images_to_pay_for():
     (cell, *_) = suite.load("gpu-latency").cells
     sentence = cost_of([(cell, 10), (cell, None)]).sentence(1e9)
-    assert sentence.startswith("Cost of 1 cells: speed alone, no images")
+    assert sentence.startswith("Cost of 1 cell: speed alone, no images")
     assert "; 1 more not counted" in sentence
 
 

@@ -54,6 +54,17 @@ def test_the_sentence_says_what_to_use_and_what_it_gains(tmp_path):
     assert sentence(group) == "Use DDIM-25: 2× as fast as DDIM-50, FD no more than 5 % worse."
 
 
+def test_where_there_is_no_distance_the_other_axis_is_named(tmp_path):
+    cells = [fidelity(cell, 0.1) for cell in ladder()]
+    for cell in cells:
+        cell["quality"] |= dict.fromkeys(("fd", "fd_se", "fd_corrected", "features", "fingerprint", "reference"))
+    (group,) = groups(tmp_path, cells)
+    assert sentence(group).endswith(
+        'nothing to choose by. With axis = "ode_error" in the suite\'s [verdict] they '
+        "are judged by fidelity, without a new run."
+    )
+
+
 def test_no_gain_is_no_figure(tmp_path):
     (group,) = groups(tmp_path, [factory.cell(ms=400.0, fd=4.0), factory.cell(steps=25, ms=398.0, fd=3.9)])
     assert sentence(group) == "Use DDIM-25: as fast as DDIM-50, FD no more than 5 % worse."

@@ -214,8 +214,10 @@ def test_models_without_published_weights_say_what_to_do():
     }.items():
         with pytest.raises(InputError, match=message):
             models.build(name, weights="official")
-    with pytest.raises(InputError, match=r"dit-xl-2 ships no weights: weights='official' fetches them, weights=PATH"):
+    with pytest.raises(InputError, match=r"dit-xl-2 ships no weights: give --weights .*official, which fetches"):
         models.build("dit-xl-2")
+    with pytest.raises(InputError, match=r"uvit-h-2 ships no weights: .*; download imagenet256_uvit_huge\.pth from"):
+        models.build("uvit-h-2")
     small = models.spec("dit-mnist")
     assert weights_file(small, "official") == weights_file(small, None) == small.weights
     assert weights_file(small, "random") is None

@@ -80,6 +80,15 @@ def test_logs_keep_tracebacks_and_prints_and_stdout_stays_clean(finished):
     assert "Traceback" not in (finished / "stderr").read_text()
 
 
+def test_a_log_is_named_where_a_failure_is_read(finished):
+    told = (finished / "stderr").read_text()
+    page = (finished / "out" / "report.html").read_text("utf-8")
+    raised = "logs/tiny/ddim-4+misbehave-how-raise.log"
+    assert f"RuntimeError: a deliberate failure (log: {finished / 'out' / raised})" in told
+    assert f"Log: <code>{raised}</code>" in page
+    assert "misbehave-how-unsupported.log" not in told + page, "it is empty, and not kept"
+
+
 def test_progress_tells_every_cell_and_an_eta(finished):
     text = (finished / "stderr").read_text()
     assert "11 cells, 0 done, 11 to run" in text

@@ -180,6 +180,13 @@ def test_unknown_suite_gives_the_nearest_name():
         suite.load("nowhere/t.toml")
 
 
+def test_a_suites_file_without_its_suffix_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(HEAD + DDIM)
+    with pytest.raises(InputError, match=r"unknown suite 'mine'; did you mean the file 'mine.toml'"):
+        suite.load("mine")
+
+
 def test_names_of_a_broken_plugin_become_cells_that_fail(tmp_path):
     broken = {"p.py": "plugin p.py could not be loaded: ImportError: x"}
     text = HEAD + DDIM + 'cache = { name = "mine", a = [1, 2] }\n' + DDIM.replace("dit-mnist", "my-model")

@@ -63,7 +63,7 @@ def dispatch(argv: list[str]) -> int:
     parser = Parser(prog=f"ditbench {argv[0]}", description=command.HELP, allow_abbrev=False)
     command.arguments(parser)
     try:
-        args = parser.parse_args(argv[1:])
+        args = parser.parse_intermixed_args(argv[1:])  # key=value may follow an option
     except SystemExit:  # argparse printed the help
         return 0
     return command.run(args)

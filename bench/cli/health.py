@@ -1,4 +1,4 @@
-"""What a suite needs of a machine, and whether it is there: one finding a check, none of which starts or fetches."""
+"""What a suite needs of a machine, and whether it is there: one finding a check. Only references may be fetched."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ def of_suite(
     findings += [weights_of(model, cells, settings) for model in dict.fromkeys(cell.model for cell in cells)]
     for name in sorted({cell.engine for cell in cells} - {OURS}):
         findings += engine_of(name, [cell for cell in cells if cell.engine == name])
-    if any(finding.state == TODO for finding in findings):
-        return [*findings, disk(directory, cells)]  # without weights nothing more can be said of models
-    return [*findings, *references(cells, settings), memory(cells, device), disk(directory, cells)]
+    if any(finding.state == TODO for finding in findings):  # references may be gigabytes: not before all else is there
+        findings.append(Finding(WARNING, "references", "looked for once the above is there"))
+    else:
+        findings += references(cells, settings)
+    return [*findings, *([memory(cells, device)] if cells else []), disk(directory, cells)]
 
 
 def broken_cells(chosen: suite.Suite, said: Collection[str]) -> list[Finding]:

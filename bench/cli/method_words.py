@@ -16,14 +16,22 @@ def parse(words: list[str]) -> tuple[Any, Any]:
     name, params = words[0], key_values("plan", "key=value", words[1:])
     if methods.find(name).kind == "sampler":
         return built(name, params), None
+    sampler = popped_sampler("plan", params)
+    return sampler, built(name, params)
+
+
+def popped_sampler(verb: str, params: dict[str, str]) -> Any:
+    """The sampler that words name; those that are the sampler's are taken out of `params`. Raises InputError."""
     sampler = params.pop("sampler", "ddim")
     rest = {k.removeprefix("sampler."): params.pop(k) for k in list(params) if k.startswith("sampler.")}
+    if "steps" in rest and "steps" in params:
+        raise InputError(f"{verb}: steps={params['steps']} and sampler.steps={rest['steps']} say the same; give one")
     rest.setdefault("steps", params.pop("steps", "50"))
     if methods.find(sampler).kind != "sampler":
         raise InputError(
-            f"plan: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
+            f"{verb}: sampler={sampler} is a cache method, expected one of: {', '.join(methods.names('sampler'))}"
         )
-    return built(sampler, rest), built(name, params)
+    return built(sampler, rest)
 
 
 def built(name: str, words: dict[str, str]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import models
 from bench.cost.device_rates import PUBLISHED_AT, DeviceRates
 from bench.cost.mac_conventions import CONVENTIONS, in_conventions
-from bench.cost.plan_cost import plan_macs
+from bench.cost.plan_cost import decides_later, plan_macs
 from bench.cost.roofline import ideal_speedup
 from bench.cost.suite_cost import Cost, cost_of
 from bench.sampling import make_plan
@@ -17,6 +17,8 @@ from bench.suite.cells import Cell
 from methods.plan import Plan, uncached
 from models.denoiser import Denoiser
 from models.errors import THEIRS, InputError, in_words
+
+AT_MOST = "≤: decided during sampling; the work is the most there can be"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def numbers(cell: Cell, model: Denoiser, plan: Plan, device: DeviceRates) -> dic
     guided = models.spec(cell.model).guidance_scale != 1
     macs, baseline = plan_macs(model, plan), plan_macs(model, uncached(len(plan), plan.branches))
     timing = cell.protocol.timing
-    decided = by_library(cell) or (plan.policy is not None and bool(plan.policy.slots))
+    decided = by_library(cell) or decides_later(plan)
     known = cell.cache is not None and not decided
     batches = (timing.batch, *timing.more_batches) if known else ()
     return {
@@ -146,7 +148,7 @@ def as_text(title: str, lines: list[Line], cells: list[Cell], device: DeviceRate
         out += [f"  {line.method}: {line.reason}" for line in chosen if line.reason]
     units = [f"  {name:<12}{c.unit} of {c.meaning}" for name, c in CONVENTIONS.items()]
     if any(line.decided for line in lines):
-        units.append("≤: decided during sampling; the work is the most there can be, its ideal speed-up not known.")
+        units.append(f"{AT_MOST}, its ideal speed-up not known.")
     rates = f"{device.rates.macs_per_s / 1e12:g} TMAC/s and {device.rates.bytes_per_s / 1e12:g} TB/s"
     out += [
         "",

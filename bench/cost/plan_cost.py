@@ -8,6 +8,11 @@ from methods.plan import BRANCH, GUIDANCE, WHOLE, Plan, uncached
 from models.structure import Structure
 
 
+def decides_later(plan: Plan) -> bool:
+    """Whether a policy decides during sampling what is reused: the work counted is then the most there can be."""
+    return plan.policy is not None and bool(plan.policy.slots)
+
+
 def plan_macs(model: Structure, plan: Plan) -> int:
     """MACs of one unguided image's trajectory: matmuls, convolutions and attention products."""
     return sum(count * evaluation_macs(model, plan, k) for k, count in distinct_evaluations(plan))

@@ -31,12 +31,12 @@ class Cost:
 
     def sentence(self, macs_per_s: float | None = None, measured: bool = False) -> str:
         """One line for people; without a rate the time is unknown."""
-        why = "without a plan, or a plugin's, whose code only their own process runs"
-        rest = f"; {self.unplanned} more not counted: {why}" if self.unplanned else ""
+        rest = f"; {self.unplanned} more not counted: of a plugin, or without a plan" if self.unplanned else ""
         if self.unplanned and not self.cells:
             return f"Cost unknown{rest}"
+        cells = f"Cost of {self.cells} cell{'' if self.cells == 1 else 's'}"
         if self.cells and not self.images:
-            return f"Cost of {self.cells} cells: speed alone, no images{rest}"
+            return f"{cells}: speed alone, no images{rest}"
         time = "time unknown until the first cell is done"
         if macs_per_s:
             hours = self.hours(macs_per_s)
@@ -47,7 +47,7 @@ class Cost:
             )
         disk = f"{scaled(self.disk_bytes)}B of latents and features"
         work = f"{self.images:,} images, {scaled(self.macs)}MAC, {time}, {disk}"
-        return f"Cost of {self.cells} cells: {work}{rest}"
+        return f"{cells}: {work}{rest}"
 
 
 def scaled(value: float) -> str:

@@ -19,7 +19,7 @@ from bench.judge.change import (
     from_logs,
     judge,
 )
-from bench.judge.conditions import judged_by, machine_of, run_of
+from bench.judge.conditions import Conditions, judged_by, machine_of, run_of
 from bench.schema import metrics
 from bench.schema.metrics import Metric
 from bench.statistics.jackknife import paired_difference
@@ -160,8 +160,14 @@ def remarks(base: StoredCell, new: StoredCell) -> list[str]:
     facts = [{"plan": c.plan.rows, "MACs": c.work.macs, "method's code": c.code.method} for c in (base, new)]
     known = [what for what in facts[0] if all(side[what] for side in facts)]
     notes = [f"its {what} changed" for what in known if facts[0][what] != facts[1][what]]
-    before, after = machine_of(base), machine_of(new)
-    moved = [f"{name} {was} before, {after[name]} now" for name, was in before.items() if was != after[name]]
+    moved = differing(machine_of(base), machine_of(new))
     if new.is_ok and moved:
         notes.append(f"speed is of another machine or setting: {', '.join(moved)}")
+    if new.is_ok and (other := differing(judged_by(base), judged_by(new))) and base.quality and new.quality:
+        notes.append(f"quality is not compared: {', '.join(other)}")
     return notes
+
+
+def differing(before: Conditions, after: Conditions) -> list[str]:
+    """What is not equal of the conditions of two numbers."""
+    return [f"{name} {was} before, {after[name]} now" for name, was in before.items() if was != after[name]]

@@ -132,13 +132,19 @@ class SuiteRun:
 
         def finished(cell: Cell, measured: dict[str, Any], seconds: float) -> None:
             self.records.write(cell, measured, seconds)
-            reason = f": {measured['reason']}" if measured["reason"] else ""
-            self.progress.finish(label(cell), f"{measured['status']} in {duration(seconds)}{reason}")
+            self.progress.finish(label(cell), f"{measured['status']} in {duration(seconds)}{self.why(cell, measured)}")
 
         def watch(cell: Cell, phase: str, share: float) -> None:
             self.progress.phase(label(cell), phase, share)
 
         Scheduler(executor).run([self.task(cell) for cell in largest_first(self.new)], finished, watch)
+
+    def why(self, cell: Cell, measured: dict[str, Any]) -> str:
+        """The reason of a cell that is not ok, with the log that says more: a traceback, or what was printed."""
+        if not measured["reason"]:
+            return ""
+        log = self.records.store.log_path(cell)
+        return f": {measured['reason']}" + (f" (log: {log})" if log.is_file() else "")
 
     def time(self, executor: Executor) -> None:
         """The times of all cells that have none yet."""

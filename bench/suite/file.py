@@ -95,6 +95,8 @@ def find(name_or_path: str) -> Path:
         if not path.is_file():
             raise InputError(f"{name_or_path}: no such suite file")
         return path
+    if (file := path.with_name(f"{path.name}.toml")).is_file():
+        raise InputError(f"unknown suite '{name_or_path}'; did you mean the file '{file}'?")
     expect_one_of("suite", name_or_path, names())
     return path
 
@@ -187,7 +189,7 @@ class Reader:
         if self.broken and engine not in engines.names():
             return self.broken
         try:
-            expect_one_of("engine", engine, engines.names())
+            expect_one_of("engine", engine, engines.names(), plugins=True)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return None
@@ -230,7 +232,8 @@ class Reader:
         self.trying(f"method {part.name}" if ours else f"engine {part.engine}")
         try:
             if ours:
-                expect_one_of(f"{kind} method" if kind == "cache" else kind, part.name, methods.names(kind))
+                what = f"{kind} method" if kind == "cache" else kind
+                expect_one_of(what, part.name, methods.names(kind), plugins=True)
             _ = part.method
         except InputError as error:
             raise InputError(f"{where}: {error}") from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypeVar
 
-from models.errors import InputError, expect_one_of
+from models.errors import InputError, expect_one_of, nearest
 
 Facts = dict[str, str]  # what conditions can ask: model, slug, sampler, cache, engine and every parameter
 
@@ -107,8 +106,8 @@ def _expect_each(key: str, values: list[str], known: set[str], option: str, wher
     """Raise InputError for an alternative that no cell has: it would be left out without a word."""
     for value in values:
         if not any(_matches(one, [value]) for one in known):
-            close = difflib.get_close_matches(value, sorted(known), n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
+            close = nearest(value, known)
+            hint = f"; did you mean '{close}'?" if close else ""
             raise InputError(f"{option}: no cell of {where} matches {key}={value}{hint}")
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 import methods
 import models
 from bench import plugins
-from bench.cli.method_words import parse
+from bench.cli.method_words import key_values, popped_sampler
 from bench.cli.options import check_device, expect_positive, expect_seed
 from bench.host.files import expect_writable, write_bytes
 from bench.sampling import balanced_labels, sample, seeded_noise
@@ -59,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
     if not hasattr(method, "calibrator"):
         known = ", ".join(name for name in methods.names("cache") if hasattr(methods.find(name), "calibrator"))
         raise InputError(f"calibrate: '{args.method}' is not calibrated, expected one of: {known}")
-    words = (
-        args.sampler if any(word.startswith("sampler=") for word in args.sampler) else ["sampler=ddim", *args.sampler]
-    )
-    sampler, _ = parse(["fora", "interval=1", *words])
+    words = key_values("calibrate", "KEY=VALUE of the sampler", args.sampler)
+    sampler = popped_sampler("calibrate", words)
+    for word in words:  # of the method, say: it is calibrated once for all of its settings
+        raise InputError(f"calibrate: unknown word '{word}', expected sampler=NAME, steps=N or sampler.KEY=VALUE")
     expect_writable(args.out)
     model = models.build(args.model, weights=args.weights, device=args.device)
     content = calibrate(method, model, sampler, args)

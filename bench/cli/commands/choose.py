@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HELP = "which setting of a model to use: the fastest within an error, or the most exact at a speed-up"
 
+SAMPLES = 640  # a setting, where a Fréchet distance is the goal
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model's name; exactly one goal of the next three")
@@ -26,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speedup", metavar="X", help="the most exact that is X times as fast as the reference")
     parser.add_argument("--fd", metavar="P%", help="the fastest whose Fréchet distance is at most P per cent higher")
     parser.add_argument("--only", metavar="EXPR", help="screen only these settings, as for run: cache=none, *fora*, …")
-    parser.add_argument("--samples", type=int, default=640, metavar="N", help="for --fd: samples a setting (640)")
+    parser.add_argument("--samples", type=int, metavar="N", help=f"for --fd: samples a setting ({SAMPLES})")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="images in one timed trajectory (8)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first sample (0)")
     execution_arguments(parser)
@@ -44,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from bench.run.kernels import settled
 
     wanted = goal.read({kind: getattr(args, kind) for kind in goal.RANGES})
+    if args.samples is not None and args.fd is None:
+        raise InputError("choose: --samples goes with --fd; errors and speed need none")
+    args.samples = SAMPLES if args.samples is None else args.samples
     execution = execution_of(args)
     for name in ("batch", "samples", "seed", "timeout"):
         expect_within(name, getattr(args, name), *LIMITS[name])
@@ -91,4 +96,4 @@ def default_jobs(args: argparse.Namespace) -> int:
 
 def expect_within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise InputError(f"choose: --{name} must lie in [{low:g}, {high:g}], got {value:g}")
+        raise InputError(f"choose: --{name} must lie in [{low:.15g}, {high:.15g}], got {value:.15g}")

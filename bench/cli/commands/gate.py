@@ -11,6 +11,8 @@ from models.errors import InputError
 
 HELP = "check a run against a baseline: exit code 0 if nothing moved, 1 if something did or could not be told"
 
+SECONDS = 2.0  # of one comparison with --base-ref
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="the baseline: a directory of results")
@@ -20,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REF",
         help="judge speed by running that commit's code against ours; 'baseline': BASE's own",
     )
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one such comparison (default: 2)")
+    parser.add_argument("--seconds", type=float, help="with --base-ref: of one such comparison (default: 2)")
     parser.add_argument("--allow-unresolved", action="store_true", help="open although something could not be told")
     parser.add_argument("--update", action="store_true", help="make NEW the baseline instead: review BASE's diff")
     parser.add_argument("--out", metavar="FILE", type=Path, help="also write what is printed to this file")
@@ -38,8 +40,11 @@ def run(args: argparse.Namespace) -> int:
     from bench.show import gate_text
     from bench.store.results import read_results, read_whole
 
-    if not 0 < args.seconds < float("inf"):
-        raise InputError(f"gate: --seconds must be positive, got {args.seconds}")
+    if args.seconds is not None and args.base_ref is None:
+        raise InputError("gate: --seconds needs --base-ref")
+    seconds = SECONDS if args.seconds is None else args.seconds
+    if not 0 < seconds < float("inf"):
+        raise InputError(f"gate: --seconds must be positive, got {seconds}")
     if args.out:
         expect_writable(args.out)
     if args.update:
@@ -48,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     new, base = read_results(args.new), read_results(args.base)
     with contextlib.ExitStack() as stack:
-        findings = gate(
-            base, new, duels(stack, base, args.base_ref, args.seconds) if args.base_ref is not None else None
-        )
+        findings = gate(base, new, duels(stack, base, args.base_ref, seconds) if args.base_ref is not None else None)
     verdicts = gate_text.verdict_lines(base, new)
     if args.json:
         text = json.dumps(gate_text.as_json(findings, args.allow_unresolved, verdicts), indent=1)

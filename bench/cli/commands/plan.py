@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import models
 from bench import plugins
 from bench.cli.method_words import parse
-from bench.cost.plan_cost import plan_macs
+from bench.cost.dry_run import AT_MOST
+from bench.cost.plan_cost import decides_later, plan_macs
 from bench.host.files import expect_writable, write_bytes
 from bench.host.notice import say
 from bench.sampling import make_plan
@@ -44,6 +46,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for reason in plugins.load(plugins.files(args.plugin)).values():
         say(reason)
+    if args.png and not args.png.endswith(".png"):
+        raise InputError(f"plan: --png must end in .png, got '{args.png}'")
     for file in filter(None, (args.png, args.smoothcache)):
         expect_writable(Path(file))
     sampler, cache = parse(args.method)
@@ -53,16 +57,16 @@ def run(args: argparse.Namespace) -> int:
     plan = plan_or_reason(model, sampler, cache)
     with_sampler = f", {sampler.label}" if cache else ""
     title = " ".join(args.method) + f"{with_sampler} on {args.model}"
+    if args.smoothcache:
+        write_bytes(Path(args.smoothcache), json.dumps(schedule.lists(plan)).encode())
+    if args.png:
+        draw(plan, title, args.png)
     print(title)
     print(LEGEND)
     evaluations = sampler.evaluations(model.noise_schedule)
     for k, (evaluation, row) in enumerate(zip(evaluations, rows(plan), strict=True)):
         print(f"{k:>4}  t={evaluation.timestep:<8.4g} {row}")
     print_counts(model, sampler, plan, guided=spec.guidance_scale != 1)
-    if args.smoothcache:
-        write_bytes(Path(args.smoothcache), json.dumps(schedule.lists(plan)).encode())
-    if args.png:
-        draw(plan, title, args.png)
     return 0
 
 
@@ -74,18 +78,27 @@ def plan_or_reason(model: Any, sampler: Any, cache: Any) -> Plan:
         raise
     except THEIRS as error:
         method = type(cache or sampler)
-        where = sys.modules[method.__module__].__file__
+        where = raised_at(error, sys.modules[method.__module__].__file__)
         raise InputError(f"{where}: {method.__name__}.plan(): {type(error).__name__}: {error}") from error
+
+
+def raised_at(error: BaseException, file: str | None) -> str:
+    """The file and the line of its own that an error came through last; the file where it came through none."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{file}:{lines[-1]}" if lines else str(file)
 
 
 def print_counts(model: Any, sampler: Any, plan: Any, guided: bool) -> None:
     """Branches, MACs and kept bytes, of one image."""
     halves, whole = 2 if guided else 1, make_plan(model, sampler, None)
     macs, baseline = halves * plan_macs(model, plan), halves * plan_macs(model, whole)
+    most = "≤ " if decides_later(plan) else ""
     print(f"evaluations        {len(plan)}")
-    print(f"branches computed  {int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
-    print(f"MACs an image      {macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
+    print(f"branches computed  {most}{int(plan.computed.sum())} of {plan.computed.size} ({plan.computed.mean():.1%})")
+    print(f"MACs an image      {most}{macs / 1e9:.4g} G, {macs / baseline:.1%} of the uncached {baseline / 1e9:.4g} G")
     executor = Executor(model, plan)
     print(f"cache an image     {executor.cache_bytes(1, guided)} bytes")
     if plan.policy is not None:
         print(f"decisions an image {executor.decision_bytes(1, guided)} bytes")
+    if most:
+        print(AT_MOST)

@@ -93,7 +93,7 @@ def where(args: argparse.Namespace) -> On | None:
     if on is not None and args.jobs is not None:
         raise InputError("--jobs goes without --on, which says itself how many workers there are")
     if on is not None:
-        executors.find(on.name)
+        executors.find(on.name).check(on)
     return on
 
 

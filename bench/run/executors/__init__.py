@@ -1,7 +1,8 @@
 """Where the jobs of a run may be run, one file each: `--on NAME` takes the file of that name.
 
-A file defines HELP, one line; HERE, whether its workers' devices are this machine's; and `opened(on, facts)`, which
-returns a bench.run.executor.Executor or raises InputError. Packages that it needs are imported within `opened`.
+A file defines HELP, one line; HERE, whether its workers' devices are this machine's; `check(on)`, which raises
+InputError for options that it does not take; and `opened(on, facts)`, which returns a bench.run.executor.Executor or
+raises InputError. Packages that it needs are imported within `opened`.
 """
 
 from __future__ import annotations

@@ -17,8 +17,13 @@ HELP = "local:N workers on this machine, or local:0,1,2: one on each of these GP
 DEVICE = "device"  # the one option: a single GPU or core, since a single number says how many
 
 
-def opened(on: On, facts: RunFacts) -> Executor:
+def check(on: On) -> None:
     on.expect_options((DEVICE,) if DEVICE in on.options else ())
+    devices(on)
+
+
+def opened(on: On, facts: RunFacts) -> Executor:
+    check(on)
     settings = facts.settings
     if settings.device == "cpu":
         return Server(settings.threads, core_places(on, settings.threads))

@@ -23,9 +23,13 @@ OPTIONS = ("address",)
 ANSWER = 20.0  # seconds in which the machine of a cluster takes a connection
 
 
-def opened(on: On, facts: RunFacts) -> Executor:
+def check(on: On) -> None:
     on.expect_options(OPTIONS)
     on.expect_count()
+
+
+def opened(on: On, facts: RunFacts) -> Executor:
+    check(on)
     try:
         import ray
     except ImportError:

@@ -23,11 +23,21 @@ CLUSTERS = ("slurm", "local")  # local: submitit's stand-in, jobs on this machin
 MINUTES = 24 * 60
 
 
-def opened(on: On, facts: RunFacts) -> Executor:
+def check(on: On) -> None:
     on.expect_options(OPTIONS)
     on.expect_count()
-    cluster = on.options.get("cluster", "slurm")
-    expect_one_of("--on slurm: cluster", cluster, CLUSTERS)
+    expect_one_of("--on slurm: cluster", cluster_of(on), CLUSTERS)
+    minutes = on.options.get("time", str(MINUTES))
+    slurm.require_minutes(minutes, "--on slurm: time", minutes)
+
+
+def cluster_of(on: On) -> str:
+    return on.options.get("cluster", CLUSTERS[0])
+
+
+def opened(on: On, facts: RunFacts) -> Executor:
+    check(on)
+    cluster = cluster_of(on)
     try:
         import submitit
     except ImportError:
@@ -46,7 +56,6 @@ def parameters(on: On, facts: RunFacts, cluster: str) -> dict[str, Any]:
     """As submitit names them: one GPU a job, or the threads that a cell has."""
     settings, options = facts.settings, on.options
     minutes = options.get("time", str(MINUTES))
-    slurm.require_minutes(minutes, "--on slurm: time", minutes)
     given: dict[str, Any] = {"timeout_min": int(minutes), "gpus_per_node": int(settings.device != "cpu")}
     if cluster == "local":
         return given

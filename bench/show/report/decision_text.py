@@ -58,11 +58,18 @@ def why_none(group: Group) -> str:
     """Why nothing can be recommended."""
     if not group.points:
         nothing = f"No setting has both {axis_name(group)} and a latency, so there is nothing to choose by."
-        return f"{fastest(group)} {group.without_images}" if group.without_images else nothing
+        return f"{fastest(group)} {group.without_images}" if group.without_images else f"{nothing}{by_fidelity(group)}"
     if len(group.points) == 1:
         (slug,) = group.points
         return f"{group.by_slug[slug].method} is alone: there is no other setting to compare it with."
     return "There is no reference that other settings could be judged by."
+
+
+def by_fidelity(group: Group) -> str:
+    """What judges settings that have no Fréchet distance, where it was measured."""
+    if group.judging.axis == "ode_error" or all(cell.quality.value("ode_error") is None for cell in group.cells):
+        return ""
+    return ' With axis = "ode_error" in the suite\'s [verdict] they are judged by fidelity, without a new run.'
 
 
 def fastest(group: Group) -> str:

@@ -92,6 +92,7 @@ def render(results: Results, groups: list[Group], table: pd.DataFrame) -> str:
             tips={row_id: said for group in groups for row_id, said in tips(group).items()},
             plan_legend=heatmaps.legend_of(results.cells),
             unfinished=[c for c in results.cells if not c.is_ok],
+            logs=provenance.logs(results),
             results=results,
             csv=f"data:text/csv;base64,{csv}" if whole else None,
             protocol=provenance.protocol_facts(results),

@@ -8,7 +8,7 @@ from typing import Any
 from bench.show.report.format import duration, percent
 from bench.store.parts import Table, entries
 from bench.store.results import Results
-from bench.store.stored_cell import StoredCell
+from bench.store.stored_cell import Name, StoredCell
 from bench.suite import SHIPPED
 
 Facts = list[tuple[str, str]]
@@ -32,6 +32,12 @@ def protocol_facts(results: Results) -> Facts:
     rules = {k: v for k, v in results.suite.protocol.items() if k != "version"}  # the cells say it
     facts += [(_title(f"protocol {key}"), value) for key, value in flat(rules) if value != "None"]
     return [*facts, *_round_facts(cells)]
+
+
+def logs(results: Results) -> dict[Name, str]:
+    """The logs of cells that did not finish, by the path in the directory; a run's directory holds them."""
+    paths = {cell.name: f"logs/{cell.model}/{cell.slug}.log" for cell in results.cells if not cell.is_ok}
+    return {name: path for name, path in paths.items() if (results.directory / path).is_file()}
 
 
 def measured(cells: Sequence[StoredCell]) -> str:
