@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.host.files import expect_writable_folder, write_bytes
 from bench.show.pages import TEMPLATES, templates
-from bench.show.report.exports import FORMATS, exported
+from bench.show.report.exports import FORMATS, exports
 from bench.show.report.figures import FULL, pareto
 from bench.show.report.plots import measures_of
 from bench.show.site.comparisons import pairs
@@ -119,9 +119,8 @@ def _assets() -> Any:
 def _tables(runs: Sequence[Run]) -> Any:
     """(path, content) of every run's table in four formats."""
     for run in runs:
-        for form, suffix in FORMATS.items():
-            table = exported(form, run.results.cells, run.groups, run.analysis)
-            yield f"data/{run.page}.{suffix}", table.encode()
+        for form, text in exports(run.results.cells, run.groups, run.table):
+            yield f"data/{run.page}.{FORMATS[form]}", text.encode()
 
 
 def _figures(site: Site) -> Any:

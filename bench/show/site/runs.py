@@ -9,10 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.judge.decided import judged
+import pandas as pd
+
+from bench.judge.decided import decisions, judged
+from bench.judge.decision import Decision
 from bench.show.report.group import Analysis, Group, groups_of
 from bench.show.report.timing_notes import warning_sentence
 from bench.show.site.names import Names
+from bench.show.table import frame
 from bench.store.results import Results, read_results
 from bench.store.stored_cell import StoredCell
 from models.errors import InputError
@@ -20,17 +24,23 @@ from models.errors import InputError
 
 @dataclass(frozen=True)
 class Run:
-    """One result directory. `page` is the name of its page, without a folder or a suffix."""
+    """One result directory. `page` is the name of its page, without a folder or a suffix; `decided` as of all pools."""
 
     results: Results
     analysis: Analysis
     name: str
     page: str
+    decided: Sequence[Decision] = ()
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Of all cells."""
+        return frame(self.results.cells, self.analysis)
 
     @cached_property
     def groups(self) -> list[Group]:
         """Cells that may be ranked together; never across runs."""
-        return groups_of(self.results, self.analysis)
+        return groups_of(self.results, self.analysis, decided=self.decided, table=self.table)
 
     @property
     def title(self) -> str:
@@ -59,7 +69,8 @@ def read_runs(directories: Sequence[Path | str]) -> list[Run]:
         results = read_results(directory)
         name = Path(directory).resolve().name or "run"
         page = names.of(name if all(name != run.name for run in runs) else f"{name} {i + 1}")
-        runs.append(Run(results, judged(results), name, page))
+        made = decisions(results)
+        runs.append(Run(results, judged(results, made), name, page, [decision for _, decision in made]))
     _refuse_double_claims(runs)
     return runs
 
