@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,15 +119,23 @@ def test_the_suite_that_it_writes_holds_what_was_timed(chosen: Any, plugin: Path
     assert {cell["slug"] for cell in cells} == {setting["slug"] for setting in chosen["settings"]}
 
 
+def test_the_suite_measures_errors_again_and_judges_by_the_goal(chosen: Any) -> None:
+    written = tomllib.loads(chosen["suite"])
+    assert (written["protocol"]["samples"], written["protocol"]["quality"]["features"]) == (48, "none")
+    reference = next(s for s in chosen["settings"] if s["slug"] == chosen["reference"])
+    assert written["verdict"]["axis"] == "ode_error"
+    assert written["verdict"]["bound"] == pytest.approx(0.9 - reference["error"]["value"], rel=1e-3)
+
+
 def test_the_most_exact_at_a_speed_up_in_one_sentence_and_a_short_table(plugin: Path) -> None:
-    words = ("--speedup", 1.5, "--only", "sampler=ddim,cache=none,steps=50|10|6|5")
+    words = ("--speedup", 1.5, "--execution", "plain", "--only", "sampler=ddim,cache=none,steps=50|10|6|5")
     done = ditbench("choose", "tiny", "--plugin", plugin, *words)
     assert done.returncode == 0, done.stderr
     first, table, *rest = done.stdout.split("\n\n")
     assert first.startswith("For tiny, at least 1.5 times as fast as the reference, use DDIM-10: ")
     assert "\n" not in first
     assert 2 <= len(table.splitlines()) <= 6
-    assert any(line.startswith("Measure again: ditbench run choose.toml --plugin ") for line in rest)
+    assert any(line.startswith("Measure again: ditbench run choose.toml --execution plain --plugin ") for line in rest)
     assert max(map(len, table.splitlines())) < 120
 
 
@@ -191,7 +200,7 @@ def test_an_interrupted_run_leaves_nothing(plugin: Path, tmp_path: Path, tempora
         ("dit-mnist --fd 5", "--fd must be per cent, like 5%, got '5'"),
         ("dit-mnist --fd=-1%", "--fd must lie in [0%, 1000%], got '-1%'"),
         ("dit-mnist --error 0.1 --batch 0", "--batch must lie in"),
-        ("dit-mnist --error 0.1 --samples 3", "--samples must lie in"),
+        ("dit-mnist --fd 5% --samples 3", "--samples must lie in"),
         ("dit-mnist --error 0.1 --jobs 0", "--jobs must lie in"),
         ("dit-mnist --error 0.1 --device tpu", "--device must be cpu or cuda[:N], got 'tpu'"),
         ("dit-mnist --error 0.1 --plugin none.py", "none.py: no such plugin file"),

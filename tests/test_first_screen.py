@@ -65,6 +65,15 @@ def test_where_there_is_no_distance_the_other_axis_is_named(tmp_path):
     )
 
 
+def test_a_reference_that_was_left_out_is_named(tmp_path):
+    cached = [factory.cell(cache="fora", interval=interval) for interval in (2, 3)]
+    factory.write(tmp_path, [ladder()[0], *cached])
+    (tmp_path / "cells/dit-mnist/ddim-50.json").unlink()
+    results = read_results(tmp_path)
+    (group,) = groups_of(results, ranked(results.cells))
+    assert sentence(group) == "The suite's reference, ddim-50, was not run, so nothing can be judged: run it too."
+
+
 def test_no_gain_is_no_figure(tmp_path):
     (group,) = groups(tmp_path, [factory.cell(ms=400.0, fd=4.0), factory.cell(steps=25, ms=398.0, fd=3.9)])
     assert sentence(group) == "Use DDIM-25: as fast as DDIM-50, FD no more than 5 % worse."
@@ -167,9 +176,13 @@ def test_a_setting_far_off_stands_at_the_top_and_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("axis", "column"), [("fd", "FD compared with DDIM-50"), ("ode_error", "ode_error compared with DDIM-50")]
+    ("axis", "column", "bound"),
+    [
+        ("fd", "FD compared with DDIM-50", "FD no more than 5 % worse."),
+        ("ode_error", "ode_error above that of DDIM-50, % of the latents", "ode_error no more than 0.05 higher."),
+    ],
 )
-def test_table_and_plot_begin_with_what_the_suite_is_judged_by(tmp_path, axis, column):
+def test_table_and_plot_begin_with_what_the_suite_is_judged_by(tmp_path, axis, column, bound):
     cells = [fidelity(cell, error) for cell, error in zip(ladder(), (0.01, 0.02, 0.3), strict=True)]
     folder = factory.write(tmp_path, cells)
     suite = json.loads((folder / "suite.json").read_text())
@@ -177,7 +190,10 @@ def test_table_and_plot_begin_with_what_the_suite_is_judged_by(tmp_path, axis, c
     page = write_report(folder).read_text()
     assert re.search(r'data-picture="(\w+)"', page)[1] == axis
     head = page[page.index('<table class="speeds">') : page.index("<tbody>", page.index('<table class="speeds">'))]
-    assert column in re.sub(r"<[^>]+>", "", head)
+    assert column in re.sub(r"<[^>]+>", "", head).replace("\u00a0", " ")
+    text = re.sub(r"<[^>]+>", "", page).replace("\u00a0", " ")
+    assert f"Use DDIM-25: 2× as fast as DDIM-50, {bound}" in text
+    assert ("+1.0 % (+1.0 to +1.0)" in text) == (axis == "ode_error")
 
 
 def test_a_run_ends_with_the_sentence_of_every_page(tmp_path, capsys):

@@ -66,9 +66,8 @@ def run(args: argparse.Namespace) -> int:
 def answer(args: argparse.Namespace, wanted: Goal, settings: Settings, jobs: int) -> int:
     """1 where nothing surely meets the goal."""
     from bench.host.files import write_bytes
-    from bench.run.choice.answer import as_json, as_text
+    from bench.run.choice.answer import as_json, as_text, suite_of
     from bench.run.choice.choose import Question, choose
-    from bench.run.choice.suite_text import suite_text
 
     files = plugins.files(args.plugin)
     question = Question(
@@ -85,7 +84,7 @@ def answer(args: argparse.Namespace, wanted: Goal, settings: Settings, jobs: int
     )
     answered = choose(question)
     if args.suite is not None:
-        write_bytes(Path(args.suite), suite_text(answered.cells.values(), answered.reference).encode())
+        write_bytes(Path(args.suite), suite_of(answered, answered.cells.values()).encode())
     print(json.dumps(as_json(answered), indent=1) if args.json else as_text(answered, args.suite))
     return 0 if answered.choice.chosen else 1
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from bench.host.progress import duration
+from bench.measure.samples.exact_solution import SEEDS
 from bench.run.choice.choose import Answer
 from bench.run.choice.decision import Setting
-from bench.run.choice.goal import FD, SPEEDUP
+from bench.run.choice.goal import ERROR, FD, SPEEDUP
 from bench.run.choice.suite_text import suite_text
+from bench.sampling.compiled import COMPILED, KERNELS
 from bench.statistics.interval import Interval
+from bench.suite.cells import Cell
+from bench.suite.judging import MAX_SHARE
 
 ROWS = 5  # beside the head: the chosen, the reference and others
 NAMED = 4  # of those that could not be told apart
+FIDELITY = """
+[protocol.quality]
+features = "none"
+
+[verdict]
+axis = "ode_error"
+"""
 
 
 def as_text(answer: Answer, suite_file: str | None) -> str:
@@ -116,15 +128,33 @@ def again(answer: Answer, suite_file: str | None) -> str:
         return f"Measure again: {command}"
     chosen = answer.choice.chosen
     cells = [answer.cells[chosen.slug]] if chosen else list(answer.cells.values())[:ROWS]
-    return f"Measure again: {command}, choose.toml being\n\n{suite_text(cells, answer.reference)}".rstrip()
+    return f"Measure again: {command}, choose.toml being\n\n{suite_of(answer, cells)}".rstrip()
+
+
+def suite_of(answer: Answer, cells: Iterable[Cell]) -> str:
+    """A suite file that measures these settings again, errors too, and judges them by what was asked."""
+    goal, reference = answer.question.goal, answer.reference
+    if goal.kind == FD:
+        return suite_text(cells, reference)
+    errors = [setting.error.value for setting in answer.settings if setting.slug == reference.slug]
+    tables = FIDELITY
+    if goal.kind == ERROR and errors:  # what may be used lies at most so far above the reference
+        tables += f"bound = {min(max(goal.bound - errors[0], 0.0), MAX_SHARE):.4g}\n"
+    return suite_text(cells, reference, SEEDS, tables)
 
 
 def options(answer: Answer) -> str:
     """What the command line stated, as `run` takes it."""
     settings = answer.question.settings
-    defaults = {"device": "cpu", "dtype": "float32", "threads": 1, "weights": None}
-    stated = {name: getattr(settings, name) for name in defaults}
-    words = [f" --{name} {value}" for name, value in stated.items() if value != defaults[name]]
+    execution = settings.execution
+    values = {
+        "device": (settings.device, "cpu"), "dtype": (settings.dtype, "float32"), "threads": (settings.threads, 1),
+        "weights": (settings.weights, None), "execution": (execution.path, COMPILED),
+        "kernels": (execution.kernels, KERNELS[0]),
+    }  # fmt: skip
+    words = [f" --{name} {value}" for name, (value, usual) in values.items() if value != usual]
+    flags = {"cuda-graphs": execution.cuda_graphs, "compile": execution.compile}
+    words += [f" --{name}" for name, is_set in flags.items() if is_set]
     return "".join(words) + "".join(f" --plugin {file}" for file in answer.question.files)
 
 
@@ -149,7 +179,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "failed": answer.failed,
         "resolution": screening.resolution,
         "samples": answer.question.samples if answer.question.goal.kind == FD else None,
-        "suite": suite_text(answer.cells.values(), answer.reference),
+        "suite": suite_of(answer, answer.cells.values()),
         "seconds": answer.seconds,
         "screening_processor_s": answer.processor,
     }  # fmt: skip

@@ -25,20 +25,20 @@ seconds = {seconds}
 """
 
 
-def suite_text(cells: Iterable[Cell], reference: Cell) -> str:
-    """TOML: the reference, then every cell, under the reference's protocol."""
+def suite_text(cells: Iterable[Cell], reference: Cell, samples: int | None = None, tables: str = "") -> str:
+    """TOML: the reference, then every cell, under the reference's protocol, but for `samples`; `tables`: more of it."""
     rules = reference.protocol
     timing = {"batch": rules.timing.batch, "rounds": rules.timing.rounds, "seconds": rules.timing.seconds}
     head = HEAD.format(
         name=f"choose-{reference.model}"[:64],
         reference=table(reference.sampler),
-        samples=rules.samples,
+        samples=rules.samples if samples is None else samples,
         seed=rules.seed,
         sampling_batch=rules.sampling_batch,
         **timing,
     )
     others = [cell for cell in cells if cell.slug != reference.slug]
-    return head + "".join(block(cell) for cell in (reference, *others))
+    return head + tables + "".join(block(cell) for cell in (reference, *others))
 
 
 def block(cell: Cell) -> str:

@@ -12,6 +12,7 @@ from bench.show.report.group import Group
 from bench.show.report.phrases import joined, ms
 from bench.statistics.interval import Interval
 from bench.store.stored_cell import StoredCell
+from bench.suite.judging import Judging
 
 MAX_FASTER = 2  # named on a first screen
 
@@ -33,12 +34,20 @@ def sentence(group: Group) -> str:
     best, reference = decision.headline, group.by_slug.get(decision.reference or "")
     if best is None or reference is None or len(decision.above) < 2:
         return why_none(group)
-    axis, share = axis_name(group), f"{100 * decision.judging.bound:g} %"
+    axis, bound = axis_name(group), bound_words(decision.judging, reference.method, group.distance)
     if best.setting == decision.reference:
-        return f"Use {reference.method}: no faster setting is sure to have an {axis} at most {share} worse."
+        return f"Use {reference.method}: no faster setting is sure to have an {axis} at most {bound}."
     method, gain = group.by_slug[best.setting].method, times(best.speedup.value)
     pace = "as fast" if gain == times(1.0) else f"{gain} as fast"
-    return f"Use {method}: {pace} as {reference.method}, {axis} no more than {share} worse."
+    return f"Use {method}: {pace} as {reference.method}, {axis} no more than {bound}."
+
+
+def bound_words(judging: Judging, reference: str, distance: str) -> str:
+    """How far a setting may lie above the reference: a share of its distance, but of an error a difference."""
+    if judging.axis == "ode_error":
+        return f"{judging.bound:.2g} higher"
+    share = f"{100 * judging.bound:g} %"
+    return f"{share} worse" if judging.axis == "fd" else f"{share} of the {distance} of {reference}"
 
 
 def maybe_faster(group: Group) -> str:
@@ -62,6 +71,8 @@ def why_none(group: Group) -> str:
     if len(group.points) == 1:
         (slug,) = group.points
         return f"{group.by_slug[slug].method} is alone: there is no other setting to compare it with."
+    if group.reference_slug and group.reference is None:
+        return f"The suite's reference, {group.reference_slug}, was not run, so nothing can be judged: run it too."
     return "There is no reference that other settings could be judged by."
 
 
@@ -109,8 +120,9 @@ def speed_lines(group: Group) -> list[SpeedLine]:
 def _line(group: Group, slug: str) -> SpeedLine:
     decision, cell = group.decision(), group.by_slug[slug]
     speed = decision.speedups[slug]
-    unit = 1.0 if decision.judging.axis == "ode_error" else distance_unit(group)
-    gap = "–" if unit is None else against(percent(decision.above[slug], unit))
+    is_error = decision.judging.axis == "ode_error"
+    unit = 1.0 if is_error else distance_unit(group)
+    gap = "–" if unit is None else against(percent(decision.above[slug], unit), decimals=int(is_error))
     text = "the reference" if slug == decision.reference else gap
     return SpeedLine(slug, times(speed.value), cell.method, text, ms(group, cell))
 
@@ -120,13 +132,13 @@ def times(value: float) -> str:
     return f"{figure(value, 2).removesuffix('.0')}×"
 
 
-def against(gap: Interval) -> str:
+def against(gap: Interval, decimals: int = 0) -> str:
     """`+3 % (−1 to +7)`: a difference in per cent, a true minus."""
-    middle, low, high = (_signed(end) for end in (gap.value, gap.low, gap.high))
+    middle, low, high = (_signed(end, decimals) for end in (gap.value, gap.low, gap.high))
     return f"{middle} % ({low} to {high})"
 
 
-def _signed(value: float) -> str:
+def _signed(value: float, decimals: int) -> str:
     if not math.isfinite(value):
         return "…"
-    return "0" if round(value) == 0 else f"{value:+,.0f}".replace("-", "−")
+    return "0" if round(value, decimals) == 0 else f"{value:+,.{decimals}f}".replace("-", "−")

@@ -29,7 +29,7 @@ def gaps_of(group: Group) -> list[Gaps]:
     d, name = group.distance, group.reference.method if group.reference else "the reference"
     wanted = (
         ("fd", f"Quality ({d})", f"{d} compared with {name}"),
-        ("ode_error", "Fidelity to the ODE", f"ode_error compared with {name}"),
+        ("ode_error", "Fidelity to the ODE", f"ode_error above that of {name}, % of the latents"),
         ("fd_own", "Fidelity to uncached", f"fd_own, as a share of the {d} of {name}"),
     )
     axes = [_axis(group, key, title, label) for key, title, label in wanted]
