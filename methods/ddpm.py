@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from methods.method import Evaluation, Parameter, Sampler
-from methods.respacing import EVEN, Respaced, respace
-from methods.spacing import OFFICIAL, SPACINGS
+from methods.respacing import Respaced, respace
+from methods.spacing import OFFICIAL, SPACINGS, even_points
 from models.noise_schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ class DDPM(Sampler):
 
     def tables(self, schedule: NoiseSchedule) -> Respaced:
         """ᾱ, posterior and timesteps of the respaced steps."""
-        return respace(schedule, self.steps, EVEN if self.spacing in (None, OFFICIAL) else self.spacing)
+        if self.spacing in (None, OFFICIAL):
+            return respace(schedule, self.steps)
+        # As diffusers' DDPMScheduler, and unlike its DDIM: a step ends where the next evaluation is.
+        visited = [round(t) for t in reversed(even_points(self.spacing, len(schedule), self.steps))]
+        return Respaced(tuple(visited), schedule.alphas_cumprod, schedule.first_timestep)
 
     def evaluations(self, schedule: NoiseSchedule) -> list[Evaluation]:
         """One a step, from noise to clean."""

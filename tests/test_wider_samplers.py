@@ -84,6 +84,45 @@ def test_every_grid_starts_noisy_and_goes_down(name, spacing, schedule):
     assert torch.isfinite(found).all()
 
 
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+def test_ddpm_on_diffusers_grids_is_its_scheduler(spacing, steps):
+    """Also where the steps are unevenly far apart, and where the last evaluation is not at trained step 0."""
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.DDPMScheduler(
+        beta_start=1e-4, beta_end=0.02, timestep_spacing=spacing, clip_sample=False, variance_type="fixed_small"
+    )
+    scheduler.set_timesteps(steps)
+    sampler = methods.build("ddpm", steps=steps, spacing=spacing)
+    times = [e.timestep for e in sampler.evaluations(SCHEDULE)]
+    assert times == scheduler.timesteps.tolist()
+
+    theirs, x = torch.Generator().manual_seed(2), NOISE
+    for t in scheduler.timesteps:
+        x = scheduler.step(0.5 * torch.tanh(x), t, x, generator=theirs).prev_sample
+    ours = torch.Generator().manual_seed(2)
+    found = sampler.sample(
+        lambda k, x: 0.5 * torch.tanh(x), NOISE, SCHEDULE, lambda k: torch.randn(x.shape, generator=ours, dtype=x.dtype)
+    )
+    assert float((found - x).abs().max() / x.abs().max()) < 1e-5  # its tables are float32
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("steps", [3, 7, 250])
+def test_ddpm_keeps_the_mean_of_gaussian_data(spacing, steps):
+    """Of data N(m, 0.5²), whose noise is known: every step takes the mean α m to that of the next evaluation."""
+    mean, levels = 0.7, SCHEDULE.alphas_cumprod
+
+    def noise(t, x):
+        signal = levels[int(t)]
+        return math.sqrt(1 - signal) * (x - math.sqrt(signal) * mean) / (0.25 * signal + 1 - signal)
+
+    sampler = methods.build("ddpm", steps=steps, spacing=spacing)
+    first = int(sampler.evaluations(SCHEDULE)[0].timestep)
+    found = run(sampler, noise, torch.full_like(NOISE, math.sqrt(levels[first]) * mean))
+    assert torch.allclose(found, torch.full_like(NOISE, mean), atol=1e-9)
+
+
 def test_the_official_spacing_of_ddim_is_the_one_it_had():
     assert methods.build("ddim", spacing="official").params == methods.build("ddim").params
 
