@@ -134,7 +134,7 @@
         plot_bgcolor: look.page, margin: { l: 60, r: 16, t: 12, b: 56 }, hovermode: "closest", uirevision: `${x.key} ${y.key}`,
         xaxis: log(scale(x, xs)), yaxis: log(scale(y, ys)), ...(print ? { width: 700, height: 440 } : {}), autosize: !print,
         hoverlabel: { bgcolor: look.page, bordercolor: look.text, font: { color: look.text }, align: "left" },
-        legend: { orientation: "h", y: narrow ? -0.3 : -0.16, yanchor: "top", itemclick: false, itemdoubleclick: false },
+        legend: { orientation: "h", y: narrow ? -0.42 : -0.16, yanchor: "top", itemclick: false, itemdoubleclick: false },
       };
     }
   }
