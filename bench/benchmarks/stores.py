@@ -1,4 +1,4 @@
-"""What a store of thousands of cells costs: finding what is left, report, compare, check-results and site.
+"""What a store of thousands of cells costs: finding what is left, report, compare, gate, check-results and site.
 
 `nice python -m bench.benchmarks.stores [CELLS,…] [OUT] [--old CHECKOUT]` writes results/benchmarks/stores.json. The
 cells are synthetic (bench/benchmarks/synthetic_store.py), on one pool a model or, `alone`, on one pool altogether.
@@ -55,6 +55,7 @@ def of_size(count: int, folder: Path, old: Path | None) -> dict[str, Any]:
     found["report"] = measured(["report", str(store)])
     found["report_html_mb"] = round((store / "report.html").stat().st_size / 1e6, 2)
     found["compare"] = measured(["compare", str(store), str(store)])
+    found["gate"] = measured(["gate", str(store), str(store)])
     found["check_results"] = measured(["check-results", str(store)])
     found["site"] = measured(["site", str(store), "--out", str(pages)])
     shutil.rmtree(pages)
