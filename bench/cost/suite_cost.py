@@ -17,7 +17,7 @@ VALUES = {"adm": INCEPTION, "clean": INCEPTION}  # of the extractors whose featu
 
 @dataclass(frozen=True)
 class Cost:
-    """Of sampling alone: features and decoding are a few per cent, timing is bench/cost/timing_cost.py's."""
+    """Of sampling alone: features and decoding are a few per cent, timing is bench/measure/timing/expected.py's."""
 
     cells: int
     unplanned: int  # cells without a plan, in none of the following
