@@ -124,3 +124,13 @@ def test_a_listed_cell_that_is_not_there_and_a_directory_without_results(tmp_pat
     (tmp_path / "suite.json").write_text(json.dumps(suite | {"cells": [["dit-mnist", "ddim-50"], ["m", "gone"]]}))
     assert "lists m/gone" in check(capsys, tmp_path)[1]
     assert main(["check-results", str(tmp_path / "nowhere")]) == 2
+
+
+@pytest.mark.parametrize("lost", [0, -5, "long"])
+def test_a_round_without_a_time_leaves_nothing_to_check_by(tmp_path, capsys, lost):
+    made = honest(cache="fora", interval=2)
+    made["timing"]["rounds"][2]["method"] = lost
+    write(tmp_path, [made])
+    code, said = check(capsys, tmp_path)
+    assert code == 1
+    assert "timing.rounds lack positive times of method: no interval can be checked" in said

@@ -68,7 +68,7 @@ def retimed(timing: Timing, factor: float, cached: bool) -> dict[str, Any]:
     moved: dict[str, Any] = {"timing.session": None}
     for name in own:
         times = enumerate(timing.rounds.ns.get(name, ()))
-        moved |= {f"timing.rounds.{number}.{name}": round(ns * factor) for number, ns in times if ns == ns}
+        moved |= {f"timing.rounds.{number}.{name}": round(ns * factor) for number, ns in times if ns}
     for names, power in ((OF_METHOD, 1), (OVER_METHOD, -1)):
         known = {name: interval for name in names if (interval := getattr(timing, name))}
         for name, interval in known.items():
